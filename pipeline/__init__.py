@@ -1,0 +1,1 @@
+"""Stylistic: a folder pipeline for neural style transfer."""

@@ -1,0 +1,69 @@
+"""The error family: an error is a sentence with advice, and knows the exit code of a command that ends with it."""
+
+from __future__ import annotations
+
+
+class StylisticError(Exception):
+    """An error with a sentence for the person at the other end.
+
+    Args:
+        message: what is wrong and where.
+        advice: what to do about it; may be empty.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message, advice)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+
+class JobError(StylisticError):
+    """The job itself is at fault: it fails, and the runner goes on with the next one."""
+
+    exit_code = 1
+
+
+class ManifestError(JobError):
+    """A manifest that cannot be used, with every problem found in it.
+
+    Args:
+        problems: one sentence each, in the order of the lines they are about.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.args = problems
+        self.problems = problems
+
+
+class ImageError(JobError):
+    """A picture that cannot be used."""
+
+
+class IncompleteImageError(ImageError):
+    """A picture that does not decode to its end; it may still be on its way."""
+
+
+class UsageError(StylisticError):
+    """The command was called wrongly."""
+
+    exit_code = 2
+
+
+class EnvironmentFault(StylisticError):
+    """The machine is at fault (a folder, a disk, the weights): no job may be blamed for it."""
+
+
+class WeightsError(EnvironmentFault):
+    """No usable VGG-19 weights."""
+
+
+class RunnerBusyError(StylisticError):
+    """Another runner works on the same jobs folder."""
+
+    exit_code = 75
