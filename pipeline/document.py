@@ -1,0 +1,167 @@
+"""YAML and JSON as plain data with the line of every value; nothing in them can run code or grow without bound."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pipeline.errors import ManifestError
+
+MAX_DEPTH = 20
+MAX_NODES = 10_000
+
+Path = tuple[int | str, ...]
+
+
+class _Loader(yaml.CSafeLoader):
+    """Scalars as YAML 1.2's core schema reads them: `1e-2` is a number, `off` and `2026-01-01` are text."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), [*_first.replace("\0", ""), ""]
+    )
+
+
+@dataclass(frozen=True)
+class Document:
+    """Plain data (dict, list, str, int, float, bool, None) and the line, from 1, that each path in it starts at."""
+
+    data: Any
+    lines: dict[Path, int]
+
+    def line(self, path: Sequence[int | str]) -> int:
+        """The line of the value at ``path``, or of the nearest thing that encloses it."""
+        key = tuple(path)
+        while key and key not in self.lines:
+            key = key[:-1]
+        return self.lines.get(key, 1)
+
+
+def read_document(data: bytes, file: str) -> Document:
+    """The document in ``data``: JSON if ``file`` ends in ``.json``, else YAML.
+
+    Raises:
+        ManifestError: not text, not well formed, or too deep; names the file and the line.
+    """
+    text = _decode(data, file)
+    if not text.strip():
+        raise ManifestError(f"{file}: empty; a manifest names at least `content` and `style`.")
+    if file.lower().endswith(".json"):
+        return _read_json(text, file)
+    return _read_yaml(text, file)
+
+
+def _read_json(text: str, file: str) -> Document:
+    # JSON is YAML but for two things: tabs, which in JSON can only be white space between tokens, and characters
+    # beyond U+FFFF as two escapes. Lines come from the YAML reader, so the values of those escapes do not matter to it.
+    shape = re.sub(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}", "\\\\u0000", text).replace("\t", " ")
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ManifestError(f"{file}, line {error.lineno}: not well-formed JSON: {error.msg}.") from None
+    except (RecursionError, ValueError) as error:
+        raise ManifestError(f"{file}: not well-formed JSON: {error}.") from None
+    return Document(data, _read_yaml(shape, file).lines)
+
+
+def _read_yaml(text: str, file: str) -> Document:
+    try:
+        _check_shape(text, file)
+        lines: dict[Path, int] = {}
+        node = yaml.compose(text, _Loader)
+        return Document(_plain(node, (), lines, file) if node else None, lines)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise ManifestError(f"{file}, line {line}: not well formed: {error.problem}.") from None
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{file}: not well formed: {error}.") from None
+
+
+def _decode(data: bytes, file: str) -> str:
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ManifestError(f"{file}, line {line}: not UTF-8 text; save it as UTF-8.") from None
+
+
+def _check_shape(text: str, file: str) -> None:
+    """Refuses what would be dangerous to build, before anything is built."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, _Loader)):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            raise ManifestError(f"{file}, line {line}: aliases (*{event.anchor}) are not allowed; write the value out.")
+        if isinstance(event, yaml.DocumentStartEvent) and count > 1:
+            raise ManifestError(f"{file}, line {line}: a second document starts; a manifest is a single one.")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise ManifestError(f"{file}, line {line}: nested more than {MAX_DEPTH} levels deep.")
+        if count > MAX_NODES:
+            raise ManifestError(f"{file}, line {line}: more than {MAX_NODES:,} values.")
+
+
+def _plain(node: Any, path: Path, lines: dict[Path, int], file: str) -> Any:
+    line = node.start_mark.line + 1
+    lines.setdefault(path, line)
+    if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+        return _plain_mapping(node, path, lines, file)
+    if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+        return [_plain(child, (*path, index), lines, file) for index, child in enumerate(node.value)]
+    if isinstance(node, yaml.ScalarNode):
+        return _plain_scalar(node, f"{file}, line {line}")
+    raise ManifestError(f"{file}, line {line}: the tag {node.tag!r} is not allowed; write a plain value.")
+
+
+def _plain_mapping(node: Any, path: Path, lines: dict[Path, int], file: str) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ManifestError(f"{file}, line {line}: a key must be a word.")
+        key = key_node.value
+        if key in mapping:
+            raise ManifestError(f"{file}, line {line}: `{key}` stands twice; the first is in line {lines[*path, key]}.")
+        lines[*path, key] = line
+        mapping[key] = _plain(value_node, (*path, key), lines, file)
+    return mapping
+
+
+def _plain_scalar(node: Any, where: str) -> Any:
+    text: str = node.value
+    match node.tag:
+        case "tag:yaml.org,2002:str":
+            return text
+        case "tag:yaml.org,2002:int":
+            if len(text) > 30:
+                raise ManifestError(f"{where}: a whole number of {len(text)} digits.")
+            return int(text)
+        case "tag:yaml.org,2002:float":
+            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        case "tag:yaml.org,2002:bool":
+            return text.lower() == "true"
+        case "tag:yaml.org,2002:null":
+            return None
+        case tag:
+            raise ManifestError(f"{where}: the tag {tag!r} is not allowed; write a plain value.")

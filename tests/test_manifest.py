@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ManifestError
+from pipeline.manifest import PRESETS, Manifest, Parameters, default_name, json_schema, parse_manifest
+
+
+def parse(text: str | bytes, file: str = "harbour.yaml") -> Manifest:
+    return parse_manifest(text.encode() if isinstance(text, str) else text, file)
+
+
+def problems(text: str | bytes, file: str = "harbour.yaml") -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        parse(text, file)
+    return list(caught.value.problems)
+
+
+MINIMAL = "content: a.jpg\nstyle: b.jpg\n"
+
+
+class TestReading:
+    def test_a_minimal_manifest_gets_every_default(self) -> None:
+        manifest = parse(MINIMAL)
+        assert manifest.name == "harbour"
+        assert manifest.images == ["a.jpg", "b.jpg"]
+        assert manifest.preset == "standard"
+        assert manifest.parameters == Parameters()
+        assert manifest.parameters.style_size == manifest.parameters.image_size == 512
+
+    def test_numbers_that_yaml_1_1_reads_as_text_are_numbers(self) -> None:
+        parameters = parse(
+            MINIMAL + "parameters: {style_weight: 1e-2, content_weight: 1E4, learning_rate: .02}"
+        ).parameters
+        assert (parameters.style_weight, parameters.content_weight, parameters.learning_rate) == (0.01, 10000.0, 0.02)
+
+    def test_off_means_off(self) -> None:
+        assert parse(MINIMAL + "parameters: {pyramid: off}").parameters.pyramid == "off"
+
+    def test_json_is_read_with_tabs_and_escapes(self) -> None:
+        text = '{\n\t"content": "\\ud83d\\ude00.jpg",\n\t"style": ["b\\/c.jpg"], "parameters": {"style_weight": 1e-2}}'
+        manifest = parse(text, "job.json")
+        assert manifest.images == ["😀.jpg", "b/c.jpg"]
+        assert manifest.parameters.style_weight == 0.01
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_what_windows_editors_save_is_read(self, encoding: str) -> None:
+        assert parse("content: grün.jpg\r\nstyle: b.jpg\r\n".encode(encoding)).content == "grün.jpg"
+
+    def test_several_styles_with_weights(self) -> None:
+        manifest = parse("content: a\nstyle: [{image: b, weight: 2}, c]")
+        assert [(style.image, style.weight) for style in manifest.style] == [("b", 2.0), ("c", 1.0)]
+
+    def test_layers_as_list_or_with_weights(self) -> None:
+        parameters = parse(
+            MINIMAL + "parameters: {content_layers: {block4_conv2: 2}, style_layers: [block1_conv1]}"
+        ).parameters
+        assert parameters.content_layers == {"block4_conv2": 2.0}
+        assert parameters.style_layers == {"block1_conv1": 1.0}
+
+    def test_a_preset_is_a_base_that_the_rest_overrides(self) -> None:
+        parameters = parse(MINIMAL + "preset: tutorial\nparameters: {epochs: 2}").parameters
+        assert (parameters.epochs, parameters.steps_per_epoch, parameters.epsilon) == (2, 100, 0.1)
+        assert (parameters.beta_1, parameters.beta_2, parameters.pyramid) == (0.99, 0.999, "off")
+
+    @pytest.mark.parametrize("preset", PRESETS)
+    def test_the_effective_manifest_says_the_same_again(self, preset: str) -> None:
+        manifest = parse(f"content: a\nstyle: [b, c]\npreset: {preset}\nparameters: {{image_size: 300, epsilon: 1e-7}}")
+        again = parse(yaml.safe_dump(manifest.effective()), "other-name.yaml")
+        assert again == manifest
+        assert set(manifest.effective()["parameters"]) == set(Parameters.model_fields)
+
+
+class TestProblems:
+    def test_every_problem_is_reported_at_once_with_its_line(self) -> None:
+        text = (
+            "content: a.jpg\nstyle: b.jpg\npriorty: 3\nparameters:\n  style_wieght: 1\n  epochs: 0\n  optimizer: sgd\n"
+            "  content_layers: [block6_conv1]\n  steps_per_epoch: ten\n  learning_rate: .inf\n  seed: true\n"
+        )
+        assert problems(text) == [
+            "harbour.yaml, line 3: `priorty`: unknown; did you mean `priority`?",
+            "harbour.yaml, line 5: `parameters.style_wieght`: unknown; did you mean `style_weight`?",
+            "harbour.yaml, line 6: `parameters.epochs`: must be from 1 to 1000, not 0",
+            "harbour.yaml, line 7: `parameters.optimizer`: must be one of 'adam' or 'lbfgs', not 'sgd'",
+            "harbour.yaml, line 8: `parameters.content_layers`: 'block6_conv1' is no convolution of VGG-19;"
+            " did you mean `block5_conv1`?",
+            "harbour.yaml, line 9: `parameters.steps_per_epoch`: must be a whole number from 1 to 10000, not 'ten'",
+            "harbour.yaml, line 10: `parameters.learning_rate`: must be above 0 to 10, not inf",
+            "harbour.yaml, line 11: `parameters.seed`: must be a number, not true",
+        ]
+
+    def test_json_problems_have_lines_too(self) -> None:
+        text = '{\n "content": "a",\n "style": "b",\n "parameters": {\n  "epochs": -1\n }\n}'
+        assert problems(text, "x.json") == ["x.json, line 5: `parameters.epochs`: must be from 1 to 1000, not -1"]
+
+    @pytest.mark.parametrize(
+        ("text", "sentence"),
+        [
+            ("", "empty"),
+            ("# only a comment\n", "a list of `key: value` lines"),
+            ("---\n", "a list of `key: value` lines"),
+            ("- a\n- b\n", "a list of `key: value` lines"),
+            ("content: [", "not well formed"),
+            ("content: a\ncontent: b\n", "line 2: `content` stands twice; the first is in line 1"),
+            ("a: &x 1\nb: *x\n", "line 2: aliases (*x) are not allowed"),
+            ("content: !!python/name:os.system ''", "the tag 'tag:yaml.org,2002:python/name:os.system' is not allowed"),
+            ("a: 1\n---\nb: 2\n", "a second document"),
+            ("{" * 50, "nested more than 20 levels"),
+            ("[" * 100_000, "nested more than 20 levels"),
+            ("x: " + "1" * 40, "a whole number of 40 digits"),
+            ("a: " + "x" * 300_000, "more than 262,144 bytes, the limit for a manifest (--max-manifest-bytes)"),
+            (b"\xff\xfeA", "not UTF-8"),
+            (b"content: a\nstyle: \xe4\n", "line 2: not UTF-8"),
+            ("content: a\n", "`style`: missing"),
+            (MINIMAL + "name: ../../etc", "`name`: may hold letters"),
+            (MINIMAL + "name: aux", "Windows keeps"),
+            (MINIMAL + "name: " + "x" * 101, "longer than 100"),
+            (MINIMAL + "name: a／b", "may hold letters"),
+            (MINIMAL + "parameters: {pyramid: [512, 256]}", "coarse to fine"),
+            (MINIMAL + "parameters: {content_layers: []}", "must not be empty"),
+            (
+                MINIMAL + "parameters: {epochs: 1000, steps_per_epoch: 1000}",
+                "1,000,000 steps; the limit is 100,000 (--max-steps)",
+            ),
+            ("content: a\nstyle: [" + "b, " * 17 + "]", "17 images; the limit is 16 (--max-styles)"),
+            ("content: a\nstyle: [{image: b, weight: 0}]", "`style.0.weight`: must be above 0"),
+            ('content: "a\\0b"\nstyle: b', "must be the path of an image"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, text: str | bytes, sentence: str) -> None:
+        assert sentence in "\n".join(problems(text))
+
+    @given(st.binary(max_size=400))
+    def test_any_bytes_end_in_a_manifest_or_a_sentence(self, data: bytes) -> None:
+        for file in ("x.yaml", "x.json"):
+            try:
+                parse(data, file)
+            except ManifestError as error:
+                assert all(problem.startswith(file) for problem in error.problems)
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("file", "name"),
+        [
+            ("harbour.yaml", "harbour"),
+            ("my photo (3).yml", "my photo -3"),
+            ("..json", "job"),
+            ("CON.yaml", "job-CON"),
+            ("a\nb\x1b[31m.yaml", "a-b-31m"),
+            ("日本.yaml", "日本"),
+            ("x" * 300 + ".yaml", "x" * 50),
+            (b"\xff\xfe.yaml".decode("utf-8", "surrogateescape"), "job"),
+        ],
+    )
+    def test_a_file_name_becomes_a_safe_name(self, file: str, name: str) -> None:
+        assert default_name(file) == name
+
+
+def test_the_schema_describes_what_is_accepted() -> None:
+    schema = json_schema()
+    assert schema["required"] == ["content", "style"]
+    assert set(schema["$defs"]["Parameters"]["properties"]) == set(Parameters.model_fields)
+    assert schema["$defs"]["Parameters"]["properties"]["epochs"]["maximum"] == 1000
+    json.dumps(schema)
