@@ -1,0 +1,179 @@
+"""Opening what people really drop, upright and in sRGB, without trusting it; and saving results."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from pipeline.errors import ImageError, IncompleteImageError
+
+# Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF")
+SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+# What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
+NEUTRAL = (128, 128, 128)
+
+Rgb = npt.NDArray[np.float32]
+Alpha = npt.NDArray[np.uint8]
+
+# Sizes are checked here, by `--max-pixels`, before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """RGB float32 ``[H, W, 3]`` in [0, 1], and the alpha channel uint8 ``[H, W]`` where the file has one."""
+
+    rgb: Rgb
+    alpha: Alpha | None
+
+
+def verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
+    """Decode an image to its end and give its upright width and height in pixels.
+
+    Raises:
+        IncompleteImageError: it breaks off, as a file does that is still being copied.
+        ImageError: it is no image of a known format, or has more than ``max_pixels`` pixels.
+    """
+    image = _open(file, name, max_pixels)
+    turned = _orientation(image) in (5, 6, 7, 8)
+    return (image.height, image.width) if turned else image.size
+
+
+def load(path: Path, long_side: int, name: str, max_pixels: int) -> Picture:
+    """The image at ``path``: upright, sRGB, resized with Lanczos's filter to ``long_side`` pixels.
+
+    Transparent parts show a neutral grey in ``rgb``. Errors as ``verify``, naming the image ``name``.
+    """
+    with path.open("rb") as file:
+        image = _upright(_open(file, name, max_pixels))
+    try:
+        image = _to_srgb(image)
+    except Exception as error:
+        raise ImageError(f"{name}: cannot be converted to RGB ({error}).", "Save it again as PNG or JPEG.") from None
+    ratio = long_side / max(image.size)
+    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    alpha = None
+    if image.mode == "RGBA":
+        channel = image.getchannel("A")
+        ground = Image.new("RGB", image.size, NEUTRAL)
+        ground.paste(image, mask=channel)
+        image = ground
+        alpha = np.asarray(channel.resize(size, Image.Resampling.LANCZOS))
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return Picture(np.asarray(image, np.float32) / np.float32(255.0), alpha)
+
+
+def encode(picture: Picture, output_format: str) -> bytes:
+    """A picture as a file of ``png``, ``jpeg``, ``webp`` or ``tiff``; JPEG has no alpha channel and leaves it out."""
+    pixels = np.rint(np.clip(picture.rgb, 0.0, 1.0) * 255.0).astype(np.uint8)
+    if picture.alpha is not None and output_format != "jpeg":
+        pixels = np.dstack([pixels, picture.alpha])
+    options: dict[str, dict[str, Any]] = {
+        "png": {"compress_level": 6},
+        "jpeg": {"quality": 95, "subsampling": 0},
+        "webp": {"quality": 95, "method": 4},
+        "tiff": {"compression": "tiff_adobe_deflate"},
+    }
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, output_format, **options[output_format])
+    return buffer.getvalue()
+
+
+def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+    """The first frame, decoded."""
+    head = file.read(16)
+    file.seek(0)
+    try:
+        # Pillow warns of broken metadata, which does not concern the pixels.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(file, formats=FORMATS)
+            if image.width * image.height > max_pixels:
+                raise ImageError(
+                    f"{name}: {image.width}×{image.height} pixels; the limit is {max_pixels:,} (--max-pixels).",
+                    "Make it smaller, or raise the limit.",
+                )
+            image.load()
+    except ImageError:
+        raise
+    except UnidentifiedImageError:
+        # Copying tools that reserve the whole file first leave zeros where the header comes last.
+        if len(head) < 16 or not any(head):
+            raise IncompleteImageError(f"{name}: no image yet ({len(head)} bytes or nothing but zeros).") from None
+        raise ImageError(f"{name}: not an image of a known format.", f"Formats read: {', '.join(FORMATS)}.") from None
+    except MemoryError:
+        raise ImageError(f"{name}: too large to decode in memory.", "Make it smaller.") from None
+    except Exception as error:  # Pillow's decoders raise whatever their parsing runs into.
+        raise IncompleteImageError(f"{name}: does not decode to its end ({error}).", "Copy the file again.") from None
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # broken metadata is no reason to refuse a picture
+        return 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # likewise
+        return image
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """RGB or RGBA, 8 bits, sRGB."""
+    profile = image.info.get("icc_profile")
+    image = _to_8_bit(image)
+    if image.mode in ("LA", "PA", "RGBa", "La") or (
+        image.mode in ("1", "P", "L", "RGB") and "transparency" in image.info
+    ):
+        image = image.convert("RGBA")
+    elif image.mode not in ("RGB", "RGBA", "L", "CMYK"):
+        image = image.convert("RGB")
+    if profile:
+        image = _apply_profile(image, profile)
+    return image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        # Without a stated range: unit floats, 8 bits or 16 bits, by the largest value.
+        top = float(values.max(initial=0.0))
+        full = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 else max(top, 65535.0)
+        return Image.fromarray(np.clip(values / full * 255.0, 0, 255).astype(np.uint8))
+    return image
+
+
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    alpha = image.getchannel("A") if image.mode == "RGBA" else None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(
+            image.convert("RGB") if alpha else image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (
+        ImageCms.PyCMSError,
+        OSError,
+        ValueError,
+        TypeError,
+    ):  # a broken or foreign profile: take the values as sRGB
+        return image
+    if converted is None:
+        return image
+    if alpha:
+        converted.putalpha(alpha)
+    return converted

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import io
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from pipeline import images
+from pipeline.errors import ImageError, IncompleteImageError
+from tests.conftest import picture
+
+LIMIT = 10_000_000
+
+
+def load(path: Path, side: int = 80) -> images.Picture:
+    return images.load(path, side, path.name, LIMIT)
+
+
+def close(a: images.Rgb, b: object, levels: float) -> bool:
+    """Whether two pictures differ by at most so many of 255 levels on average."""
+    return float(np.abs(a - np.asarray(b, np.float32)).mean() * 255) <= levels
+
+
+@pytest.fixture
+def original() -> Image.Image:
+    return picture(80, 64, seed=4)
+
+
+class TestWhatPeopleDrop:
+    @pytest.mark.parametrize(
+        ("name", "options", "levels"),
+        [
+            ("a.png", {}, 0),
+            ("a.jpg", {"quality": 95, "subsampling": 0}, 5),
+            ("a.jpeg", {"quality": 95, "subsampling": 0, "progressive": True}, 5),
+            ("a.webp", {"quality": 100, "lossless": True}, 0),
+            ("a.tif", {"compression": "tiff_lzw"}, 0),
+            ("a.bmp", {}, 0),
+        ],
+    )
+    def test_rgb_files_keep_their_pixels(
+        self, tmp_path: Path, original: Image.Image, name: str, options: dict[str, Any], levels: float
+    ) -> None:
+        original.save(tmp_path / name, **options)
+        loaded = load(tmp_path / name)
+        assert loaded.rgb.shape == (64, 80, 3)
+        assert loaded.rgb.dtype == np.float32
+        assert loaded.alpha is None
+        assert close(loaded.rgb, np.asarray(original) / 255, levels)
+
+    def test_a_wrong_extension_does_not_matter(self, tmp_path: Path, original: Image.Image) -> None:
+        original.save(tmp_path / "a.png", "JPEG", quality=95)
+        assert close(load(tmp_path / "a.png").rgb, np.asarray(original) / 255, 12)
+
+    @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK"])
+    def test_other_modes_become_rgb(self, tmp_path: Path, original: Image.Image, mode: str) -> None:
+        converted = original.convert(mode)
+        path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+        options: dict[str, Any] = {"quality": 98, "subsampling": 0} if mode == "CMYK" else {}
+        converted.save(path, **options)
+        assert close(load(path).rgb, np.asarray(converted.convert("RGB")) / 255, 3)
+
+    def test_16_bit_grey_keeps_its_range(self, tmp_path: Path) -> None:
+        ramp = np.tile(np.linspace(0, 65535, 80).astype(np.uint16), (64, 1))
+        Image.fromarray(ramp).save(tmp_path / "a.png")
+        assert close(load(tmp_path / "a.png").rgb[..., 0], ramp / 65535, 1)
+
+    def test_the_first_frame_of_an_animation_counts(self, tmp_path: Path) -> None:
+        frames = [Image.new("RGB", (80, 64), color) for color in ("red", "blue")]
+        frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+        assert close(load(tmp_path / "a.gif").rgb, np.array([1.0, 0.0, 0.0]), 1)
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_pictures_stand_upright(self, tmp_path: Path, original: Image.Image, orientation: int) -> None:
+        undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # how a camera held that way stores the upright picture
+        stored = original.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else original
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored.save(tmp_path / "a.png", exif=exif)
+        assert close(load(tmp_path / "a.png").rgb, np.asarray(original) / 255, 0)
+        with (tmp_path / "a.png").open("rb") as file:
+            assert images.verify(file, "a.png", LIMIT) == (80, 64)
+
+    def test_an_embedded_profile_is_applied(self, tmp_path: Path, original: Image.Image) -> None:
+        srgb = ImageCms.createProfile("sRGB")
+        swapped = Image.merge("RGB", original.split()[::-1])
+        profile = ImageCms.ImageCmsProfile(srgb).tobytes()
+        # The red and blue primaries change places, so applying the profile swaps the channels back.
+        red, blue = profile.find(b"rXYZ"), profile.find(b"bXYZ")
+        mixed = bytearray(profile)
+        mixed[red : red + 4], mixed[blue : blue + 4] = b"bXYZ", b"rXYZ"
+        swapped.save(tmp_path / "a.png", icc_profile=bytes(mixed))
+        assert close(load(tmp_path / "a.png").rgb, np.asarray(original) / 255, 2)
+
+    @pytest.mark.parametrize("profile", [b"", b"nonsense", b"\0" * 200])
+    def test_a_broken_profile_is_passed_over(self, tmp_path: Path, original: Image.Image, profile: bytes) -> None:
+        original.save(tmp_path / "a.png", icc_profile=profile)
+        assert close(load(tmp_path / "a.png").rgb, np.asarray(original) / 255, 0)
+
+    def test_broken_exif_is_passed_over(self, tmp_path: Path, original: Image.Image) -> None:
+        original.save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff", quality=95)
+        assert load(tmp_path / "a.jpg").rgb.shape == (64, 80, 3)
+
+    def test_transparent_parts_show_a_neutral_ground_and_alpha_is_kept(self, tmp_path: Path) -> None:
+        image = Image.new("RGBA", (80, 64), (255, 0, 0, 255))
+        image.paste((0, 255, 0, 0), (40, 0, 80, 64))
+        image.save(tmp_path / "a.png")
+        loaded = load(tmp_path / "a.png")
+        assert loaded.alpha is not None
+        assert close(loaded.rgb[:, :40], np.array([1.0, 0.0, 0.0]), 0)
+        assert close(loaded.rgb[:, 40:], np.array([128, 128, 128]) / 255, 0.01)
+        assert (loaded.alpha[:, :40] == 255).all()
+        assert (loaded.alpha[:, 40:] == 0).all()
+
+    def test_palette_transparency_is_alpha(self, tmp_path: Path) -> None:
+        image = Image.new("P", (80, 64), 0)
+        image.putpalette([255, 0, 0, 0, 0, 255])
+        image.paste(1, (40, 0, 80, 64))
+        image.save(tmp_path / "a.png", transparency=1)
+        alpha = load(tmp_path / "a.png").alpha
+        assert alpha is not None
+        assert sorted(set(alpha.ravel().tolist())) == [0, 255]
+
+
+class TestSizes:
+    @pytest.mark.parametrize(("size", "expected"), [((400, 200), (40, 80)), ((30, 60), (80, 40)), ((1, 400), (80, 1))])
+    def test_the_long_side_is_what_was_asked_for(
+        self, tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]
+    ) -> None:
+        Image.new("RGB", size, "red").save(tmp_path / "a.png")
+        assert load(tmp_path / "a.png").rgb.shape[:2] == expected
+
+    def test_too_many_pixels_are_refused_before_decoding(self, tmp_path: Path) -> None:
+        # The header of a PNG that claims 50,000 × 50,000 pixels; there is nothing to decode behind it.
+        small = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(small, "PNG")
+        data = bytearray(small.getvalue())
+        data[16:24] = (50_000).to_bytes(4, "big") * 2
+        data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+        (tmp_path / "bomb.png").write_bytes(bytes(data))
+        with pytest.raises(ImageError, match=r"50000×50000 pixels; the limit is 10,000,000 \(--max-pixels\)"):
+            load(tmp_path / "bomb.png")
+
+
+class TestBroken:
+    @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif", "a.gif", "a.bmp"])
+    @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+    def test_a_truncated_file_is_incomplete(
+        self, tmp_path: Path, original: Image.Image, name: str, share: float
+    ) -> None:
+        original.save(tmp_path / name)
+        data = (tmp_path / name).read_bytes()
+        with pytest.raises(IncompleteImageError):
+            images.verify(io.BytesIO(data[: int(len(data) * share)]), name, LIMIT)
+
+    @pytest.mark.parametrize("data", [b"", b"\x89PN", b"\0" * 5000])
+    def test_what_may_still_be_on_its_way_is_incomplete(self, data: bytes) -> None:
+        with pytest.raises(IncompleteImageError):
+            images.verify(io.BytesIO(data), "a.png", LIMIT)
+
+    @pytest.mark.parametrize(
+        "data", [b"this is a text, not a picture", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9, b"%PDF-1.7" * 9]
+    )
+    def test_what_is_no_image_is_refused_at_once(self, data: bytes) -> None:
+        with pytest.raises(ImageError, match="not an image of a known format") as caught:
+            images.verify(io.BytesIO(data), "a.png", LIMIT)
+        assert not isinstance(caught.value, IncompleteImageError)
+
+
+class TestSaving:
+    @pytest.mark.parametrize(("form", "mode"), [("png", "RGBA"), ("webp", "RGBA"), ("tiff", "RGBA"), ("jpeg", "RGB")])
+    def test_alpha_returns_where_the_format_has_it(self, form: str, mode: str) -> None:
+        rgb = np.asarray(picture(40, 30), np.float32) / np.float32(255)
+        alpha = np.tile(np.arange(40, dtype=np.uint8) * 6, (30, 1))
+        again = Image.open(io.BytesIO(images.encode(images.Picture(rgb, alpha), form)))
+        assert again.format == form.upper()
+        assert (again.mode, again.size) == (mode, (40, 30))
+        if mode == "RGBA":
+            assert (np.asarray(again.getchannel("A")) == alpha).all()
+
+    def test_png_keeps_every_level(self) -> None:
+        levels = np.arange(256, dtype=np.float32).reshape(16, 16, 1).repeat(3, 2) / np.float32(255)
+        again = Image.open(io.BytesIO(images.encode(images.Picture(levels, None), "png")))
+        assert (np.asarray(again)[..., 0].ravel() == np.arange(256)).all()
