@@ -1,0 +1,104 @@
+"""VGG-19's convolutions (Simonyan and Zisserman 2014), run up to the deepest layer that is asked for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.engine.objective import Tensor
+from pipeline.manifest import VGG19_LAYERS
+
+if TYPE_CHECKING:
+    from pipeline.engine.weights import Kernel
+
+Head = Callable[[Tensor], Tensor]
+
+# The mean of ImageNet's pixels that VGG-19 was trained with, in BGR order.
+MEAN_BGR = np.array([103.939, 116.779, 123.68], np.float32)
+
+
+def block(layer: str) -> int:
+    """The block (1 to 5) that a layer name such as ``block4_conv2`` belongs to."""
+    return int(layer[len("block") : layer.index("_")])
+
+
+def depth(layers: Collection[str]) -> int:
+    """How many convolutions the deepest of ``layers`` needs, itself included."""
+    deepest: int = max(VGG19_LAYERS.index(layer) for layer in layers)
+    return deepest + 1
+
+
+def smallest_side(layers: Collection[str]) -> int:
+    """Pixels that the short side of an image needs, so that pooling leaves something at the deepest of ``layers``."""
+    return 1 << (max(block(layer) for layer in layers) - 1)
+
+
+class Extractor:
+    """Features of images, from kernels held once in the working precision.
+
+    Args:
+        kernels: for each layer of ``VGG19_LAYERS`` a 3×3 kernel ``[3, 3, in, out]`` and a bias ``[out]``, float32.
+        precision: ``"float32"`` or ``"bfloat16"``.
+    """
+
+    def __init__(self, kernels: Mapping[str, Kernel], precision: str) -> None:
+        self.precision = precision
+        self.dtype = tf.as_dtype(precision)
+        self._kernels = {
+            layer: (tf.cast(kernel, self.dtype), tf.cast(bias, self.dtype)) for layer, (kernel, bias) in kernels.items()
+        }
+
+    def features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Activations (after ReLU) of ``layers`` for an RGB image ``[1, H, W, 3]`` in [0, 1].
+
+        Returns a tensor ``[1, H / 2^(block - 1), W / 2^(block - 1), C]`` a layer, in the extractor's precision.
+        """
+        return dict(zip(layers, self.summaries(image, [(layer, tf.identity) for layer in layers]), strict=True))
+
+    def summaries(self, image: Tensor, heads: Sequence[tuple[str, Head]], recompute: bool = False) -> list[Tensor]:
+        """What each head makes of the activations of its layer, such as their Gram matrix; in the order of ``heads``.
+
+        Args:
+            image: as for ``features``.
+            heads: pairs of a layer and a function of its activations.
+            recompute: for the gradient compute each block's activations again instead of keeping them (Chen et al.
+                2016, https://arxiv.org/abs/1604.06174): the same result for less memory and about 40 % more time.
+        """
+        deepest = depth([layer for layer, _ in heads])
+        x = tf.cast(image[..., ::-1] * 255.0 - MEAN_BGR, self.dtype)
+        found: dict[int, Tensor] = {}
+        for number in range(1, block(VGG19_LAYERS[deepest - 1]) + 1):
+            layers = [layer for layer in VGG19_LAYERS[:deepest] if block(layer) == number]
+            of_block = [(index, layer, head) for index, (layer, head) in enumerate(heads) if layer in layers]
+            run = functools.partial(self._block, layers, [(layer, head) for _, layer, head in of_block])
+            x, *summaries = tf.recompute_grad(run)(x) if recompute else run(x)
+            found.update(zip((index for index, _, _ in of_block), summaries, strict=True))
+        return [found[index] for index in range(len(heads))]
+
+    def _block(self, layers: Sequence[str], heads: Sequence[tuple[str, Head]], x: Tensor) -> list[Tensor]:
+        """The last activations of a block, and what its heads make of them, in their order."""
+        if block(layers[0]) > 1:
+            x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+        activations = {}
+        for layer in layers:
+            kernel, bias = self._kernels[layer]
+            x = activations[layer] = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+        return [x, *(head(activations[layer]) for layer, head in heads)]
+
+
+def best_precision() -> str:
+    """``"bfloat16"`` where the device computes in it (AMX, AVX512-BF16, compute capability 8.0), else ``"float32"``."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return "bfloat16" if capability >= (8, 0) else "float32"
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            flags = next((line for line in file if line.startswith("flags")), "").split()
+    except OSError:
+        return "float32"
+    return "bfloat16" if {"amx_bf16", "avx512_bf16"} & set(flags) else "float32"

@@ -1,0 +1,306 @@
+"""The optimization loop: coarse to fine, one record a step. It knows nothing of files or progress bars."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from pipeline.engine import objective
+from pipeline.engine.extractor import Extractor, smallest_side
+from pipeline.engine.objective import Tensor
+from pipeline.engine.optimizers import OPTIMIZERS, Optimizer, Rates
+from pipeline.errors import ImageError, JobError
+from pipeline.manifest import Parameters
+
+Image = npt.NDArray[np.float32]
+
+COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
+RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
+# Bytes that a step takes for each pixel, its activations kept or computed again; measured by benchmarks/memory.py.
+BYTES_PER_PIXEL = {"float32": (2200, 1450), "bfloat16": (1250, 870)}
+BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
+KEPT_STYLES = 16  # (style, size) pairs whose Gram matrices stay in memory; 2.4 MB each for VGG-19's five blocks
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style image: RGB ``[H, W, 3]`` float32 in [0, 1], its share among several, and a key that names its pixels."""
+
+    image: Image
+    weight: float
+    key: str
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that the next step depends on, so everything that a checkpoint must hold."""
+
+    step: int  # steps done, over all scales
+    scale: int  # index of the scale in the schedule
+    tensors: tuple[Tensor, ...]  # the optimizer's
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step done: its number from 1, the long side in pixels it ran at, and the losses before its update."""
+
+    number: int
+    scale: int
+    total: float
+    content: float
+    style: float
+    total_variation: float
+    state: State
+
+
+class _Targets(NamedTuple):
+    content: list[Tensor]
+    style: list[Tensor]
+
+
+class _Weights(NamedTuple):
+    content: Tensor
+    style: Tensor
+    total_variation: Tensor
+    content_layers: Tensor
+    style_layers: Tensor
+
+
+def schedule(parameters: Parameters, height: int, width: int) -> list[tuple[int, int]]:
+    """Scales, coarse to fine, as (long side in pixels, steps); steps add up to epochs × steps per epoch.
+
+    ``auto`` halves the long side as long as it keeps ``COARSEST_SIDE`` pixels and the short side what the layers need.
+    Each scale gets an equal share, the finest what division leaves over.
+    """
+    side, short = max(height, width), min(height, width)
+    layers = [*parameters.content_layers, *parameters.style_layers]
+    sides = [side]
+    if parameters.pyramid == "auto":
+        while sides[0] // 2 >= COARSEST_SIDE and short * sides[0] // 2 >= smallest_side(layers) * side:
+            sides.insert(0, sides[0] // 2)
+    elif parameters.pyramid != "off":
+        sides = [*(s for s in parameters.pyramid if s < side), side]
+    total = parameters.epochs * parameters.steps_per_epoch
+    sides = sides[-total:]
+    share, rest = divmod(total, len(sides))
+    return [(s, share + (rest if s == side else 0)) for s in sides]
+
+
+def bytes_needed(height: int, width: int, precision: str, optimizer: str) -> int:
+    """About how much memory a run takes beyond the extractor, in bytes."""
+    kept, recomputed = BYTES_PER_PIXEL[precision]
+    each = recomputed if _is_large(height, width, precision) else kept
+    return height * width * (each + (BYTES_PER_PIXEL_OF_LBFGS if optimizer == "lbfgs" else 0))
+
+
+def _is_large(height: int, width: int, precision: str) -> bool:
+    """Whether activations are computed twice rather than kept. By size alone: the same job gives the same bytes."""
+    return bool(height * width * tf.as_dtype(precision).size > RECOMPUTE_FROM_BYTES)
+
+
+class Stylizer:
+    """Paints content images in the manner of style images with one extractor, and keeps what can be used again:
+    graphs by the layers and optimizer they are for, Gram matrices by style, size and layers.
+
+    Args:
+        extractor: where features come from.
+    """
+
+    def __init__(self, extractor: Extractor) -> None:
+        self._extractor = extractor
+        self._graphs: dict[Any, Any] = {}
+        self._styles: OrderedDict[Any, list[Tensor]] = OrderedDict()
+
+    def run(
+        self, content: Image, styles: Sequence[Style], parameters: Parameters, resume: State | None = None
+    ) -> Iterator[Step]:
+        """Optimize an image; yield a record after every step.
+
+        Args:
+            content: RGB ``[H, W, 3]`` in [0, 1], at the size of the result.
+            styles: at least one; their Gram matrices are averaged by weight.
+            parameters: of the objective and the optimizer; sizes have been applied to the images already.
+            resume: the state of an earlier step, with which the run goes on to the same bytes.
+
+        Raises:
+            ImageError: an image is too small for the deepest layer.
+        JobError: the loss overflowed.
+        """
+        layers = [*parameters.content_layers, *parameters.style_layers]
+        _require_size(content, "the content image", layers)
+        optimizer = OPTIMIZERS[parameters.optimizer]
+        rates = Rates(
+            *map(_scalar, (parameters.learning_rate, parameters.beta_1, parameters.beta_2, parameters.epsilon))
+        )
+        weights = _Weights(
+            _scalar(parameters.content_weight),
+            _scalar(parameters.style_weight),
+            _scalar(parameters.total_variation_weight),
+            tf.constant(list(parameters.content_layers.values()), tf.float32),
+            tf.constant(list(parameters.style_layers.values()), tf.float32),
+        )
+        full_side = max(content.shape[:2])
+        number = resume.step if resume else 0
+        image: Tensor = None
+        done_before = 0
+        for index, (side, steps) in enumerate(schedule(parameters, *content.shape[:2])):
+            done_before += steps
+            if resume and index < resume.scale:
+                continue
+            scaled = _resize(content, side / full_side)
+            if resume and index == resume.scale:
+                tensors = optimizer.restore([tf.convert_to_tensor(t) for t in resume.tensors])
+            else:
+                image = _start(scaled, parameters) if image is None else _enlarge(image, scaled)
+                tensors = optimizer.start(image)
+            targets = self._targets(scaled, styles, side / full_side, parameters)
+            step = self._graph(optimizer, tensors, parameters)
+            while number < done_before:
+                tensors, losses = step(tensors, targets, weights, rates)
+                number += 1
+                total, content_part, style_part, variation = map(float, losses.numpy())
+                if not math.isfinite(total):
+                    raise JobError(
+                        f"the loss is {total} at step {number}: the numbers have overflowed.",
+                        "Lower learning_rate, or the weights of the losses.",
+                    )
+                state = State(number, index, tensors)
+                yield Step(number, side, total, content_part, style_part, variation, state)
+            image = optimizer.result(tensors)
+
+    def picture(self, state: State, parameters: Parameters) -> Image:
+        """The picture ``[H, W, 3]`` float32 in [0, 1] that a state stands for."""
+        optimizer = OPTIMIZERS[parameters.optimizer]
+        result: Image = np.asarray(optimizer.result(optimizer.restore(list(state.tensors))), np.float32)[0]
+        return result
+
+    def _targets(self, content: Tensor, styles: Sequence[Style], ratio: float, parameters: Parameters) -> _Targets:
+        content_layers, style_layers = tuple(parameters.content_layers), tuple(parameters.style_layers)
+        content_targets = self._content_graph(content_layers)(content)
+        share = sum(style.weight for style in styles)
+        grams = [self._style_grams(style, ratio, style_layers) for style in styles]
+        mixed = [
+            tf.add_n([gram * (style.weight / share) for gram, style in zip(of_layer, styles, strict=True)])
+            for of_layer in zip(*grams, strict=True)
+        ]
+        return _Targets(content_targets, mixed)
+
+    def _style_grams(self, style: Style, ratio: float, layers: tuple[str, ...]) -> list[Tensor]:
+        key = (style.key, style.image.shape, ratio, layers)
+        if key not in self._styles:
+            scaled = _resize(style.image, ratio)
+            _require_size(scaled[0], "the style image", layers)
+            self._styles[key] = self._gram_graph(layers)(scaled)
+            if len(self._styles) > KEPT_STYLES:
+                self._styles.popitem(last=False)
+        self._styles.move_to_end(key)
+        return self._styles[key]
+
+    def _content_graph(self, layers: tuple[str, ...]) -> Any:
+        key = ("content", layers)
+        if key not in self._graphs:
+
+            def targets(image: Tensor) -> list[Tensor]:
+                features = self._extractor.features(image, layers)
+                return [tf.cast(features[layer], tf.float32) for layer in layers]
+
+            self._graphs[key] = tf.function(targets, input_signature=[_any_size([1, 1, 1, 3])], autograph=False)
+        return self._graphs[key]
+
+    def _gram_graph(self, layers: tuple[str, ...]) -> Any:
+        key = ("gram", layers)
+        if key not in self._graphs:
+
+            def targets(image: Tensor) -> list[Tensor]:
+                return self._extractor.summaries(image, [(layer, objective.gram_matrix) for layer in layers])
+
+            self._graphs[key] = tf.function(targets, input_signature=[_any_size([1, 1, 1, 3])], autograph=False)
+        return self._graphs[key]
+
+    def _graph(self, optimizer: Optimizer, tensors: tuple[Tensor, ...], parameters: Parameters) -> Any:
+        """A step as a graph, traced once for images of any size and weights of any value."""
+        content_layers, style_layers = tuple(parameters.content_layers), tuple(parameters.style_layers)
+        recompute = _is_large(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
+        key = (parameters.optimizer, content_layers, style_layers, recompute)
+        if key in self._graphs:
+            return self._graphs[key]
+        heads = [(layer, tf.identity) for layer in content_layers]
+        heads += [(layer, objective.gram_matrix) for layer in style_layers]
+
+        def step(
+            state: tuple[Tensor, ...], targets: _Targets, weights: _Weights, rates: Rates
+        ) -> tuple[tuple[Tensor, ...], Tensor]:
+            def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
+                with tf.GradientTape() as tape:
+                    tape.watch(image)
+                    found = self._extractor.summaries(image, heads, recompute)
+                    features, grams = found[: len(content_layers)], found[len(content_layers) :]
+                    content = weights.content * objective.content_loss(
+                        features, targets.content, weights.content_layers
+                    )
+                    style = weights.style * objective.style_loss(grams, targets.style, weights.style_layers)
+                    variation = weights.total_variation * objective.total_variation_loss(image)
+                    total = content + style + variation
+                return tf.stack([total, content, style, variation]), tape.gradient(total, image)
+
+            return optimizer.step(evaluate, state, rates)
+
+        number, vector = tf.TensorSpec([]), tf.TensorSpec([None])
+        signature = [
+            tf.nest.map_structure(lambda t: _any_size(t.shape), tensors),
+            _Targets(
+                [tf.TensorSpec([1, None, None, None])] * len(content_layers),
+                [tf.TensorSpec([None, None])] * len(style_layers),
+            ),
+            _Weights(number, number, number, vector, vector),
+            Rates(number, number, number, number),
+        ]
+        self._graphs[key] = tf.function(step, input_signature=signature, autograph=False)
+        return self._graphs[key]
+
+
+def _any_size(shape: Sequence[int]) -> tf.TensorSpec:
+    """float32 ``[..., 1, H, W, 3]`` with H and W left open; scalars stay scalars."""
+    return tf.TensorSpec([*shape[:-3], None, None, 3] if len(shape) >= 3 else shape)
+
+
+def _scalar(value: float) -> Tensor:
+    return tf.constant(value, tf.float32)
+
+
+def _require_size(image: Any, what: str, layers: Sequence[str]) -> None:
+    height, width = image.shape[0], image.shape[1]
+    needed = smallest_side(layers)
+    if min(height, width) < needed:
+        raise ImageError(
+            f"{what} is {width}×{height} pixels at the size it would run at, too small for the layers chosen.",
+            f"Its short side needs at least {needed} pixels: use a larger image_size or style_size, a picture that is"
+            " less narrow, or shallower layers.",
+        )
+
+
+def _resize(image: Image, ratio: float) -> Tensor:
+    """``[H, W, 3]`` scaled down by ``ratio`` with Lanczos's filter, as ``[1, h, w, 3]``."""
+    batch = tf.convert_to_tensor(image)[None]
+    if ratio == 1.0:
+        return batch
+    size = [max(1, round(image.shape[0] * ratio)), max(1, round(image.shape[1] * ratio))]
+    return tf.clip_by_value(tf.image.resize(batch, size, "lanczos3", antialias=True), 0.0, 1.0)
+
+
+def _start(content: Tensor, parameters: Parameters) -> Tensor:
+    if parameters.init == "content":
+        return content
+    noise = np.random.default_rng(parameters.seed).random(content.shape, np.float32)
+    return tf.convert_to_tensor(noise)
+
+
+def _enlarge(image: Tensor, like: Tensor) -> Tensor:
+    return tf.clip_by_value(tf.image.resize(image, like.shape[1:3], "bicubic"), 0.0, 1.0)

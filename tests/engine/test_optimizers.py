@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.engine.optimizers import OPTIMIZERS, Rates
+
+RNG = np.random.default_rng(1)
+TARGET = RNG.uniform(-0.3, 1.3, (1, 6, 5, 3)).astype(np.float32)  # partly out of reach
+CURVATURE = RNG.uniform(1.0, 400.0, TARGET.shape).astype(np.float32)
+
+
+def quadratic(image: Any) -> tuple[Any, Any]:
+    distance = image - TARGET
+    loss = 0.5 * tf.reduce_sum(CURVATURE * distance**2)
+    return tf.stack([loss, loss, 0.0, 0.0]), CURVATURE * distance
+
+
+def rates(learning_rate: float = 0.02, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> Rates:
+    return Rates(*(tf.constant(v, tf.float32) for v in (learning_rate, beta_1, beta_2, epsilon)))
+
+
+def descend(name: str, steps: int, **settings: float) -> tuple[Any, list[float]]:
+    optimizer = OPTIMIZERS[name]
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    losses = []
+    for _ in range(steps):
+        state, values = optimizer.step(quadratic, state, rates(**settings))
+        losses.append(float(values[0]))
+    return optimizer.result(state), losses
+
+
+def test_adam_is_kerass_adam() -> None:
+    import keras
+
+    variable = keras.Variable(np.full(TARGET.shape, 0.5, np.float32))
+    reference = keras.optimizers.Adam(learning_rate=0.02, beta_1=0.99, beta_2=0.999, epsilon=0.1)
+    optimizer = OPTIMIZERS["adam"]
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    for _ in range(12):
+        reference.apply([quadratic(variable.value)[1]], [variable])
+        variable.assign(np.clip(variable.numpy(), 0, 1))
+        state, _losses = optimizer.step(quadratic, state, rates(beta_1=0.99, epsilon=0.1))
+    np.testing.assert_allclose(optimizer.result(state), variable.numpy(), atol=2e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_first_loss_is_the_one_before_the_first_update(name: str) -> None:
+    _, losses = descend(name, 1)
+    assert losses[0] == float(quadratic(tf.fill(TARGET.shape, 0.5))[0][0])
+
+
+@pytest.mark.parametrize(("name", "steps"), [("adam", 300), ("lbfgs", 60)])
+def test_the_minimum_within_the_bounds_is_found(name: str, steps: int) -> None:
+    result, _ = descend(name, steps)
+    np.testing.assert_allclose(result, np.clip(TARGET, 0, 1), atol=2e-3)
+
+
+def test_lbfgs_never_accepts_a_rise() -> None:
+    optimizer = OPTIMIZERS["lbfgs"]
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    accepted = []
+    for _ in range(30):
+        state, _ = optimizer.step(quadratic, state, rates(learning_rate=0.5))  # a first step that overshoots
+        accepted.append(float(quadratic(optimizer.result(state))[0][0]))
+    assert accepted == sorted(accepted, reverse=True)
+    assert accepted[-1] < accepted[0]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_state_made_of_arrays_goes_on_as_if_nothing_had_been(name: str) -> None:
+    optimizer = OPTIMIZERS[name]
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    for step in range(16):
+        if step == 9:
+            state = optimizer.restore([tf.constant(part.numpy()) for part in state])
+        state, _ = optimizer.step(quadratic, state, rates())
+    np.testing.assert_array_equal(optimizer.result(state), descend(name, 16)[0])

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pipeline.engine import objective
+from pipeline.engine.extractor import Extractor
+from pipeline.engine.stylize import State, Step, Style, Stylizer, schedule
+from pipeline.errors import ImageError, JobError
+from pipeline.manifest import PRESETS, Parameters
+from tests.conftest import opened, picture, tiny_kernels
+
+
+def parameters(**given: Any) -> Parameters:
+    return Parameters.model_validate({"epochs": 1, "steps_per_epoch": 6, "image_size": 64, **given})
+
+
+def array(image: Image.Image) -> Any:
+    return np.asarray(image.convert("RGB"), np.float32) / 255
+
+
+PHOTO = array(picture(64, 48, seed=1))
+PAINTING = Style(array(picture(60, 64, seed=2)), 1.0, "painting")
+
+
+@pytest.fixture(scope="module")
+def stylizer() -> Stylizer:
+    return Stylizer(Extractor(tiny_kernels(), "float32"))
+
+
+def steps(stylizer: Stylizer, resume: State | None = None, **given: Any) -> list[Step]:
+    return list(stylizer.run(PHOTO, [PAINTING], parameters(**given), resume))
+
+
+class TestSchedule:
+    @pytest.mark.parametrize(
+        ("size", "pyramid", "expected"),
+        [
+            ((384, 512), "auto", [(128, 33), (256, 33), (512, 34)]),
+            ((512, 384), "off", [(512, 100)]),
+            ((384, 512), [200, 512], [(200, 50), (512, 50)]),
+            ((384, 512), [200, 300, 700], [(200, 33), (300, 33), (512, 34)]),
+            ((60, 100), "auto", [(100, 100)]),
+            ((20, 512), "auto", [(512, 100)]),
+        ],
+    )
+    def test_steps_are_shared_by_scales_coarse_to_fine(
+        self, size: tuple[int, int], pyramid: Any, expected: list[tuple[int, int]]
+    ) -> None:
+        assert schedule(parameters(steps_per_epoch=100, pyramid=pyramid), *size) == expected
+
+    def test_fewer_steps_than_scales_run_at_the_finest(self) -> None:
+        assert schedule(parameters(steps_per_epoch=1, pyramid="auto"), 384, 512) == [(512, 1)]
+
+
+class TestRun:
+    def test_a_record_comes_after_every_step(self, stylizer: Stylizer) -> None:
+        records = steps(stylizer, epochs=2, pyramid=[32, 64])
+        assert [record.number for record in records] == list(range(1, 13))
+        assert [record.scale for record in records] == [32] * 6 + [64] * 6
+        for record in records:
+            assert record.total == pytest.approx(record.content + record.style + record.total_variation, rel=1e-5)
+
+    @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+    def test_the_loss_falls(self, stylizer: Stylizer, optimizer: str) -> None:
+        balanced: dict[str, Any] = {"content_weight": 1, "style_weight": 1, "total_variation_weight": 0.1}
+        records = steps(stylizer, steps_per_epoch=30, optimizer=optimizer, pyramid="off", **balanced)
+        assert records[-1].total < 0.5 * records[0].total
+
+    def test_the_first_loss_is_of_the_content_image_itself(self, stylizer: Stylizer) -> None:
+        first = steps(stylizer)[0]
+        assert first.content == 0.0
+        assert first.total_variation == pytest.approx(
+            30 * float(tf.image.total_variation(tf.constant(PHOTO))), rel=1e-5
+        )
+
+    def test_weights_between_layers_and_styles_count(self, stylizer: Stylizer) -> None:
+        other = Style(array(picture(64, 64, seed=3)), 3.0, "other")
+        first = next(stylizer.run(PHOTO, [PAINTING, other], parameters(style_layers={"block2_conv1": 5.0})))
+        extractor = Extractor(tiny_kernels(), "float32")
+
+        def gram(image: Any) -> Any:
+            return objective.gram_matrix(extractor.features(image[None], ["block2_conv1"])["block2_conv1"]).numpy()
+
+        target = (gram(PAINTING.image) + 3 * gram(other.image)) / 4
+        expected = 0.01 * 5.0 * np.mean((gram(PHOTO) - target) ** 2)
+        assert first.style == pytest.approx(expected, rel=1e-4)
+
+    def test_another_size_costs_no_new_trace(self) -> None:
+        stylizer = Stylizer(Extractor(tiny_kernels(), "float32"))
+        traces = []
+        for size in (PHOTO.shape, (50, 70, 3), (64, 64, 3)):
+            list(stylizer.run(np.resize(PHOTO, size), [PAINTING], parameters(pyramid="off", style_weight=size[0])))
+            traces.append(sum(graph.experimental_get_tracing_count() for graph in stylizer._graphs.values()))
+        assert traces == [3, 3, 3]  # the step, the content's features, the style's Gram matrices
+
+    def test_a_style_is_computed_once_for_each_scale(self) -> None:
+        stylizer = Stylizer(Extractor(tiny_kernels(), "float32"))
+        for _ in range(2):
+            list(stylizer.run(PHOTO, [PAINTING], parameters(pyramid=[32, 64])))
+        assert len(stylizer._styles) == 2
+
+    @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_the_same_job_gives_the_same_bytes(self, optimizer: str, precision: str) -> None:
+        pictures = []
+        for _ in range(2):
+            stylizer = Stylizer(Extractor(tiny_kernels(), precision))
+            last = steps(stylizer, pyramid=[32, 64], optimizer=optimizer, init="noise", seed=5)[-1]
+            pictures.append(stylizer.picture(last.state, parameters(optimizer=optimizer)).tobytes())
+        assert pictures[0] == pictures[1]
+
+    def test_another_seed_gives_another_picture(self, stylizer: Stylizer) -> None:
+        first, second = (steps(stylizer, init="noise", seed=seed)[0].total for seed in (1, 2))
+        assert first != second
+
+    @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+    @pytest.mark.parametrize("at", [1, 5, 6, 7, 11, 12])  # within a scale, at its last step, at the first of the next
+    def test_a_resumed_run_is_the_run_that_was_never_interrupted(
+        self, stylizer: Stylizer, optimizer: str, at: int
+    ) -> None:
+        given: dict[str, Any] = {"epochs": 2, "pyramid": [32, 64], "optimizer": optimizer}
+        whole = steps(stylizer, **given)
+        state = whole[at - 1].state
+        stored = State(state.step, state.scale, tuple(part.numpy() for part in state.tensors))
+        rest = steps(stylizer, stored, **given)
+        assert [record.total for record in rest] == [record.total for record in whole[at:]]
+        last = rest[-1].state if rest else stored
+        np.testing.assert_array_equal(
+            stylizer.picture(last, parameters(optimizer=optimizer)),
+            stylizer.picture(whole[-1].state, parameters(optimizer=optimizer)),
+        )
+
+
+class TestRefusals:
+    def test_a_picture_too_small_for_the_layers_is_told_the_smallest_size(self, stylizer: Stylizer) -> None:
+        with pytest.raises(ImageError, match="the content image is 64×10 pixels.* at least 16 pixels"):
+            next(stylizer.run(PHOTO[:10], [PAINTING], parameters()))
+        with pytest.raises(ImageError, match="the style image is 60×4 pixels"):
+            next(stylizer.run(PHOTO, [Style(PAINTING.image[:4], 1.0, "flat")], parameters(pyramid="off")))
+
+    def test_an_overflow_is_a_sentence(self, stylizer: Stylizer) -> None:
+        huge = {f"block{b}_conv1": 1e6 for b in range(1, 6)}
+        kernels = {layer: (kernel * 100, bias) for layer, (kernel, bias) in tiny_kernels().items()}
+        with pytest.raises(JobError, match="the loss is (inf|nan) at step 1"):
+            list(Stylizer(Extractor(kernels, "float32")).run(PHOTO, [PAINTING], parameters(style_layers=huge)))
+
+
+class TestAgreement:
+    """With values of the objective from an independent float32 implementation."""
+
+    @pytest.fixture
+    def reference(self, shared: Path) -> Any:
+        return json.loads((shared / "reference" / "objective.json").read_text())
+
+    @staticmethod
+    def image(shared: Path, name: str) -> Any:
+        return array(opened(shared / "reference" / name))
+
+    def test_gram_statistics(self, shared: Path, reference: Any, real_kernels: dict[str, Any]) -> None:
+        style = tf.constant(self.image(shared, reference["style"]))[None]
+        features = Extractor(real_kernels, "float32").features(style, reference["style_layers"])
+        for layer, expected in reference["gram"].items():
+            gram = objective.gram_matrix(features[layer]).numpy()
+            assert np.mean(gram) == pytest.approx(expected["mean"], rel=0.005)
+            assert np.linalg.norm(gram) == pytest.approx(expected["frobenius"], rel=0.005)
+            assert np.trace(gram) == pytest.approx(expected["trace"], rel=0.005)
+
+    @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 0.005), ("bfloat16", 0.03)])
+    def test_loss_at_an_image(
+        self, shared: Path, reference: Any, real_kernels: dict[str, Any], precision: str, tolerance: float
+    ) -> None:
+        content, style, image = (self.image(shared, reference[key]) for key in ("content", "style", "image"))
+        stylizer = Stylizer(Extractor(real_kernels, precision))
+        tutorial = parameters(**{**PRESETS["tutorial"], "epochs": 1, "steps_per_epoch": 2, "image_size": 256})
+        first = next(stylizer.run(content, [Style(style, 1.0, "style")], tutorial))
+        # The loss at another image than the content: go on from a state that holds it.
+        moments = (np.zeros_like(image)[None], np.zeros_like(image)[None], np.float32(0))
+        record = next(
+            stylizer.run(content, [Style(style, 1.0, "style")], tutorial, State(1, 0, (image[None], *moments)))
+        )
+        assert first.content == 0.0
+        for name, expected in reference["loss_at_image"].items():
+            if name != "gram_mse_per_layer":
+                assert getattr(record, name) == pytest.approx(expected, rel=tolerance)
+
+    @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 0.01), ("bfloat16", 0.03)])
+    def test_the_tutorials_trajectory(
+        self, shared: Path, reference: Any, real_kernels: dict[str, Any], precision: str, tolerance: float
+    ) -> None:
+        content, style = (self.image(shared, reference[key]) for key in ("content", "style"))
+        tutorial = parameters(**{**PRESETS["tutorial"], "epochs": 1, "steps_per_epoch": 20, "image_size": 256})
+        stylizer = Stylizer(Extractor(real_kernels, precision))
+        records = list(stylizer.run(content, [Style(style, 1.0, "style")], tutorial))
+        for record, expected in zip(records, reference["adam_trajectory_from_content"]["steps"], strict=True):
+            for name in ("total", "style", "content", "total_variation"):
+                assert getattr(record, name) == pytest.approx(expected[name], rel=tolerance), (record.number, name)
