@@ -1,0 +1,75 @@
+"""A job's record and the names of the files in a job's folder, which runner and worker share."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline import storage
+
+RECORD = "job.json"
+LOSSES = "loss.jsonl"
+RESULT = "result"  # what the worker leaves for publishing: the picture and result.json
+
+
+@dataclass(frozen=True)
+class Input:
+    """An image of a job: as the manifest wrote it, the copy's name in the job's folder, and what it is."""
+
+    file: str
+    stored: str
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job's record, ``job.json`` in its folder. ``manifest`` is the effective one; without inputs it never ran."""
+
+    id: str
+    name: str
+    claimed_at: str
+    priority: int = 0
+    manifest: dict[str, Any] | None = None
+    content: Input | None = None
+    styles: tuple[Input, ...] = ()
+    attempts: int = 0
+    deaths: int = 0
+    started_at: str | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> Job:
+        """The record in a job's folder; raises FileNotFoundError where there is none."""
+        data = json.loads((folder / RECORD).read_bytes())
+        content = Input(**data.pop("content")) if data.get("content") else None
+        styles = tuple(Input(**style) for style in data.pop("styles", ()))
+        return cls(**{**data, "content": content, "styles": styles})
+
+    def save(self, folder: Path) -> None:
+        """Write the record into the job's folder."""
+        storage.write_json(folder / RECORD, dataclasses.asdict(self))
+
+
+_ID = re.compile(r"(?P<name>.+)-\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a file name has the form of a job's id: ``<name>-<YYYYmmdd-HHMMSS>-<4 hex>``."""
+    return _ID.fullmatch(text) is not None
+
+
+def name_in(job_id: str) -> str:
+    """The name that an id begins with."""
+    match = _ID.fullmatch(job_id)
+    return match["name"] if match else job_id
+
+
+def now() -> str:
+    """The time in UTC as ISO 8601 with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
