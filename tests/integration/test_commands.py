@@ -1,0 +1,150 @@
+"""The smaller commands, installed, on real folders."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+import yaml
+
+from tests.conftest import Place, picture, wait_for
+
+
+class TestSubmit:
+    def test_a_submitted_pair_runs(self, place: Place) -> None:
+        picture(seed=1).save(place.root / "my photo.png")
+        picture(seed=2).save(place.root / "wave.png")
+        picture(seed=3).save(place.root / "scream.png")
+        settings = ["image_size=64", "epochs=1", "steps_per_epoch=2", "style_weight=1e-1", "priority=4", "preset=draft"]
+        flags = [part for setting in settings for part in ("--set", setting)]
+        done = place.run("submit", "my photo.png", "wave.png", "scream.png", *flags)
+        assert done.returncode == 0, done.stderr
+        (folder,) = place.inbox.iterdir()
+        assert done.stdout.strip() == f"inbox/{folder.name}"
+        assert place.run("run").returncode == 0
+        (log,) = place.logs()
+        assert log["job"]["name"] == "my photo-wave"
+        assert log["manifest"]["parameters"]["style_weight"] == 0.1
+        assert (log["manifest"]["priority"], log["manifest"]["preset"]) == (4, "draft")
+        assert len(log["inputs"]["style"]) == 2
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["a.png", "b.png", "--set", "epochs=none"], "`parameters.epochs`: must be a whole number"),
+            (["a.png", "b.png", "--set", "style_wieght=1"], "did you mean `style_weight`?"),
+            (["a.png", "b.png", "--set", "epochs"], "write it as key=value"),
+            (["a.png", "no.png"], "no.png: cannot be read"),
+            (["a.png", "b.png", "--name", "../x"], "may hold letters"),
+        ],
+    )
+    def test_mistakes_are_told_and_leave_nothing_behind(
+        self, place: Place, arguments: list[str], sentence: str
+    ) -> None:
+        picture().save(place.root / "a.png")
+        picture().save(place.root / "b.png")
+        done = place.run("submit", *arguments)
+        assert done.returncode == 2
+        assert sentence in done.stderr
+        assert list(place.inbox.iterdir()) == []
+
+
+class TestCheck:
+    def test_good_and_bad_manifests_are_told_apart(self, place: Place) -> None:
+        place.pair()
+        good = place.manifest("good.yaml")
+        bad = place.manifest("bad.yaml", style="nowhere.png", colour="red")
+        assert place.run("check", str(good)).returncode == 0
+        done = place.run("check", str(good), str(bad))
+        assert done.returncode == 1
+        assert "good.yaml: fine" in done.stdout
+        assert "`colour`: unknown" in done.stdout
+        bad = place.manifest("bad.yaml", style="nowhere.png")
+        assert "nowhere.png: cannot be read" in place.run("check", str(bad)).stdout
+
+    def test_it_runs_nothing(self, place: Place) -> None:
+        place.pair()
+        place.run("check", str(place.manifest("good.yaml")))
+        assert not place.jobs.exists()
+        assert not place.outbox.exists()
+
+
+def test_schema_prints_json_schema(place: Place) -> None:
+    schema = json.loads(place.run("schema").stdout)
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert schema["properties"]["content"]
+
+
+def test_weights_tells_fetches_and_verifies(place: Place) -> None:
+    fresh = {"XDG_CACHE_HOME": str(place.root / "cache")}
+    place.environment.pop("STYLISTIC_WEIGHTS")
+    assert place.run("weights", "verify", environment=fresh).returncode == 3
+    fetched = place.run("weights", "fetch", environment=fresh)
+    assert fetched.returncode == 0, fetched.stderr
+    assert "SHA-256" in fetched.stdout
+    assert place.run("weights", "verify", environment=fresh).returncode == 0
+    assert "16 convolutions" in place.run("weights", environment=fresh).stdout
+    (cached,) = [p for p in (place.root / "cache").rglob("vgg19*") if p.suffix in (".h5", ".bin")]
+    cached.write_bytes(cached.read_bytes()[:-1])
+    tampered = place.run("weights", "verify", environment=fresh)
+    assert tampered.returncode == 3
+    assert "damaged or tampered" in tampered.stderr
+
+
+class TestStatusAndRetry:
+    def test_status_shows_queue_progress_results_and_failures(self, place: Place) -> None:
+        place.pair()
+        place.manifest("1-bad.yaml", parameters={"epochs": -1})
+        place.manifest("2-quick.yaml", parameters={"steps_per_epoch": 2})
+        place.manifest("3-long.yaml", parameters={"steps_per_epoch": 5000})
+        place.manifest("4-later.yaml")
+        process = place.start("run")
+        losses = wait_for(lambda: next(iter((place.jobs / "running").glob("3-long*/loss.jsonl")), None))
+        wait_for(lambda: losses.read_text().count("\n") > 3)
+        wait_for(lambda: list((place.jobs / "done").glob("2-quick*")))  # filed while the next job runs already
+        text = place.run("status").stdout
+        assert f"a runner is alive: process {process.pid}" in text
+        assert "running: 3-long-" in text
+        assert "of 5000, 64 px, loss" in text
+        assert "queued: 1" in text
+        assert "done: 1\n  2-quick-" in text
+        assert "failed: 1\n  1-bad-" in text
+        assert "must be from 1 to 1000, not -1" in text
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        assert "no runner is alive" in place.run("status").stdout
+
+    def test_a_job_that_failed_in_the_engine_runs_again(self, place: Place) -> None:
+        place.pair()
+        place.manifest("a.yaml", parameters={"image_size": 16, "style_size": 16})
+        assert place.run("run").returncode == 1
+        (failed,) = place.logs()
+        assert "too small" in failed["error"]
+        job_id = failed["job"]["id"]
+        assert place.run("retry", job_id).returncode == 0
+        assert place.logs() == []
+        assert place.run("run").returncode == 1
+        (again,) = place.logs()
+        assert (again["job"]["id"], again["job"]["attempts"]) == (job_id, 2)
+
+    def test_a_drop_that_failed_for_a_missing_image_is_taken_in_again(self, place: Place) -> None:
+        place.photo("painting.png", seed=2)
+        place.manifest("a.yaml")
+        assert place.run("run", "--input-timeout", "0.5").returncode == 1
+        (failed,) = place.logs()
+        kept = place.jobs / "failed" / failed["job"]["id"] / "drop" / "a.yaml"
+        assert yaml.safe_load(kept.read_text())["content"] == "photo.png"
+        place.photo("photo.png", seed=1)
+        assert place.run("retry", failed["job"]["id"]).returncode == 0
+        done = place.run("run")
+        assert done.returncode == 0, done.stderr
+        (log,) = place.logs()
+        assert (log["status"], log["job"]["id"]) == ("done", failed["job"]["id"])
+        assert place.leftovers() == []
+
+    def test_an_unknown_job_is_told(self, place: Place) -> None:
+        (place.jobs / "failed").mkdir(parents=True)
+        done = place.run("retry", "nothing-20260101-000000-0000")
+        assert done.returncode == 2
+        assert "no failed job of this id" in done.stderr

@@ -1,0 +1,108 @@
+"""The installed command, `stylistic watch`, on real folders."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import Place, picture, wait_for
+
+Watching = Callable[..., "subprocess.Popen[str]"]
+
+
+def done(place: Place, count: int) -> None:
+    wait_for(lambda: len(place.logs()) >= count)
+
+
+def test_ten_manifests_dropped_at_once_give_ten_results_in_claim_order(place: Place, watching: Watching) -> None:
+    place.pair()
+    watching()
+    for number in range(10):
+        place.manifest(f"{number}.yaml", parameters={"steps_per_epoch": 2})
+    done(place, 10)
+    logs = place.logs()
+    assert sorted(log["job"]["name"] for log in logs) == [str(n) for n in range(10)]
+    claims = [log["job"]["claimed_at"] for log in logs]
+    assert claims == sorted(claims)
+
+
+def test_images_may_come_before_after_or_slowly(place: Place, watching: Watching) -> None:
+    whole = place.root / "photo.png"
+    picture(seed=1).save(whole)
+    data = whole.read_bytes()
+    watching()
+    place.manifest("a.yaml")
+    place.photo("painting.png", seed=2)
+    with (place.inbox / "photo.png").open("wb") as file:
+        file.write(data[: len(data) // 2])
+        file.flush()
+        # Longer than the settling time: at rest, but not whole.
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1.5:
+            assert place.logs() == []
+            time.sleep(0.05)
+        file.write(data[len(data) // 2 :])
+    done(place, 1)
+    assert place.logs()[0]["status"] == "done"
+
+
+def test_a_job_folder_moved_in_runs(place: Place, watching: Watching) -> None:
+    watching()
+    folder = place.root / "trip"
+    folder.mkdir()
+    picture(seed=1).save(folder / "photo.png")
+    picture(seed=2).save(folder / "painting.png")
+    place.manifest("job.yaml", folder=folder)
+    folder.rename(place.inbox / "trip")
+    done(place, 1)
+    wait_for(lambda: place.leftovers() == ["jobs/.runner.json"])
+
+
+def test_polling_needs_no_events(place: Place, watching: Watching) -> None:
+    place.pair()
+    watching("--poll")
+    place.manifest("a.yaml", parameters={"steps_per_epoch": 2})
+    done(place, 1)
+
+
+def test_a_waiting_watcher_never_loads_tensorflow(place: Place, watching: Watching) -> None:
+    place.pair()
+    process = watching()
+    place.manifest("a.yaml", parameters={"steps_per_epoch": 2})
+    done(place, 1)
+    maps = Path(f"/proc/{process.pid}/maps").read_text()
+    assert "libtensorflow" not in maps
+    (child,) = [
+        pid
+        for pid in os.listdir("/proc")
+        if pid.isdigit()
+        and _parent(pid) == process.pid
+        and "libtensorflow" in Path(f"/proc/{pid}/maps").read_text(errors="replace")
+    ]
+    assert child
+
+
+def test_an_idle_watcher_uses_under_one_percent_of_a_core(place: Place, watching: Watching) -> None:
+    for number in range(300):
+        (place.inbox / f"{number}.jpg").touch()
+    process = watching()
+    time.sleep(2)
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def cpu_seconds() -> float:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / ticks
+
+    before = cpu_seconds()
+    time.sleep(10)
+    assert cpu_seconds() - before < 0.1
+
+
+def _parent(pid: str) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return -1
