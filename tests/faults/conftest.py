@@ -1,0 +1,15 @@
+"""How much of the fault tests runs: all of it with --long, else a sample of each."""
+
+from __future__ import annotations
+
+import pytest
+
+PARTS = 12  # the steps at which something goes wrong are dealt out to so many tests
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    is_long = metafunc.config.getoption("--long")
+    if "part" in metafunc.fixturenames:
+        metafunc.parametrize("part", range(PARTS) if is_long else (11,))
+    if "kind_of_error" in metafunc.fixturenames:
+        metafunc.parametrize("kind_of_error", ("ENOSPC", "EROFS", "EIO") if is_long else ("ENOSPC",))

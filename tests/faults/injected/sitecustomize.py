@@ -1,0 +1,72 @@
+"""Faults at file-system steps, for processes started with this folder on PYTHONPATH.
+
+Every rename, write, fsync, mkdir and removal below FAULT_ROOT is a step. FAULT_ROLE (runner or worker) says whose steps
+count, FAULT_LOG receives their names, and at step FAULT_AT the process is killed (FAULT_KIND=kill) or meets an error
+from there on (an errno's name, such as ENOSPC).
+"""
+
+import errno
+import io
+import os
+import signal
+import sys
+from typing import Any
+
+ROOT = os.environ.get("FAULT_ROOT", "")
+AT = int(os.environ.get("FAULT_AT", "0"))
+KIND = os.environ.get("FAULT_KIND", "kill")
+OWN_ROLE = "worker" if any("spawn_main" in argument for argument in sys.orig_argv) else "runner"
+
+_steps = 0
+_real_open = io.open
+
+
+def _step(name: str, *paths: Any) -> bool:
+    """Count a step; tells whether it is the one to go wrong."""
+    global _steps
+    _steps += 1
+    with _real_open(os.environ["FAULT_LOG"], "a", encoding="utf-8") as log:
+        log.write(f"{_steps} {name} {' '.join(map(str, paths))}\n")
+    if KIND == "kill":  # once: the worker that the runner starts next lives
+        return _steps == AT and not os.path.exists(os.environ["FAULT_LOG"] + ".killed")
+    return 0 < AT <= _steps
+
+
+def _go_wrong(path: Any) -> None:
+    if KIND == "kill":
+        _real_open(os.environ["FAULT_LOG"] + ".killed", "w", encoding="utf-8").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    number = getattr(errno, KIND)
+    raise OSError(number, os.strerror(number), str(path))
+
+
+def _is_watched(path: Any, settings: dict[str, Any]) -> bool:
+    if isinstance(path, int) or settings.get("dir_fd") is not None:
+        return True
+    return bool(os.path.abspath(os.fspath(path)).startswith(ROOT + os.sep))
+
+
+def _wrap(name: str) -> None:
+    real = getattr(os, name)
+
+    def wrapped(path: Any, *rest: Any, **settings: Any) -> Any:
+        if _is_watched(path, settings) and _step(name, path, *rest):
+            _go_wrong(path)
+        return real(path, *rest, **settings)
+
+    setattr(os, name, wrapped)
+
+
+def _open(file: Any, mode: str = "r", *rest: Any, **settings: Any) -> Any:
+    if set(mode) & set("wxa") and not isinstance(file, int) and _is_watched(file, {}) and _step("write", file):
+        if KIND == "kill":  # in the middle of the write
+            with _real_open(file, mode.replace("b", "") + "b") as half:
+                half.write(b'{"half a file')
+        _go_wrong(file)
+    return _real_open(file, mode, *rest, **settings)
+
+
+if ROOT and os.environ.get("FAULT_ROLE") == OWN_ROLE:
+    for _name in ("rename", "replace", "fsync", "mkdir", "unlink", "rmdir"):
+        _wrap(_name)
+    io.open = _open
