@@ -1,0 +1,58 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test test-faults bench lint examples clean
+
+help:
+	@echo "make demo      paint the example pictures"
+	@echo "make test      run all tests"
+	@echo "make test-faults  the long fault tests: kills, errors, broken input, crowds"
+	@echo "make bench     step times, objective against seconds, overhead, peak memory"
+	@echo "make lint      ruff and mypy"
+	@echo "make examples  draw the example pictures again"
+
+$(BIN)/stylistic: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: $(BIN)/stylistic
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,lint]"
+	@touch $@
+
+# A copy under a dot-name first: the inbox never shows a job that is half there.
+demo: $(BIN)/stylistic
+	@for job in harbour-swirl harbour-glass; do \
+	  rm -rf "inbox/.$$job" "inbox/$$job" && cp -R "examples/$$job" "inbox/.$$job" && mv "inbox/.$$job" "inbox/$$job" || exit 1; \
+	done
+	$(BIN)/stylistic run
+	@echo "All results: outbox/index.html"
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2
+
+# Four at a time: most of them wait for something.
+test-faults: $(VENV)/.test
+	$(BIN)/python -m pytest -n 4 --long -rP tests/faults
+
+bench: $(BIN)/stylistic
+	$(BIN)/python -m benchmarks.steps
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.quality
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+examples: $(BIN)/stylistic
+	$(BIN)/python examples/draw.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
