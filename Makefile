@@ -38,7 +38,7 @@ test: $(VENV)/.test
 
 # Four at a time: most of them wait for something.
 test-faults: $(VENV)/.test
-	$(BIN)/python -m pytest -n 4 --long -rP tests/faults
+	$(BIN)/python -m pytest -n 4 --long --timeout 1200 -rP tests/faults
 
 bench: $(BIN)/stylistic
 	$(BIN)/python -m benchmarks.steps

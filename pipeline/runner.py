@@ -141,12 +141,16 @@ class Runner:
                 signal.signal(signum, handler)
 
     def _recover(self) -> None:
-        """Take up what an earlier life left: a job is published, failed or queued again, never lost or run twice."""
+        """Take up what an earlier life or a fault left: a job is published, failed or queued again, never lost or run
+        twice."""
         if self._recovered:
             return
         self._spool.prepare()
         self._inbox.clean()
+        at_hand = {ended.job_id for ended in self._ended}
         for job_id in self._spool.interrupted():
+            if job_id in at_hand:
+                continue
             folder = self._spool.running / job_id
             if report.read_log(self._outbox, job_id) or (folder / RESULT / "result.json").exists():
                 self._end(_Ended(job_id, Outcome("done")))
@@ -218,8 +222,13 @@ class Runner:
         job_id = self._spool.next()
         if job_id is None:
             return
-        folder = self._spool.start(job_id)
-        job = Job.load(folder)
+        self._worker.warm()
+        try:
+            folder = self._spool.start(job_id)
+            job = Job.load(folder)
+        except OSError:
+            self._recovered = False  # it may lie in running/ already
+            raise
         assert job.manifest is not None, "a queued job has a manifest"
         parameters = job.manifest["parameters"]
         log.info("%s: started", job_id)

@@ -31,9 +31,13 @@ class Spool:
         self._order: dict[str, tuple[int, str, str]] = {}
 
     def prepare(self) -> None:
-        """Make the state folders, and remove what an earlier life left unfinished under dot-names."""
-        for folder in (self.queued, self.running, self.failed, self.done, self._outbox):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Make the state folders, and remove what an earlier life left unfinished under dot-names.
+
+        The jobs folder and the outbox have to be there: where a share has just gone, none is made in its place.
+        """
+        os.stat(self._outbox)
+        for folder in (self.queued, self.running, self.failed, self.done):
+            folder.mkdir(exist_ok=True)
         storage.remove_tree(self._staging)
         storage.remove_tree(self._trash)
         storage.remove_tree(self._outbox / TRASH)
@@ -55,7 +59,8 @@ class Spool:
         """An empty folder to build a job in; nobody looks at it before ``admit``."""
         folder = self._staging / job_id
         storage.remove_tree(folder)
-        folder.mkdir(parents=True)
+        self._staging.mkdir(exist_ok=True)
+        folder.mkdir()
         return folder
 
     def admit(self, draft: Path, job: Job, state: Path) -> None:

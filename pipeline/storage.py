@@ -174,7 +174,8 @@ def runner_lock(jobs: Path) -> Iterator[None]:
         since = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(jobs / ".runner.json", {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
         yield
-        (jobs / ".runner.json").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # who holds the lock is told for information only
+            (jobs / ".runner.json").unlink()
     finally:
         lock.release()
 

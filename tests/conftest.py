@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -191,6 +192,17 @@ def wait_for(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
             return value
         time.sleep(0.02)
     raise AssertionError(f"still not so after {seconds:g} s")
+
+
+def wait_until_said(process: subprocess.Popen[str], text: str, seconds: float = 90.0) -> None:
+    """Read a process's standard error up to a line with the text; one that never says it is killed."""
+    patience = threading.Timer(seconds, process.kill)
+    patience.start()
+    try:
+        assert process.stderr is not None
+        assert any(text in line for line in process.stderr), f"never said: {text}"
+    finally:
+        patience.cancel()
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from pipeline.spool import Spool
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
     spool = Spool(tmp_path / "jobs", tmp_path / "outbox")
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "outbox").mkdir()
     spool.prepare()
     return spool
 
@@ -84,3 +86,12 @@ def test_a_record_reads_back_as_it_was_written(spool: Spool) -> None:
 @pytest.mark.parametrize(("text", "answer"), [(A, True), ("x y-20260101-000000-abcd", True), ("a-b-c-d", False)])
 def test_ids_have_a_form(text: str, answer: bool) -> None:
     assert is_job_id(text) is answer
+
+
+@pytest.mark.parametrize("gone", ["jobs", "outbox"])
+def test_a_share_that_has_just_gone_is_not_made_anew(tmp_path: Path, gone: str) -> None:
+    for name in {"jobs", "outbox"} - {gone}:
+        (tmp_path / name).mkdir()
+    with pytest.raises(FileNotFoundError):
+        Spool(tmp_path / "jobs", tmp_path / "outbox").prepare()
+    assert not (tmp_path / gone).exists()

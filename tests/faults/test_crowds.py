@@ -19,7 +19,7 @@ import yaml
 from pipeline import storage
 from pipeline.manifest import Limits
 from pipeline.watcher import Inbox, Ready
-from tests.conftest import SMALL, Place, picture, wait_for
+from tests.conftest import SMALL, Place, picture, wait_for, wait_until_said
 
 QUICK = {**SMALL, "steps_per_epoch": 1}
 
@@ -221,8 +221,7 @@ def test_a_full_disk_is_waited_for(place: Place, which: str) -> None:
                 while True:
                     file.write(b"x" * 4096)
             if which != "inbox":  # the inbox is only renamed in, which needs no room
-                assert process.stderr is not None
-                assert any("No space left on device" in line for line in process.stderr)
+                wait_until_said(process, "No space left on device")
                 assert place.logs() == []
             assert process.poll() is None
             ballast.unlink()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Place, picture, wait_for
+from tests.conftest import Place, picture, wait_for, wait_until_said
 from tests.faults.conftest import PARTS
 
 INJECTED = Path(__file__).parent / "injected"
@@ -76,9 +76,12 @@ def finish(place: Place) -> None:
     assert done.returncode in (0, 1), done.stderr
 
 
+Sweeps = dict[str, tuple[str, str, list[str]]]
+
+
 @pytest.fixture(scope="session")
-def sweeps(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> dict[str, tuple[str, str, int]]:
-    """For each sweep whose steps count (batch, role, and how many there are).
+def sweeps(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Sweeps:
+    """For each sweep whose steps count (batch, role, and the steps there are).
 
     From the queue on a flat job's steps are those of a job folder, so that sweep ends where its claim does.
     """
@@ -92,11 +95,8 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> dict
         if batch == "flat":
             taken = taken[: 1 + max(n for n, step in enumerate(taken) if "/.claimed" in step)]
         assert len(taken) > 20
-        found[f"{batch}-{role}"] = (batch, role, len(taken))
+        found[f"{batch}-{role}"] = (batch, role, taken)
     return found
-
-
-Sweeps = dict[str, tuple[str, str, int]]
 
 
 class TestAtEveryStep:
@@ -106,8 +106,8 @@ class TestAtEveryStep:
     def test_a_kill_at_any_step_loses_nothing(
         self, tmp_path: Path, tiny_weights: Path, sweeps: Sweeps, sweep: str, part: int, is_long: bool
     ) -> None:
-        batch, role, count = sweeps[sweep]
-        every = range(1 + part, count + 1, PARTS)
+        batch, role, taken = sweeps[sweep]
+        every = range(1 + part, len(taken) + 1, PARTS)
         for at in every if is_long else every[:1]:
             place = Place(tmp_path / str(at), tiny_weights)
             drop_batch(place, batch)
@@ -123,14 +123,35 @@ class TestAtEveryStep:
     def test_a_disk_that_fails_from_any_step_on_blames_no_job(
         self, tmp_path: Path, tiny_weights: Path, sweeps: Sweeps, sweep: str, kind_of_error: str, is_long: bool
     ) -> None:
-        batch, role, count = sweeps[sweep]
-        for at in range(1, count + 1, 1 + count // 5) if is_long else (count // 2,):
+        batch, role, taken = sweeps[sweep]
+        count = len(taken)
+        for at in range(1, count + 1, 1 + count // 3) if is_long else (count // 2,):
             place = Place(tmp_path / str(at), tiny_weights)
             drop_batch(place, batch)
             faulted = place.run("run", "--checkpoint-seconds", "0", environment=faulty(place, role, at, kind_of_error))
             assert faulted.returncode in (0, 1, 3), (steps(place)[-1], faulted.stderr)
             assert all(log["job"]["name"] == "bad" for log in place.logs() if log["status"] == "failed")
             finish(place)
+            assert_every_job_ended_once(place, BATCHES[batch])
+
+    @pytest.mark.parametrize("sweep", ["folder-runner", "folder-worker"])
+    def test_a_moments_fault_at_any_step_is_survived_by_a_watcher(
+        self, tmp_path: Path, tiny_weights: Path, sweeps: Sweeps, sweep: str, is_long: bool
+    ) -> None:
+        batch, role, taken = sweeps[sweep]
+        first = next((n for n, step in enumerate(taken, 1) if "mkdir" in step and "/queued" in step), 1)
+        # In short, for the runner: just after the rename that starts a job, before it is durable.
+        started = next((n for n, step in enumerate(taken, 1) if "/running/" in step), len(taken) // 2)
+        for at in range(first, len(taken) + 1, 1 + len(taken) // 5) if is_long else (started + 1,):
+            place = Place(tmp_path / str(at), tiny_weights)
+            drop_batch(place, batch)
+            environment = {**faulty(place, role, at, "EIO"), "FAULT_FOR": "2"}
+            process = place.start("watch", "--checkpoint-seconds", "0", quiet=True, environment=environment)
+            filed = [place.jobs / state for state in ("done", "failed")]
+            wait_for(lambda filed=filed: sum(len(list(f.glob("*"))) for f in filed) == len(BATCHES[batch]))  # type: ignore[misc]
+            wait_for(lambda place=place: not any((place.jobs / "running").iterdir()))  # type: ignore[misc]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 0
             assert_every_job_ended_once(place, BATCHES[batch])
 
 
@@ -208,6 +229,20 @@ class TestWorker:
         assert log["job"]["attempts"] == 2
         assert log["loss"]["step"] == list(range(1, 601))
 
+    def test_a_worker_that_dies_while_idle_is_replaced(self, place: Place) -> None:
+        place.pair()
+        place.manifest("a.yaml", parameters=FAST)
+        process = place.start("watch", quiet=True)
+        wait_for(place.logs)
+        wait_for(lambda: not list((place.jobs / "running").iterdir()))
+        (worker,) = _workers(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        place.manifest("b.yaml", parameters=FAST)
+        logs = wait_for(lambda: len(place.logs()) == 2 and place.logs())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        assert [(log["status"], log["job"]["attempts"]) for log in logs] == [("done", 1)] * 2
+
     def test_a_worker_dies_with_its_runner(self, place: Place) -> None:
         place.pair()
         place.manifest("a.yaml", parameters={"steps_per_epoch": 9000})
@@ -225,9 +260,12 @@ def _worker_on(place: Place, runner: int, name: str) -> int | None:
         time.sleep(0.1)
         with contextlib.suppress(OSError):
             if losses.stat().st_mtime_ns != before:
-                workers = [p for p in children(runner) if "spawn_main" in Path(f"/proc/{p}/cmdline").read_text()]
-                return workers[0] if workers else None
+                return next(iter(_workers(runner)), None)
     return None
+
+
+def _workers(runner: int) -> list[int]:
+    return [pid for pid in children(runner) if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def _is_zombie(pid: int) -> bool:
@@ -287,8 +325,7 @@ def test_a_share_that_goes_and_comes_back_is_waited_for(place: Place, kind: str)
     (place.inbox if kind != "inbox" else away).joinpath("a.yaml").write_text(
         "content: photo.png\nstyle: painting.png\nparameters: {image_size: 64, epochs: 1, steps_per_epoch: 3}\n"
     )
-    assert process.stderr is not None
-    assert any("Nothing is lost" in line for line in process.stderr)
+    wait_until_said(process, "Nothing is lost")
     assert process.poll() is None
     if folder.exists():
         for path in sorted(folder.rglob("*"), reverse=True):

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.conftest import Place, opened, picture, wait_for
+from tests.conftest import Place, opened, picture, wait_for, wait_until_said
 
 
 def only_log(place: Place) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class TestBatches:
         place.manifest("a.yaml")
         process = place.start("run")
         wait_for(lambda: (place.jobs / ".runner.json").exists())
-        assert "photo.png is missing" in wait_for(lambda: process.stderr and process.stderr.readline())
+        wait_until_said(process, "photo.png is missing")
         whole = place.root / "photo.png"
         picture(seed=1).save(whole)
         data = whole.read_bytes()

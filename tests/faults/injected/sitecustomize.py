@@ -2,7 +2,7 @@
 
 Every rename, write, fsync, mkdir and removal below FAULT_ROOT is a step. FAULT_ROLE (runner or worker) says whose steps
 count, FAULT_LOG receives their names, and at step FAULT_AT the process is killed (FAULT_KIND=kill) or meets an error
-from there on (an errno's name, such as ENOSPC).
+from there on (an errno's name, such as ENOSPC), or for FAULT_FOR steps.
 """
 
 import errno
@@ -15,6 +15,7 @@ from typing import Any
 ROOT = os.environ.get("FAULT_ROOT", "")
 AT = int(os.environ.get("FAULT_AT", "0"))
 KIND = os.environ.get("FAULT_KIND", "kill")
+END = AT + int(os.environ.get("FAULT_FOR", "1000000"))
 OWN_ROLE = "worker" if any("spawn_main" in argument for argument in sys.orig_argv) else "runner"
 
 _steps = 0
@@ -29,7 +30,7 @@ def _step(name: str, *paths: Any) -> bool:
         log.write(f"{_steps} {name} {' '.join(map(str, paths))}\n")
     if KIND == "kill":  # once: the worker that the runner starts next lives
         return _steps == AT and not os.path.exists(os.environ["FAULT_LOG"] + ".killed")
-    return 0 < AT <= _steps
+    return 0 < AT <= _steps < END
 
 
 def _go_wrong(path: Any) -> None:
