@@ -2,13 +2,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-faults bench lint examples clean
+.PHONY: help demo test test-faults bench bench-peers lint examples clean
 
 help:
 	@echo "make demo      paint the example pictures"
 	@echo "make test      run all tests"
 	@echo "make test-faults  the long fault tests: kills, errors, broken input, crowds"
 	@echo "make bench     step times, objective against seconds, overhead, peak memory"
+	@echo "make bench-peers  step times beside PyTorch and pastiche"
 	@echo "make lint      ruff and mypy"
 	@echo "make examples  draw the example pictures again"
 
@@ -46,6 +47,12 @@ bench: $(BIN)/stylistic
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.quality
 
+# An environment of its own: the peers bring PyTorch, which the project does not need.
+bench-peers:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --editable . "torch==2.13.0" "pastiche==1.6.0"
+	.venv-peers/bin/python -m benchmarks.steps --peers 512
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,4 +62,4 @@ examples: $(BIN)/stylistic
 	$(BIN)/python examples/draw.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,13 +1,13 @@
-"""Seconds per step, ours and the tutorial recipe's, in one run on the same work.
+"""Seconds per step, ours and the tutorial recipe's, in one run on the same work; with --peers PyTorch's and pastiche's.
 
-python -m benchmarks.steps [SIZE ...]
+python -m benchmarks.steps [--peers] [SIZE ...]
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,10 +23,13 @@ ROUNDS = 7
 
 
 def main() -> None:
-    sizes = [int(size) for size in sys.argv[1:]] or [256, 512, 1024]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("sizes", metavar="SIZE", type=int, nargs="*", default=[256, 512, 1024])
+    arguments = parser.parse_args()
     weights = common.load_weights()
     figures = []
-    for size in sizes:
+    for size in arguments.sizes:
         content, style = common.load(common.CONTENT, size), common.load(common.STYLE, size)
         contenders: dict[str, Callable[[], Any]] = {"tutorial float32": make_step(weights.kernels, content, style)}
         for precision in ("float32", "bfloat16"):
@@ -37,7 +40,18 @@ def main() -> None:
                     common.parameters(optimizer=optimizer, pyramid="off", steps_per_epoch=ROUNDS + 2, epochs=1),
                 )
                 contenders[f"stylistic {precision} {optimizer}"] = run.__next__
+        if arguments.peers:
+            from benchmarks import peers
+
+            for name, precision, compiled in (
+                ("PyTorch float32", "float32", False),
+                ("PyTorch bfloat16", "bfloat16", False),
+                ("PyTorch bfloat16 compiled", "bfloat16", True),
+            ):
+                contenders[name] = peers.make_step(weights.kernels, content, style, precision, compiled)
         seconds = _in_turn(contenders)
+        if arguments.peers:
+            seconds["pastiche"] = peers.pastiche_seconds(content, style)
         base = seconds["tutorial float32"]
         for name, median in seconds.items():
             figures.append({"size": size, "name": name, "seconds_per_step": median, "times_faster": base / median})

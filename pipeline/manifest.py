@@ -190,6 +190,7 @@ class Parameters(_Model):
     total_variation_weight: _Float = Field(30.0, ge=0, le=1e12)
     content_layers: _Layers = dict.fromkeys(CONTENT_LAYERS, 1.0)
     style_layers: _Layers = dict.fromkeys(STYLE_LAYERS, 1.0)
+    style_loss: Literal["gram", "wasserstein"] = "gram"
     optimizer: Literal["adam", "lbfgs"] = "lbfgs"
     learning_rate: _Float = Field(0.02, gt=0, le=10, description="of an image in [0, 1]")
     beta_1: _Float = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor, smallest_side
-from pipeline.engine.objective import Tensor
+from pipeline.engine.objective import STYLE_LOSSES, Tensor
 from pipeline.engine.optimizers import OPTIMIZERS, Optimizer, Rates
 from pipeline.errors import ImageError, JobError
 from pipeline.manifest import Parameters
@@ -26,7 +26,7 @@ RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels
 # Bytes that a step takes for each pixel, its activations kept or computed again; measured by benchmarks/memory.py.
 BYTES_PER_PIXEL = {"float32": (2200, 1450), "bfloat16": (1250, 870)}
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
-KEPT_STYLES = 16  # (style, size) pairs whose Gram matrices stay in memory; 2.4 MB each for VGG-19's five blocks
+KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _is_large(height: int, width: int, precision: str) -> bool:
 
 class Stylizer:
     """Paints content images in the manner of style images with one extractor, and keeps what can be used again:
-    graphs by the layers and optimizer they are for, Gram matrices by style, size and layers.
+    graphs by the layers, optimizer and style loss they are for, a style's statistics by its pixels, size and layers.
 
     Args:
         extractor: where features come from.
@@ -125,13 +125,13 @@ class Stylizer:
 
         Args:
             content: RGB ``[H, W, 3]`` in [0, 1], at the size of the result.
-            styles: at least one; their Gram matrices are averaged by weight.
+            styles: at least one; their statistics are averaged by weight.
             parameters: of the objective and the optimizer; sizes have been applied to the images already.
             resume: the state of an earlier step, with which the run goes on to the same bytes.
 
         Raises:
             ImageError: an image is too small for the deepest layer.
-        JobError: the loss overflowed.
+            JobError: the loss overflowed.
         """
         layers = [*parameters.content_layers, *parameters.style_layers]
         _require_size(content, "the content image", layers)
@@ -185,19 +185,19 @@ class Stylizer:
         content_layers, style_layers = tuple(parameters.content_layers), tuple(parameters.style_layers)
         content_targets = self._content_graph(content_layers)(content)
         share = sum(style.weight for style in styles)
-        grams = [self._style_grams(style, ratio, style_layers) for style in styles]
+        statistics = [self._style_statistics(style, ratio, style_layers, parameters.style_loss) for style in styles]
         mixed = [
-            tf.add_n([gram * (style.weight / share) for gram, style in zip(of_layer, styles, strict=True)])
-            for of_layer in zip(*grams, strict=True)
+            tf.add_n([found * (style.weight / share) for found, style in zip(of_layer, styles, strict=True)])
+            for of_layer in zip(*statistics, strict=True)
         ]
-        return _Targets(content_targets, mixed)
+        return _Targets(content_targets, [STYLE_LOSSES[parameters.style_loss].target(of_layer) for of_layer in mixed])
 
-    def _style_grams(self, style: Style, ratio: float, layers: tuple[str, ...]) -> list[Tensor]:
-        key = (style.key, style.image.shape, ratio, layers)
+    def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
+        key = (style.key, style.image.shape, ratio, layers, loss)
         if key not in self._styles:
             scaled = _resize(style.image, ratio)
             _require_size(scaled[0], "the style image", layers)
-            self._styles[key] = self._gram_graph(layers)(scaled)
+            self._styles[key] = self._statistics_graph(layers, loss)(scaled)
             if len(self._styles) > KEPT_STYLES:
                 self._styles.popitem(last=False)
         self._styles.move_to_end(key)
@@ -214,12 +214,12 @@ class Stylizer:
             self._graphs[key] = tf.function(targets, input_signature=[_any_size([1, 1, 1, 3])], autograph=False)
         return self._graphs[key]
 
-    def _gram_graph(self, layers: tuple[str, ...]) -> Any:
-        key = ("gram", layers)
+    def _statistics_graph(self, layers: tuple[str, ...], loss: str) -> Any:
+        key = (loss, layers)
         if key not in self._graphs:
 
             def targets(image: Tensor) -> list[Tensor]:
-                return self._extractor.summaries(image, [(layer, objective.gram_matrix) for layer in layers])
+                return self._extractor.summaries(image, [(layer, STYLE_LOSSES[loss].statistics) for layer in layers])
 
             self._graphs[key] = tf.function(targets, input_signature=[_any_size([1, 1, 1, 3])], autograph=False)
         return self._graphs[key]
@@ -228,11 +228,12 @@ class Stylizer:
         """A step as a graph, traced once for images of any size and weights of any value."""
         content_layers, style_layers = tuple(parameters.content_layers), tuple(parameters.style_layers)
         recompute = _is_large(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
-        key = (parameters.optimizer, content_layers, style_layers, recompute)
+        key = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, recompute)
         if key in self._graphs:
             return self._graphs[key]
+        of_style = STYLE_LOSSES[parameters.style_loss]
         heads = [(layer, tf.identity) for layer in content_layers]
-        heads += [(layer, objective.gram_matrix) for layer in style_layers]
+        heads += [(layer, of_style.statistics) for layer in style_layers]
 
         def step(
             state: tuple[Tensor, ...], targets: _Targets, weights: _Weights, rates: Rates
@@ -241,11 +242,13 @@ class Stylizer:
                 with tf.GradientTape() as tape:
                     tape.watch(image)
                     found = self._extractor.summaries(image, heads, recompute)
-                    features, grams = found[: len(content_layers)], found[len(content_layers) :]
+                    features, statistics = found[: len(content_layers)], found[len(content_layers) :]
                     content = weights.content * objective.content_loss(
                         features, targets.content, weights.content_layers
                     )
-                    style = weights.style * objective.style_loss(grams, targets.style, weights.style_layers)
+                    style = weights.style * objective.style_loss(
+                        statistics, targets.style, weights.style_layers, of_style.distance
+                    )
                     variation = weights.total_variation * objective.total_variation_loss(image)
                     total = content + style + variation
                 return tf.stack([total, content, style, variation]), tape.gradient(total, image)

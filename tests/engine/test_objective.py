@@ -55,3 +55,54 @@ def test_total_variation_is_a_sum_of_absolute_steps() -> None:
     image = np.zeros((1, 3, 3, 3), np.float32)
     image[0, 1, 1, 0] = 0.25
     assert float(objective.total_variation_loss(tf.constant(image))) == 1.0
+
+
+class TestWasserstein:
+    """Values against the formula in float64, by eigenvalues."""
+
+    STYLE = RNG.gamma(2.0, size=(1, 9, 8, 4)).astype(np.float32)
+
+    def distance(self, features: np.ndarray, style: np.ndarray) -> float:
+        def moments(f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            columns = f.reshape(-1, f.shape[-1]).astype(np.float64)
+            return columns.mean(0), np.cov(columns, rowvar=False, bias=True)
+
+        def root(matrix: np.ndarray) -> np.ndarray:
+            values, vectors = np.linalg.eigh(matrix)
+            product: np.ndarray = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
+            return product
+
+        (mean, spread), (other_mean, other_spread) = moments(features), moments(style)
+        shared = np.trace(root(root(other_spread) @ spread @ root(other_spread)))
+        squared = np.sum((mean - other_mean) ** 2) + np.trace(spread) + np.trace(other_spread) - 2 * shared
+        return float(objective.WASSERSTEIN_SCALE * squared / features.shape[-1])
+
+    def ours(self, features: tf.Tensor, style: np.ndarray) -> tf.Tensor:
+        loss = objective.STYLE_LOSSES["wasserstein"]
+        return loss.distance(loss.statistics(features), loss.target(loss.statistics(tf.constant(style))))
+
+    def test_it_is_the_distance_of_two_normal_distributions(self) -> None:
+        found = self.ours(tf.constant(FEATURES), self.STYLE)
+        np.testing.assert_allclose(found, self.distance(FEATURES, self.STYLE), rtol=1e-3)
+
+    def test_it_is_nothing_for_the_style_itself(self) -> None:
+        found = float(self.ours(tf.constant(self.STYLE), self.STYLE))
+        assert abs(found) < 1e-3 * self.distance(FEATURES, self.STYLE)
+
+    def test_its_gradient_is_that_of_the_formula(self) -> None:
+        x = tf.constant(FEATURES)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = self.ours(x, self.STYLE)
+        gradient = tape.gradient(loss, x).numpy()
+        way = RNG.normal(size=FEATURES.shape)
+        ahead, behind = (self.distance(FEATURES + s * 1e-4 * way, self.STYLE) for s in (1, -1))
+        np.testing.assert_allclose(np.sum(gradient * way), (ahead - behind) / 2e-4, rtol=5e-3)
+
+    def test_fewer_positions_than_channels_are_no_trouble(self) -> None:
+        few = tf.constant(RNG.normal(size=(1, 1, 2, 16)).astype(np.float32))
+        with tf.GradientTape() as tape:
+            tape.watch(few)
+            loss = self.ours(few, RNG.normal(size=(1, 2, 2, 16)).astype(np.float32))
+        assert np.isfinite(loss.numpy())
+        assert np.isfinite(tape.gradient(loss, few).numpy()).all()
