@@ -31,20 +31,16 @@ def stage(inbox: Inbox, spool: Spool, ready: Ready, drop: Drop) -> None:
     job_id = _id(drop)
     if not spool.is_alive(job_id):
         draft = spool.draft(job_id)
-        stems = ["content", *(f"style-{n}" for n in range(1, len(ready.manifest.style) + 1))]
-        inputs = []
-        for stem, image, size, signature in zip(
-            stems, ready.manifest.images, ready.sizes, ready.signatures, strict=True
-        ):
-            stored = stem + Path(image).suffix[:8].lower()
+        manifest = ready.manifest
+        inputs = {}
+        for (part, image), size, signature in zip(manifest.images.items(), ready.sizes, ready.signatures, strict=True):
+            stored = part + Path(image).suffix[:8].lower()
             with inbox.open(drop, image) as file:
                 digest = storage.copy_stream(file, draft / stored)
                 if signature_of(os.fstat(file.fileno())) != signature:
                     raise ChangedError(image)
-            inputs.append(Input(image, stored, digest, *size))
-        manifest = ready.manifest
-        content, *styles = inputs
-        job = Job(job_id, manifest.name, now(), manifest.priority, manifest.effective(), content, tuple(styles))
+            inputs[part] = Input(image, stored, digest, *size)
+        job = Job(job_id, manifest.name, now(), manifest.priority, manifest.effective(), inputs)
         spool.admit(draft, job, spool.queued)
     inbox.drop_claim(drop)
 

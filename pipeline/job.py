@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,17 @@ class Input:
 
 @dataclass(frozen=True)
 class Job:
-    """A job's record, ``job.json`` in its folder. ``manifest`` is the effective one; without inputs it never ran."""
+    """A job's record, ``job.json`` in its folder. ``manifest`` is the effective one.
+
+    ``images`` has one for each part that the manifest gives one (see ``Manifest.images``); without any it never ran.
+    """
 
     id: str
     name: str
     claimed_at: str
     priority: int = 0
     manifest: dict[str, Any] | None = None
-    content: Input | None = None
-    styles: tuple[Input, ...] = ()
+    images: dict[str, Input] = field(default_factory=dict)
     attempts: int = 0
     deaths: int = 0
     started_at: str | None = None
@@ -47,9 +49,7 @@ class Job:
     def load(cls, folder: Path) -> Job:
         """The record in a job's folder; raises FileNotFoundError where there is none."""
         data = json.loads((folder / RECORD).read_bytes())
-        content = Input(**data.pop("content")) if data.get("content") else None
-        styles = tuple(Input(**style) for style in data.pop("styles", ()))
-        return cls(**{**data, "content": content, "styles": styles})
+        return cls(**{**data, "images": {part: Input(**image) for part, image in data["images"].items()}})
 
     def save(self, folder: Path) -> None:
         """Write the record into the job's folder."""

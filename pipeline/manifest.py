@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    PlainValidator,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -132,6 +134,22 @@ def _as_styles(value: Any) -> Any:
     return [{"image": style} if isinstance(style, str) else style for style in styles]
 
 
+def _number_or_auto(high: float) -> tuple[Any, ...]:
+    def validate(value: Any) -> Any:
+        if value == "auto":
+            return value
+        try:
+            number = float(_refuse_bool(value))
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not 0.0 <= number <= high:
+            raise ValueError(f"must be auto or a number from 0 to {high:g}, not {_shown(value)}")
+        return number
+
+    schema = {"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0, "maximum": high}]}
+    return PlainValidator(validate), WithJsonSchema(schema)
+
+
 _LAYERS_SCHEMA = {
     "anyOf": [
         {"type": "array", "items": {"enum": list(VGG19_LAYERS)}, "minItems": 1, "uniqueItems": True},
@@ -185,9 +203,10 @@ class Parameters(_Model):
         le=16_384,
         description="long side of the style image, pixels; default image_size",
     )
+    style_scale: _Float = Field(1.0, ge=0.1, le=10, description="times style_size: larger gives larger strokes")
     content_weight: _Float = Field(1e4, ge=0, le=1e12)
     style_weight: _Float = Field(1e-2, ge=0, le=1e12)
-    total_variation_weight: _Float = Field(30.0, ge=0, le=1e12)
+    total_variation_weight: Annotated[float | Literal["auto"], *_number_or_auto(1e12)] = 30.0
     content_layers: _Layers = dict.fromkeys(CONTENT_LAYERS, 1.0)
     style_layers: _Layers = dict.fromkeys(STYLE_LAYERS, 1.0)
     style_loss: Literal["gram", "wasserstein"] = "gram"
@@ -199,8 +218,15 @@ class Parameters(_Model):
     pyramid: Annotated[
         Literal["auto", "off"] | list[int], BeforeValidator(_rising), WithJsonSchema(_PYRAMID_SCHEMA)
     ] = "auto"
-    init: Literal["content", "noise"] = "content"
+    init: Annotated[
+        Literal["content", "style", "noise", "file"], Field(description="`file`: the manifest's `init_image`")
+    ] = "content"
     seed: _Int = Field(0, ge=0, le=2**32 - 1)
+    color: Annotated[
+        Literal["style", "content", "match"],
+        Field(description="the painting's colours, the photo's own, or the painting's matched to the photo's first"),
+    ] = "style"
+    denoise: Annotated[float | Literal["auto"], *_number_or_auto(1.0)] = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     output_format: Literal["png", "jpeg", "webp", "tiff"] = "png"
 
@@ -222,6 +248,7 @@ class Manifest(_Model):
         Field(min_length=1, description="the painting, or a list of paintings with weights"),
         WithJsonSchema(_STYLES_SCHEMA),
     ]
+    init_image: Annotated[_Path | None, Field(description="the picture to start from, with `init: file`")] = None
     name: Annotated[str, AfterValidator(_valid_name)]
     priority: _Int = Field(0, ge=-1000, le=1000, description="higher runs first")
     preset: Literal["tutorial", "draft", "standard", "fine"] = "standard"
@@ -237,14 +264,21 @@ class Manifest(_Model):
         given = {} if given is None else given
         return {**data, "parameters": {**base, **given} if isinstance(given, dict) else given}
 
+    @model_validator(mode="after")
+    def _start_from_something(self) -> Manifest:
+        if (self.init_image is not None) is not (self.parameters.init == "file"):
+            raise ValueError("`init: file` and `init_image: PATH` need each other")
+        return self
+
     def effective(self) -> dict[str, Any]:
         """Plain data with every default filled in; as a manifest it makes the same picture."""
         return self.model_dump(mode="json")
 
     @property
-    def images(self) -> list[str]:
-        """The paths of the content image and of every style image, as written."""
-        return [self.content, *(style.image for style in self.style)]
+    def images(self) -> dict[str, str]:
+        """The path of each image as written, by its part: ``content``, ``style-1`` and so on, ``init``."""
+        parts = {"content": self.content, **{f"style-{n}": style.image for n, style in enumerate(self.style, 1)}}
+        return {**parts, "init": self.init_image} if self.init_image else parts
 
 
 def json_schema() -> dict[str, Any]:

@@ -36,8 +36,8 @@ def publish(outbox: Path, job: Job, folder: Path | None, error: str | None) -> d
             storage.copy_stream(file, building / picture)
     if log["loss"]["step"]:
         storage.write_atomic(building / f"{job.name}.loss.png", loss_plot(log["loss"], job.name))
-    if job.manifest is not None:
-        text = yaml.safe_dump(job.manifest, sort_keys=False, allow_unicode=True)
+    if log["manifest"] is not None:
+        text = yaml.safe_dump(log["manifest"], sort_keys=False, allow_unicode=True)
         storage.write_atomic(building / "manifest.yaml", text.encode())
     storage.write_json(building / f"{job.name}.json", log)
     storage.sync_folder(building)
@@ -59,9 +59,10 @@ def read_log(outbox: Path, job_id: str) -> dict[str, Any] | None:
 
 def build_log(job: Job, folder: Path | None, error: str | None) -> dict[str, Any]:
     """The log as DESIGN fixes it, from the job's record and what the worker left in its folder."""
-    worker: dict[str, Any] = {"engine": None, "timing": None, "peak_memory_bytes": None, "output": None}
+    worker: dict[str, Any] = {"engine": None, "timing": None, "peak_memory_bytes": None, "output": None, "chosen": {}}
     if folder and not error:
         worker = json.loads((folder / RESULT / "result.json").read_bytes())
+    manifest = job.manifest and {**job.manifest, "parameters": {**job.manifest["parameters"], **worker["chosen"]}}
     return {
         "schema": SCHEMA,
         "status": "failed" if error else "done",
@@ -73,10 +74,10 @@ def build_log(job: Job, folder: Path | None, error: str | None) -> dict[str, Any
             "finished_at": now(),
             "attempts": job.attempts,
         },
-        "manifest": job.manifest,
+        "manifest": manifest,
         "inputs": {
-            "content": _input(job.content) if job.content else None,
-            "style": [_input(style) for style in job.styles],
+            "content": _input(job.images["content"]) if job.images else None,
+            "style": [_input(image) for part, image in job.images.items() if part.startswith("style-")],
         },
         "engine": worker["engine"],
         "loss": _read_losses(folder),

@@ -127,7 +127,7 @@ class Spool:
             raise UsageError(f"{job_id}: no failed job of this id.", "`stylistic status` lists them.") from None
         if (self._outbox / job_id).exists():
             storage.discard(self._outbox / job_id, self._outbox / TRASH)
-        if job.content is None:
+        if not job.images:
             self.retries.mkdir(exist_ok=True)
             storage.move(folder, self.retries / job_id)
             return

@@ -74,7 +74,7 @@ def check(manifest_file: Path, libraries: Sequence[Path], limits: Limits) -> lis
     except OSError as error:
         return [f"{manifest_file}: cannot be read ({error.strerror})."]
     problems = []
-    for image in manifest.images:
+    for image in manifest.images.values():
         places = [folder / image for folder in (manifest_file.parent, *libraries)]
         path = next((place for place in places if place.exists()), places[0])
         try:

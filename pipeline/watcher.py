@@ -245,7 +245,7 @@ class Inbox:
         signatures: list[Signature] = []
         problems: list[str] = []
         settling = False
-        for name in manifest.images:
+        for name in manifest.images.values():
             path = self._path(drop, name)
             try:
                 with self.open(drop, name) as file:

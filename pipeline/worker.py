@@ -24,9 +24,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from pipeline import checkpoint, images, memory, storage
+from pipeline import checkpoint, color, images, inputs, memory, storage
 from pipeline.checkpoint import Checkpoint
 from pipeline.errors import EnvironmentFault, JobError
+from pipeline.inputs import Inputs
 from pipeline.job import LOSSES, RESULT, Job
 from pipeline.manifest import Manifest, Parameters
 
@@ -39,9 +40,8 @@ log = logging.getLogger(__name__)
 _stop = threading.Event()  # set by SIGTERM: checkpoint and end the job
 _lock: FileLock | None = None
 
-Images = tuple[images.Picture, list[Any]]
 _decoder = ThreadPoolExecutor(1)
-_decoded_ahead: dict[str, Future[Images]] = {}
+_decoded_ahead: dict[str, Future[Inputs]] = {}
 
 
 @dataclass(frozen=True)
@@ -122,19 +122,25 @@ def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
     parameters = Manifest.model_validate(job.manifest).parameters
     stylizer, weights, precision = _stylizer(options, parameters.precision)
     _require_memory(job, parameters, precision)
-    content, styles = _take_images(folder, options.max_pixels)
+    given = _take_inputs(folder, options.max_pixels)
+    parameters = parameters.model_copy(update=given.chosen)
     if upcoming is not None:
-        _decoded_ahead[upcoming.name] = _decoder.submit(_load_images, upcoming, options.max_pixels)
+        _decoded_ahead[upcoming.name] = _decoder.submit(inputs.load, upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, weights, precision)
     resumed = _resume(folder, job, valid_with)
     setup_seconds = time.perf_counter() - started
 
-    steps = stylizer.run(content.rgb, styles, parameters, _as_state(resumed))
+    from pipeline.engine.stylize import Style
+
+    styles = [Style(*style) for style in given.styles]
+    steps = stylizer.run(given.content.rgb, styles, parameters, _as_state(resumed), given.start)
     reached = _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds)
     if reached is None:
         return Outcome("stopped")
     state, optimize_seconds = reached
-    picture = dataclasses.replace(content, rgb=stylizer.picture(state, parameters))
+    picture = dataclasses.replace(given.photo, rgb=stylizer.picture(state, parameters))
+    if parameters.color == "content":
+        picture = dataclasses.replace(picture, rgb=color.with_luminance(given.photo.rgb, picture.rgb))
     _leave_result(
         folder,
         images.encode(picture, parameters.output_format),
@@ -151,6 +157,7 @@ def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
                 "seconds_per_step": round(optimize_seconds / state.step, 6),
             },
             "peak_memory_bytes": memory.peak(),
+            "chosen": given.chosen,
             "output": {
                 "file": job.name + images.SUFFIXES[parameters.output_format],
                 "width": picture.rgb.shape[1],
@@ -235,29 +242,14 @@ def _stylizer(options: Options, precision: str) -> tuple[Stylizer, Weights, str]
     return Stylizer(Extractor(weights.kernels, chosen)), weights, chosen
 
 
-def _take_images(folder: Path, max_pixels: int) -> Images:
-    """The job's images, decoded ahead where this job was expected."""
+def _take_inputs(folder: Path, max_pixels: int) -> Inputs:
+    """The job's inputs, loaded ahead where this job was expected."""
     expected = _decoded_ahead.pop(folder.name, None)
     _decoded_ahead.clear()
     if expected is not None:
         with contextlib.suppress(Exception):  # it moved to running/ meanwhile, or is at fault: find out below
             return expected.result()
-    return _load_images(folder, max_pixels)
-
-
-def _load_images(folder: Path, max_pixels: int) -> Images:
-    from pipeline.engine.stylize import Style
-
-    job = Job.load(folder)
-    manifest = Manifest.model_validate(job.manifest)
-    assert job.content is not None, "a queued job has inputs"
-    parameters = manifest.parameters
-    content = images.load(folder / job.content.stored, parameters.image_size, job.content.file, max_pixels)
-    styles = []
-    for entry, source in zip(manifest.style, job.styles, strict=True):
-        style = images.load(folder / source.stored, parameters.style_size, source.file, max_pixels)
-        styles.append(Style(style.rgb, entry.weight, source.sha256))
-    return content, styles
+    return inputs.load(folder, max_pixels)
 
 
 def _require_memory(job: Job, parameters: Parameters, precision: str) -> None:
@@ -266,8 +258,8 @@ def _require_memory(job: Job, parameters: Parameters, precision: str) -> None:
 
     from pipeline.engine.stylize import bytes_needed
 
-    available, content = memory.available(), job.content
-    if available is None or content is None or tf.config.list_physical_devices("GPU"):
+    available, content = memory.available(), job.images["content"]
+    if available is None or tf.config.list_physical_devices("GPU"):
         return
     longest = max(content.width, content.height)
 
@@ -285,10 +277,9 @@ def _require_memory(job: Job, parameters: Parameters, precision: str) -> None:
 
 
 def _fingerprint(job: Job, parameters: Parameters, weights: Weights, precision: str) -> str:
-    assert job.content is not None
     return checkpoint.fingerprint(
         parameters=parameters.model_dump(mode="json"),
-        inputs=[job.content.sha256, *(style.sha256 for style in job.styles)],
+        inputs={part: image.sha256 for part, image in job.images.items()},
         weights=weights.sha256,
         precision=precision,
         stylistic=importlib.metadata.version("stylistic"),

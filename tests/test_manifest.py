@@ -28,7 +28,7 @@ class TestReading:
     def test_a_minimal_manifest_gets_every_default(self) -> None:
         manifest = parse(MINIMAL)
         assert manifest.name == "harbour"
-        assert manifest.images == ["a.jpg", "b.jpg"]
+        assert manifest.images == {"content": "a.jpg", "style-1": "b.jpg"}
         assert manifest.preset == "standard"
         assert manifest.parameters == Parameters()
         assert manifest.parameters.style_size == manifest.parameters.image_size == 512
@@ -45,7 +45,7 @@ class TestReading:
     def test_json_is_read_with_tabs_and_escapes(self) -> None:
         text = '{\n\t"content": "\\ud83d\\ude00.jpg",\n\t"style": ["b\\/c.jpg"], "parameters": {"style_weight": 1e-2}}'
         manifest = parse(text, "job.json")
-        assert manifest.images == ["😀.jpg", "b/c.jpg"]
+        assert list(manifest.images.values()) == ["😀.jpg", "b/c.jpg"]
         assert manifest.parameters.style_weight == 0.01
 
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -128,6 +128,14 @@ class TestProblems:
                 "1,000,000 steps; the limit is 100,000 (--max-steps)",
             ),
             ("content: a\nstyle: [" + "b, " * 17 + "]", "17 images; the limit is 16 (--max-styles)"),
+            (
+                MINIMAL + "parameters: {denoise: 1.5}",
+                "`parameters.denoise`: must be auto or a number from 0 to 1, not 1.5",
+            ),
+            (MINIMAL + "parameters: {total_variation_weight: high}", "must be auto or a number from 0 to 1e+12"),
+            (MINIMAL + "parameters: {denoise: true}", "`parameters.denoise`: must be auto or a number"),
+            (MINIMAL + "parameters: {init: file}", "`init: file` and `init_image: PATH` need each other"),
+            (MINIMAL + "init_image: c.png", "`init: file` and `init_image: PATH` need each other"),
             ("content: a\nstyle: [{image: b, weight: 0}]", "`style.0.weight`: must be above 0"),
             ('content: "a\\0b"\nstyle: b', "must be the path of an image"),
         ],

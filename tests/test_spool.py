@@ -21,8 +21,8 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def admit(spool: Spool, job_id: str, state: Path | None = None, **fields: Any) -> Job:
-    content = Input("photo.png", "content.png", "0" * 64, 8, 8)
-    job = Job(job_id, name_in(job_id), **{"claimed_at": "2026-01-01", "content": content, **fields})
+    images = {"content": Input("photo.png", "content.png", "0" * 64, 8, 8)}
+    job = Job(job_id, name_in(job_id), **{"claimed_at": "2026-01-01", "images": images, **fields})
     spool.admit(spool.draft(job_id), job, state or spool.queued)
     return job
 
@@ -78,9 +78,9 @@ def test_retry_takes_the_failed_answer_back(spool: Spool, tmp_path: Path) -> Non
 
 
 def test_a_record_reads_back_as_it_was_written(spool: Spool) -> None:
-    job = admit(spool, A, manifest={"content": "photo.png"}, styles=(Input("s", "style-1", "1" * 64, 2, 3),))
+    job = admit(spool, A, manifest={"content": "photo.png"})
     assert Job.load(spool.queued / A) == job
-    assert json.loads((spool.queued / A / "job.json").read_text())["styles"][0]["width"] == 2
+    assert json.loads((spool.queued / A / "job.json").read_text())["images"]["content"]["width"] == 8
 
 
 @pytest.mark.parametrize(("text", "answer"), [(A, True), ("x y-20260101-000000-abcd", True), ("a-b-c-d", False)])

@@ -119,15 +119,22 @@ class Stylizer:
         self._styles: OrderedDict[Any, list[Tensor]] = OrderedDict()
 
     def run(
-        self, content: Image, styles: Sequence[Style], parameters: Parameters, resume: State | None = None
+        self,
+        content: Image,
+        styles: Sequence[Style],
+        parameters: Parameters,
+        resume: State | None = None,
+        start: Image | None = None,
     ) -> Iterator[Step]:
         """Optimize an image; yield a record after every step.
 
         Args:
             content: RGB ``[H, W, 3]`` in [0, 1], at the size of the result.
             styles: at least one; their statistics are averaged by weight.
-            parameters: of the objective and the optimizer; sizes have been applied to the images already.
+            parameters: of the objective and the optimizer, every `auto` a number; sizes have been applied to the images
+                already.
             resume: the state of an earlier step, with which the run goes on to the same bytes.
+            start: the picture to start from, RGB ``[H, W, 3]`` of any size; default: as ``parameters.init`` says.
 
         Raises:
             ImageError: an image is too small for the deepest layer.
@@ -142,7 +149,7 @@ class Stylizer:
         weights = _Weights(
             _scalar(parameters.content_weight),
             _scalar(parameters.style_weight),
-            _scalar(parameters.total_variation_weight),
+            _scalar(float(parameters.total_variation_weight)),
             tf.constant(list(parameters.content_layers.values()), tf.float32),
             tf.constant(list(parameters.style_layers.values()), tf.float32),
         )
@@ -158,7 +165,7 @@ class Stylizer:
             if resume and index == resume.scale:
                 tensors = optimizer.restore([tf.convert_to_tensor(t) for t in resume.tensors])
             else:
-                image = _start(scaled, parameters) if image is None else _enlarge(image, scaled)
+                image = _start(scaled, start, parameters) if image is None else _enlarge(image, scaled)
                 tensors = optimizer.start(image)
             targets = self._targets(scaled, styles, side / full_side, parameters)
             step = self._graph(optimizer, tensors, parameters)
@@ -298,8 +305,11 @@ def _resize(image: Image, ratio: float) -> Tensor:
     return tf.clip_by_value(tf.image.resize(batch, size, "lanczos3", antialias=True), 0.0, 1.0)
 
 
-def _start(content: Tensor, parameters: Parameters) -> Tensor:
-    if parameters.init == "content":
+def _start(content: Tensor, start: Image | None, parameters: Parameters) -> Tensor:
+    if start is not None:
+        scaled = tf.image.resize(start[None], content.shape[1:3], "lanczos3", antialias=True)
+        return tf.clip_by_value(scaled, 0.0, 1.0)
+    if parameters.init != "noise":
         return content
     noise = np.random.default_rng(parameters.seed).random(content.shape, np.float32)
     return tf.convert_to_tensor(noise)

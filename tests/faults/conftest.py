@@ -11,5 +11,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     is_long = metafunc.config.getoption("--long")
     if "part" in metafunc.fixturenames:
         metafunc.parametrize("part", range(PARTS) if is_long else (11,))
+    if "night" in metafunc.fixturenames:  # of random kills; several, so that they run side by side
+        metafunc.parametrize("night", range(4 if is_long else 1))
     if "kind_of_error" in metafunc.fixturenames:
         metafunc.parametrize("kind_of_error", ("ENOSPC", "EROFS", "EIO") if is_long else ("ENOSPC",))

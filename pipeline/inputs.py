@@ -1,0 +1,61 @@
+"""A job's images as the engine takes them: decoded, freed of noise, the paintings' colours matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline import advice, color, images
+from pipeline.images import Picture
+from pipeline.job import Job
+from pipeline.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run starts from."""
+
+    content: Picture  # what is painted: denoised if that is asked for
+    photo: Picture  # the content image as it was dropped, at the size of the result
+    styles: list[tuple[Any, float, str]]  # RGB [H, W, 3], weight, and a key that names the pixels
+    start: Any | None  # RGB [H, W, 3] of any size; None for the content image or noise
+    chosen: dict[str, float]  # what `auto` came to, by parameter
+
+
+def load(folder: Path, max_pixels: int) -> Inputs:
+    """The inputs of the job in ``folder``, as its manifest wants them.
+
+    Raises:
+        ImageError: an image cannot be used.
+    """
+    job = Job.load(folder)
+    manifest = Manifest.model_validate(job.manifest)
+    parameters = manifest.parameters
+
+    def picture(part: str, long_side: float) -> Picture:
+        image = job.images[part]
+        return images.load(folder / image.stored, max(1, round(long_side)), image.file, max_pixels)
+
+    photo = picture("content", parameters.image_size)
+    chosen: dict[str, float] = {}
+    strength = parameters.denoise
+    if strength == "auto":
+        strength = chosen["denoise"] = advice.suggested_denoise(advice.noise(photo.rgb))
+    content = replace(photo, rgb=advice.denoised(photo.rgb, strength)) if strength else photo
+    if parameters.total_variation_weight == "auto":
+        noise = advice.noise(content.rgb)
+        chosen["total_variation_weight"] = advice.suggested_total_variation_weight(noise)
+    styles = []
+    for number, entry in enumerate(manifest.style, 1):
+        part = f"style-{number}"
+        painting, key = picture(part, parameters.style_size * parameters.style_scale).rgb, job.images[part].sha256
+        if parameters.color == "match":
+            painting, key = color.matched(painting, content.rgb), f"{key} as {job.images['content'].sha256}"
+        styles.append((painting, entry.weight, key))
+    start = None
+    if parameters.init == "style":
+        start = styles[0][0]
+    elif parameters.init == "file":
+        start = picture("init", parameters.image_size).rgb
+    return Inputs(content, photo, styles, start, chosen)
