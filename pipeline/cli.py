@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -157,6 +158,69 @@ def retry(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
     for job_id in ids:
         spool.retry(job_id)
         click.echo(f"{job_id}: will run again")
+
+
+@cli.command()
+@click.argument("photos", metavar="IMAGE…", type=_FILE, nargs=-1, required=True)
+@click.option("--image-size", type=click.IntRange(16, 16_384), default=512, show_default=True, help="Its long side.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--layers", is_flag=True, help="Recover the picture from each content layer; draws IMAGE.layers.png here."
+)
+@click.option("--no-classifier", is_flag=True, help="Leave out what VGG-19 sees, which needs 575 MB of weights.")
+@_option("--max-pixels", type=_COUNT, default=200_000_000, help="Larger images are refused before decoding.")
+@_option("--weights", type=_FILE, default=None, help="VGG-19 with its classifier, Keras HDF5; default: fetched.")
+def inspect(
+    photos: tuple[Path, ...],
+    image_size: int,
+    as_json: bool,
+    layers: bool,
+    no_classifier: bool,
+    max_pixels: int,
+    weights: Path | None,
+) -> None:
+    """What VGG-19 sees in a photo (top 5), its noise and colours, and the parameters these suggest."""
+    from pipeline import inspection
+
+    classify = recover = None
+    if not no_classifier:
+        try:
+            classify, recover = _classifier(weights)
+        except EnvironmentFault as error:
+            click.echo(_printable(f"{error} The rest is told without it."), err=True)
+    found = []
+    for photo in photos:
+        sheet = Path(f"{photo.stem}.layers.png") if layers and classify else None
+        found.append(inspection.inspect(photo, image_size, max_pixels, classify, recover if layers else None, sheet))
+        if not as_json:
+            click.echo(_printable(inspection.table(found[-1])) + (f"\n  drawn in {sheet}" if sheet else ""))
+    if as_json:
+        click.echo(json.dumps([one.data() for one in found], indent=1))
+
+
+def _classifier(weights: Path | None) -> tuple[Callable[[Any], Any], Callable[[Any, str], Any]]:
+    from pipeline.worker import quiet_native_code
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_native_code():
+        import tensorflow as tf
+
+        from pipeline.engine import weights as store
+        from pipeline.engine.classify import Classifier, recovered
+        from pipeline.engine.extractor import Extractor, best_precision
+        from pipeline.engine.stylize import Stylizer
+
+        tf.get_logger().setLevel("ERROR")
+        tf.config.list_physical_devices()
+    with contextlib.redirect_stdout(sys.stderr):  # where Keras shows the progress of a download
+        loaded = store.load_classifier(weights, _cache(), lambda line: click.echo(line, err=True))
+    classifier = Classifier(Extractor(loaded.kernels, "float32"), loaded.dense)
+    stylizer = Stylizer(Extractor(loaded.kernels, best_precision()))
+
+    def recover(image: Any, layer: str) -> Any:
+        return recovered(stylizer, image, layer)
+
+    return classifier.top, recover
 
 
 @cli.group(invoke_without_command=True)

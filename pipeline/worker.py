@@ -210,7 +210,7 @@ def _weights(file: Path | None, cache: Path) -> Weights:
 
 
 @contextlib.contextmanager
-def _quiet_native_code() -> Iterator[None]:
+def quiet_native_code() -> Iterator[None]:
     """Send what C++ writes to standard error away: TensorFlow greets with a page that no setting silences."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -226,12 +226,13 @@ def _quiet_native_code() -> Iterator[None]:
 
 @functools.cache
 def _stylizer(options: Options, precision: str) -> tuple[Stylizer, Weights, str]:
-    with _quiet_native_code():
+    with quiet_native_code():
         import tensorflow as tf
 
         from pipeline.engine.extractor import Extractor, best_precision
         from pipeline.engine.stylize import Stylizer
 
+        tf.get_logger().setLevel("ERROR")  # it counts new graphs as a mistake
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
             tf.config.experimental.enable_op_determinism()

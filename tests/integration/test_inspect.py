@@ -1,0 +1,93 @@
+"""What VGG-19 sees, noise, colours and advice, through the installed command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from tests.conftest import Place, opened
+
+
+@pytest.fixture(scope="session")
+def whole_vgg19(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """VGG-19 with its classifier as Keras's HDF5 file."""
+    path = tmp_path_factory.mktemp("classifier") / "vgg19.h5"
+    subprocess.run([sys.executable, shared / "weights" / "make_keras_h5.py", path], check=True, capture_output=True)
+    return path
+
+
+def inspect(place: Place, *arguments: str) -> list[dict[str, Any]]:
+    done = place.run("inspect", "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def photo(place: Place, name: str, grain: float = 0.0) -> str:
+    pixels = getattr(data, name)() + np.random.default_rng(0).normal(0, grain, getattr(data, name)().shape)
+    path = place.root / f"{name}-{grain:g}.png"
+    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+    return str(path)
+
+
+def test_vgg19_recognises_a_cat_an_espresso_and_a_rocket(place: Place, whole_vgg19: Path) -> None:
+    photos = [photo(place, name) for name in ("chelsea", "coffee", "rocket")]
+    cat, espresso, rocket = inspect(place, *photos, "--weights", str(whole_vgg19))
+    assert cat["classes"][0][0] in ("Egyptian cat", "tabby", "tiger cat")
+    assert espresso["classes"][0][0] == "espresso"
+    assert "missile" in [name for name, _ in rocket["classes"]]
+    for found in (cat, espresso, rocket):
+        probabilities = [probability for _, probability in found["classes"]]
+        assert len(probabilities) == 5
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert 0.5 < sum(probabilities) <= 1.0001
+    advice = {suggestion["parameter"]: suggestion for suggestion in espresso["suggestions"]}
+    assert advice["content_layers"]["value"] == ["block5_conv2"]
+    assert "espresso" in advice["content_layers"]["reason"]
+
+
+def test_the_deeper_the_layer_the_less_is_kept(place: Place, whole_vgg19: Path) -> None:
+    arguments = ["--layers", "--image-size", "112", "--weights", str(whole_vgg19)]
+    (found,) = inspect(place, photo(place, "coffee"), *arguments)
+    kept = {survival["layer"]: survival["kept"] for survival in found["layers"]}
+    assert kept["block1_conv2"] >= 3
+    assert kept["block1_conv2"] > kept["block5_conv3"]
+    assert opened(place.root / "coffee-0.layers.png").width > 4 * 112
+
+
+def test_without_a_classifier_the_rest_is_told(place: Place) -> None:
+    clean, noisy = inspect(
+        place, photo(place, "chelsea"), photo(place, "chelsea", grain=15), "--no-classifier", "--image-size", "451"
+    )
+    assert clean["classes"] is None
+    assert clean["noise"] < 2
+    assert noisy["noise"] == pytest.approx(15, abs=3)
+    for found, least in ((clean, 0.0), (noisy, 0.4)):
+        advice = {suggestion["parameter"]: suggestion["value"] for suggestion in found["suggestions"]}
+        assert advice["denoise"] >= least
+        assert (advice["denoise"] == 0.0) is (least == 0.0)
+    table = place.run("inspect", "--no-classifier", photo(place, "chelsea"))
+    assert "451×300, runs at 512×341" in table.stdout
+    assert "moderately coloured" in table.stdout
+
+
+def test_a_classifier_that_cannot_be_had_is_told(place: Place) -> None:
+    done = place.run("inspect", photo(place, "chelsea"), "--weights", str(place.environment["STYLISTIC_WEIGHTS"]))
+    assert done.returncode == 0
+    assert "VGG-19 without its classifier" in done.stderr
+    assert "noise" in done.stdout
+
+
+def test_a_file_that_is_no_image_is_told(place: Place) -> None:
+    (place.root / "text.png").write_text("no image at all, but some text")
+    done = place.run("inspect", "--no-classifier", "text.png")
+    assert done.returncode != 0
+    assert "not an image of a known format" in done.stderr
