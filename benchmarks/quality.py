@@ -2,7 +2,8 @@
 
     python -m benchmarks.quality [--size 512] [--tutorial-steps 1000] [--content FILE --style FILE]
 
-The objective is the tutorial's own (its weights, one scale, evaluated in float32), whatever a contender optimizes.
+The objective is the tutorial's own (its weights, one scale, evaluated in float32), whatever a contender optimizes. The
+curves are drawn in ``docs/objective.png``.
 """
 
 from __future__ import annotations
@@ -58,6 +59,25 @@ def main() -> None:
             line += f"; the tutorial's after {reached:6.1f} s, 1/{target[1] / reached:.1f} of its time"
         print(line, flush=True)
     common.write("quality", figures)
+    _draw(figures, target[0] if target else 0.0)
+
+
+def _draw(figures: list[dict[str, Any]], target: float) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    for found in figures:
+        seconds, objectives = zip(*found["curve"], strict=True)
+        axes.plot(seconds, objectives, label=found["name"], marker=".", linewidth=1.2)
+    axes.axhline(target, color="#999999", linewidth=0.8, linestyle="--")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("the tutorial's objective")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(common.HERE.parent / "docs" / "objective.png")
 
 
 def _steps(count: int) -> dict[str, int]:

@@ -44,6 +44,9 @@ def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
 _inbox = _option("--inbox", type=_FOLDER, default="inbox", help="Where manifests and images are dropped.")
 _jobs = _option("--jobs", type=_FOLDER, default="jobs", help="Where jobs live until they are done.")
 _outbox = _option("--outbox", type=_FOLDER, default="outbox", help="Where results appear.")
+_presets = _option(
+    "--presets", type=_FOLDER, default=None, help="Presets of your own: `preset: night` finds FOLDER/night.yaml."
+)
 _weights = _option(
     "--weights", type=_FILE, default=None, help="VGG-19's weights, Keras HDF5; default: found by itself."
 )
@@ -65,6 +68,7 @@ _runner_options = _together(
     _option(
         "--step-timeout", type=click.FloatRange(1), default=1800.0, help="Seconds without a step: the worker hangs."
     ),
+    _presets,
     _limits,
     _weights,
 )
@@ -111,25 +115,34 @@ def watch(**options: Any) -> None:
 @click.option("--name", help="The job's name; default: from the files' names.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter, or preset or priority.")
 @_inbox
-def submit(content: Path, style: tuple[Path, ...], name: str | None, settings: tuple[str, ...], inbox: Path) -> None:
+@_presets
+def submit(
+    content: Path,
+    style: tuple[Path, ...],
+    name: str | None,
+    settings: tuple[str, ...],
+    inbox: Path,
+    presets: Path | None,
+) -> None:
     """Write a job folder into the inbox: paint CONTENT like STYLE (one painting, or several)."""
     from pipeline.submit import submit as write_job
 
-    click.echo(write_job(inbox, content, list(style), name, settings))
+    click.echo(write_job(inbox, content, list(style), name, settings, presets))
 
 
 @cli.command()
 @click.argument("manifests", metavar="MANIFEST…", type=_FILE, nargs=-1, required=True)
 @_option("--library", type=_FOLDER, multiple=True, help="A further folder that manifests may take images from.")
+@_presets
 @_limits
-def check(manifests: tuple[Path, ...], library: tuple[Path, ...], **limits: int) -> None:
+def check(manifests: tuple[Path, ...], library: tuple[Path, ...], presets: Path | None, **limits: int) -> None:
     """Validate manifests and the images they name, without running anything."""
     from pipeline.manifest import Limits
     from pipeline.submit import check as find_problems
 
     bad = 0
     for manifest in manifests:
-        problems = find_problems(manifest, list(library), Limits(**limits))
+        problems = find_problems(manifest, list(library), Limits(**limits), presets)
         bad += bool(problems)
         for problem in problems or [f"{manifest}: fine"]:
             click.echo(_printable(problem))
@@ -208,17 +221,16 @@ def _classifier(weights: Path | None) -> tuple[Callable[[Any], Any], Callable[[A
         from pipeline.engine import weights as store
         from pipeline.engine.classify import Classifier, recovered
         from pipeline.engine.extractor import Extractor, best_precision
-        from pipeline.engine.stylize import Stylizer
 
         tf.get_logger().setLevel("ERROR")
         tf.config.list_physical_devices()
     with contextlib.redirect_stdout(sys.stderr):  # where Keras shows the progress of a download
         loaded = store.load_classifier(weights, _cache(), lambda line: click.echo(line, err=True))
     classifier = Classifier(Extractor(loaded.kernels, "float32"), loaded.dense)
-    stylizer = Stylizer(Extractor(loaded.kernels, best_precision()))
+    extractor = Extractor(loaded.kernels, best_precision())
 
     def recover(image: Any, layer: str) -> Any:
-        return recovered(stylizer, image, layer)
+        return recovered(extractor, image, layer)
 
     return classifier.top, recover
 
@@ -331,6 +343,7 @@ def _runner(
     max_styles: int,
     max_manifest_bytes: int,
     poll: bool,
+    presets: Path | None,
     **_: Any,
 ) -> Runner:
     from pipeline.manifest import Limits
@@ -350,7 +363,7 @@ def _runner(
     libraries = [folder.resolve() for folder in library]
     spool = Spool(jobs, outbox)
     return Runner(
-        Inbox(inbox, spool.retries, libraries, settle, input_timeout, limits, trust_times=not poll),
+        Inbox(inbox, spool.retries, libraries, settle, input_timeout, limits, not poll, presets),
         spool,
         outbox,
         Worker(jobs / ".worker.lock", Options(weights and weights.resolve(), _cache(), max_pixels, checkpoint_seconds)),

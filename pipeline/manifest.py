@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -65,6 +66,7 @@ class Limits:
     max_manifest_bytes: int = 256 * 1024
 
 
+_NO_IMAGES = b"\ncontent: none\nstyle: none\n"  # after a preset's lines, whose numbers they leave alone
 _RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _NAME = re.compile(r"\w(?:[\w. -]*[\w-])?")
 
@@ -251,7 +253,9 @@ class Manifest(_Model):
     init_image: Annotated[_Path | None, Field(description="the picture to start from, with `init: file`")] = None
     name: Annotated[str, AfterValidator(_valid_name)]
     priority: _Int = Field(0, ge=-1000, le=1000, description="higher runs first")
-    preset: Literal["tutorial", "draft", "standard", "fine"] = "standard"
+    preset: Annotated[Literal["tutorial", "draft", "standard", "fine"], Field(description="or one of --presets")] = (
+        "standard"
+    )
     parameters: Parameters = Parameters()
 
     @model_validator(mode="before")
@@ -289,7 +293,9 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def parse_manifest(data: bytes, file: str, name: str | None = None, limits: Limits = Limits()) -> Manifest:
+def parse_manifest(
+    data: bytes, file: str, name: str | None = None, limits: Limits = Limits(), presets: Path | None = None
+) -> Manifest:
     """The manifest in ``data``.
 
     Args:
@@ -297,6 +303,7 @@ def parse_manifest(data: bytes, file: str, name: str | None = None, limits: Limi
         file: the name of the file, for its form and for the sentences.
         name: the job's name where the manifest gives none; default: from the name of the file.
         limits: refused beyond.
+        presets: a folder of presets of one's own.
 
     Raises:
         ManifestError: with every problem, each a sentence that names file, line and field.
@@ -308,8 +315,9 @@ def parse_manifest(data: bytes, file: str, name: str | None = None, limits: Limi
     document = read_document(data, file)
     if not isinstance(document.data, dict):
         raise ManifestError(f"{file}: a manifest is a list of `key: value` lines, such as `content: photo.jpg`.")
+    fields = {"name": name or default_name(file), **document.data}
     try:
-        manifest = Manifest.model_validate({"name": name or default_name(file), **document.data})
+        manifest = Manifest.model_validate(_on_own_preset(fields, presets, limits))
     except ValidationError as error:
         found = [
             (document.line(problem["loc"]), _sentence(problem))
@@ -329,6 +337,36 @@ def parse_manifest(data: bytes, file: str, name: str | None = None, limits: Limi
     if excesses:
         raise ManifestError(*excesses)
     return manifest
+
+
+def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits) -> dict[str, Any]:
+    """A manifest's fields with those of a preset of one's own filled in, resting on the built-in one that it rests on.
+
+    A preset's file is a manifest without images: `parameters`, and `preset` for its own base.
+    """
+    preset = fields.get("preset")
+    if presets is None or preset in PRESETS or not isinstance(preset, str) or not _NAME.fullmatch(preset):
+        return fields
+    path = presets / f"{preset}.yaml"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return fields
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be read ({error.strerror}).") from None
+    own = read_document(data, path.name).data
+    if not isinstance(own, dict) or not set(own) <= {"preset", "parameters"}:
+        raise ManifestError(f"{path.name}: a preset has `parameters`, and `preset` for what it rests on, alone.")
+    given = fields.get("parameters")
+    # Read as a manifest, so that its mistakes are told with its own lines.
+    base = parse_manifest(data + _NO_IMAGES, path.name, preset, limits)
+    parameters = base.parameters.model_dump(mode="json", exclude_unset=True)
+    given = {} if given is None else given
+    return {
+        **fields,
+        "preset": base.preset,
+        "parameters": {**parameters, **given} if isinstance(given, dict) else given,
+    }
 
 
 def default_name(file: str) -> str:

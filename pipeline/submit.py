@@ -15,7 +15,14 @@ from pipeline.errors import JobError, ManifestError, UsageError
 from pipeline.manifest import Limits, Manifest, Parameters, default_name, parse_manifest
 
 
-def submit(inbox: Path, content: Path, styles: Sequence[Path], name: str | None, settings: Sequence[str]) -> Path:
+def submit(
+    inbox: Path,
+    content: Path,
+    styles: Sequence[Path],
+    name: str | None,
+    settings: Sequence[str],
+    presets: Path | None = None,
+) -> Path:
     """Write a job folder; gives its path. Nobody sees it before it is whole.
 
     Args:
@@ -24,6 +31,7 @@ def submit(inbox: Path, content: Path, styles: Sequence[Path], name: str | None,
         styles: the painting or paintings.
         name: of the job; default: both files' names.
         settings: ``key=value``: a parameter, or ``preset`` or ``priority``; values as in a manifest.
+        presets: a folder of presets of one's own.
 
     Raises:
         UsageError: a setting or an image that cannot be used.
@@ -45,7 +53,7 @@ def submit(inbox: Path, content: Path, styles: Sequence[Path], name: str | None,
         (data if own else parameters)[key] = read_document(text.encode(), f"--set {key}").data
     manifest_text = yaml.safe_dump({**data, "parameters": parameters}, sort_keys=False, allow_unicode=True)
     try:
-        manifest = parse_manifest(manifest_text.encode(), "the job")
+        manifest = parse_manifest(manifest_text.encode(), "the job", presets=presets)
     except ManifestError as error:
         raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
     inbox.mkdir(parents=True, exist_ok=True)
@@ -63,11 +71,11 @@ def submit(inbox: Path, content: Path, styles: Sequence[Path], name: str | None,
     return inbox / folder
 
 
-def check(manifest_file: Path, libraries: Sequence[Path], limits: Limits) -> list[str]:
+def check(manifest_file: Path, libraries: Sequence[Path], limits: Limits, presets: Path | None = None) -> list[str]:
     """Every problem of a manifest and the images it names, a sentence each; none if it would run."""
     try:
         manifest = parse_manifest(
-            manifest_file.read_bytes(), str(manifest_file), default_name(manifest_file.name), limits
+            manifest_file.read_bytes(), str(manifest_file), default_name(manifest_file.name), limits, presets
         )
     except ManifestError as error:
         return list(error.problems)

@@ -93,6 +93,7 @@ class Inbox:
         limits: what a manifest and its images may not exceed.
         trust_times: take a file as settled if its times say so at first sight; not for network shares, whose clock is
             another one.
+        presets: a folder of presets of one's own.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Inbox:
         input_timeout_seconds: float,
         limits: Limits,
         trust_times: bool,
+        presets: Path | None = None,
     ) -> None:
         self.folder = folder
         self.waiting: dict[str, Waiting] = {}
@@ -114,6 +116,7 @@ class Inbox:
         self._timeout = input_timeout_seconds
         self._limits = limits
         self._trust_times = trust_times
+        self._presets = presets
         self._sightings: dict[Path, _Sighting] = {}
         self._verdicts: dict[Signature, tuple[int, int] | ImageError] = {}
 
@@ -231,7 +234,7 @@ class Inbox:
                     if self._rests_in(seen, drop.manifest) > 0:
                         return Waiting("settling", is_settling=True)
                     data = file.read(self._limits.max_manifest_bytes + 1)
-                    seen.manifest = parse_manifest(data, drop.label, drop.default_name, self._limits)
+                    seen.manifest = parse_manifest(data, drop.label, drop.default_name, self._limits, self._presets)
                     seen.parsed = signature
         except ManifestError as error:
             return Rejected(drop, None, "\n".join(error.problems))

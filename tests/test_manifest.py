@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -74,6 +75,39 @@ class TestReading:
         again = parse(yaml.safe_dump(manifest.effective()), "other-name.yaml")
         assert again == manifest
         assert set(manifest.effective()["parameters"]) == set(Parameters.model_fields)
+
+
+class TestOwnPresets:
+    def parse(self, folder: Path, text: str) -> Manifest:
+        return parse_manifest(text.encode(), "harbour.yaml", presets=folder)
+
+    def test_a_preset_of_ones_own_is_a_base_like_the_others(self, tmp_path: Path) -> None:
+        (tmp_path / "night.yaml").write_text("preset: tutorial\nparameters:\n  style_weight: 5e-2\n  epochs: 4\n")
+        parameters = self.parse(
+            tmp_path, MINIMAL + "preset: night\nparameters: {epochs: 7, image_size: 300}"
+        ).parameters
+        assert (parameters.style_weight, parameters.epochs, parameters.epsilon) == (0.05, 7, 0.1)
+        assert parameters.style_size == 300
+
+    def test_the_effective_manifest_does_without_it(self, tmp_path: Path) -> None:
+        (tmp_path / "night.yaml").write_text("parameters: {style_weight: 5e-2}")
+        manifest = self.parse(tmp_path, MINIMAL + "preset: night")
+        assert parse(yaml.safe_dump(manifest.effective())) == manifest
+
+    def test_its_mistakes_are_told_with_its_own_lines(self, tmp_path: Path) -> None:
+        (tmp_path / "night.yaml").write_text("parameters:\n  epochs: 0\n")
+        with pytest.raises(ManifestError, match=r"night.yaml, line 2: `parameters.epochs`: must be from 1 to 1000"):
+            self.parse(tmp_path, MINIMAL + "preset: night")
+        (tmp_path / "night.yaml").write_text("epochs: 3\n")
+        with pytest.raises(ManifestError, match=r"night.yaml: a preset has `parameters`"):
+            self.parse(tmp_path, MINIMAL + "preset: night")
+
+    @pytest.mark.parametrize("name", ["../night", "day", "/etc/passwd"])
+    def test_no_other_file_is_read(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "presets").mkdir()
+        (tmp_path / "night.yaml").write_text("parameters: {epochs: 4}")
+        with pytest.raises(ManifestError, match="must be one of 'tutorial'"):
+            self.parse(tmp_path / "presets", MINIMAL + f"preset: {name}")
 
 
 class TestProblems:

@@ -58,7 +58,7 @@ def test_the_deeper_the_layer_the_less_is_kept(place: Place, whole_vgg19: Path) 
     arguments = ["--layers", "--image-size", "112", "--weights", str(whole_vgg19)]
     (found,) = inspect(place, photo(place, "coffee"), *arguments)
     kept = {survival["layer"]: survival["kept"] for survival in found["layers"]}
-    assert kept["block1_conv2"] >= 3
+    assert kept["block1_conv2"] >= 2
     assert kept["block1_conv2"] > kept["block5_conv3"]
     assert opened(place.root / "coffee-0.layers.png").width > 4 * 112
 
