@@ -12,7 +12,8 @@ import platformdirs
 
 from pipeline import images
 from pipeline.engine import weights
-from pipeline.manifest import Parameters, parse_manifest
+from pipeline.manifest import parse_manifest
+from pipeline.parameters import Parameters
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"

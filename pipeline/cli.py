@@ -54,6 +54,7 @@ _limits = _together(
     _option("--max-pixels", type=_COUNT, default=200_000_000, help="Larger images are refused before decoding."),
     _option("--max-steps", type=_COUNT, default=100_000, help="Steps that a job may ask for."),
     _option("--max-styles", type=_COUNT, default=16, help="Style images that a job may name."),
+    _option("--max-variants", type=_COUNT, default=64, help="Combinations that a sweep may have."),
     _option("--max-manifest-bytes", type=_COUNT, default=256 * 1024, help="Larger manifests are refused."),
 )
 _runner_options = _together(
@@ -342,6 +343,7 @@ def _runner(
     max_steps: int,
     max_styles: int,
     max_manifest_bytes: int,
+    max_variants: int,
     poll: bool,
     presets: Path | None,
     **_: Any,
@@ -359,7 +361,7 @@ def _runner(
         except OSError as error:
             raise EnvironmentFault(f"{folder}: cannot be made ({error.strerror}).") from None
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))
-    limits = Limits(max_pixels, max_steps, max_styles, max_manifest_bytes)
+    limits = Limits(max_pixels, max_steps, max_styles, max_manifest_bytes, max_variants)
     libraries = [folder.resolve() for folder in library]
     spool = Spool(jobs, outbox)
     return Runner(

@@ -6,7 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from pipeline import advice, color, images
+from pipeline.errors import ImageError
 from pipeline.images import Picture
 from pipeline.job import Job
 from pipeline.manifest import Manifest
@@ -18,7 +22,7 @@ class Inputs:
 
     content: Picture  # what is painted: denoised if that is asked for
     photo: Picture  # the content image as it was dropped, at the size of the result
-    styles: list[tuple[Any, float, str]]  # RGB [H, W, 3], weight, and a key that names the pixels
+    styles: list[tuple[Any, float, str, Any | None, Any | None]]  # what a ``Style`` of the engine has
     start: Any | None  # RGB [H, W, 3] of any size; None for the content image or noise
     chosen: dict[str, float]  # what `auto` came to, by parameter
 
@@ -37,6 +41,13 @@ def load(folder: Path, max_pixels: int) -> Inputs:
         image = job.images[part]
         return images.load(folder / image.stored, max(1, round(long_side)), image.file, max_pixels)
 
+    def mask(part: str, like: Any) -> Any:
+        height, width = like.shape[:2]
+        grey = picture(part, max(height, width)).rgb.mean(-1)
+        if grey.max() < 1 / 255:
+            raise ImageError(f"{job.images[part].file}: black all over.", "White is where a mask lets a style in.")
+        return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX), np.float32)
+
     photo = picture("content", parameters.image_size)
     chosen: dict[str, float] = {}
     strength = parameters.denoise
@@ -52,7 +63,13 @@ def load(folder: Path, max_pixels: int) -> Inputs:
         painting, key = picture(part, parameters.style_size * parameters.style_scale).rgb, job.images[part].sha256
         if parameters.color == "match":
             painting, key = color.matched(painting, content.rgb), f"{key} as {job.images['content'].sha256}"
-        styles.append((painting, entry.weight, key))
+        region, part_of_style = None, None
+        if entry.content_mask:
+            region = mask(f"mask-{number}-content", content.rgb)
+        if entry.style_mask:
+            part_of_style = mask(f"mask-{number}-style", painting)
+            key = f"{key} within {job.images[f'mask-{number}-style'].sha256}"
+        styles.append((painting, entry.weight, key, region, part_of_style))
     start = None
     if parameters.init == "style":
         start = styles[0][0]

@@ -14,6 +14,7 @@ from pipeline import storage
 
 RECORD = "job.json"
 LOSSES = "loss.jsonl"
+VARIANTS = "variants"  # a folder with a job of its own for each combination of a sweep
 RESULT = "result"  # what the worker leaves for publishing: the picture and result.json
 
 

@@ -1,8 +1,7 @@
-"""What a manifest may say: the models, the presets, and the sentences for what is wrong with one."""
+"""What a manifest may say, how one is read, and the sentences for what is wrong with it."""
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import re
@@ -16,10 +15,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -28,32 +24,9 @@ from pydantic_core import ErrorDetails
 
 from pipeline.document import read_document
 from pipeline.errors import ManifestError
-
-VGG19_LAYERS = tuple(
-    f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
-)
-STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
-CONTENT_LAYERS = ("block5_conv2",)
+from pipeline.parameters import PRESETS, Float, Int, Model, Parameters, shown, suggestion
 
 MAX_NAME_CHARACTERS = 100
-
-# TensorFlow's tutorial "Neural style transfer", to the letter; the others are points on the curve of time and quality.
-PRESETS: dict[str, dict[str, Any]] = {
-    "tutorial": {
-        "epochs": 10,
-        "steps_per_epoch": 100,
-        "pyramid": "off",
-        "optimizer": "adam",
-        "learning_rate": 0.02,
-        "beta_1": 0.99,
-        "beta_2": 0.999,
-        "epsilon": 0.1,
-        "precision": "float32",
-    },
-    "draft": {"epochs": 1},
-    "standard": {},
-    "fine": {"epochs": 8},
-}
 
 
 @dataclass(frozen=True)
@@ -64,52 +37,13 @@ class Limits:
     max_steps: int = 100_000
     max_styles: int = 16
     max_manifest_bytes: int = 256 * 1024
+    max_variants: int = 64
 
 
+_SWEPT_FIELDS = ("content", "style")
 _NO_IMAGES = b"\ncontent: none\nstyle: none\n"  # after a preset's lines, whose numbers they leave alone
 _RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _NAME = re.compile(r"\w(?:[\w. -]*[\w-])?")
-
-
-def _refuse_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError(f"must be a number, not {str(value).lower()}")
-    return value
-
-
-def _layer_weights(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    if not all(isinstance(layer, str) for layer in value):
-        raise ValueError("must list names of layers such as block5_conv2")
-    if repeated := [layer for layer in value if value.count(layer) > 1]:
-        raise ValueError(f"{repeated[0]!r} is listed twice; give it a weight instead: {{{repeated[0]}: 2}}")
-    return dict.fromkeys(value, 1.0)
-
-
-def _known_layers(layers: dict[str, float]) -> dict[str, float]:
-    for layer in layers:
-        if layer not in VGG19_LAYERS:
-            raise ValueError(f"{layer!r} is no convolution of VGG-19{_suggestion(layer, VGG19_LAYERS)}")
-    return layers
-
-
-def _plain_layers(layers: dict[str, float]) -> list[str] | dict[str, float]:
-    return list(layers) if set(layers.values()) == {1.0} else layers
-
-
-def _rising(value: Any) -> Any:
-    if value is False:  # what YAML 1.1 makes of a bare `off`
-        return "off"
-    if isinstance(value, list) and all(type(side) is int for side in value):
-        if not value or any(b <= a for a, b in itertools.pairwise(value)):
-            raise ValueError("must list long sides from coarse to fine, each larger than the one before")
-        if value[0] < 16:
-            raise ValueError(f"must not go below 16 pixels, not {value[0]}")
-        return value
-    if value in ("auto", "off"):
-        return value
-    raise ValueError(f"must be auto, off, or a list of long sides in pixels such as [128, 256, 512], not {value!r}")
 
 
 def _valid_name(name: str) -> str:
@@ -136,31 +70,33 @@ def _as_styles(value: Any) -> Any:
     return [{"image": style} if isinstance(style, str) else style for style in styles]
 
 
-def _number_or_auto(high: float) -> tuple[Any, ...]:
-    def validate(value: Any) -> Any:
-        if value == "auto":
-            return value
-        try:
-            number = float(_refuse_bool(value))
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if not 0.0 <= number <= high:
-            raise ValueError(f"must be auto or a number from 0 to {high:g}, not {_shown(value)}")
-        return number
-
-    schema = {"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0, "maximum": high}]}
-    return PlainValidator(validate), WithJsonSchema(schema)
+def _first_of_sweep(sweep: Any) -> dict[str, Any]:
+    """What stands for `content` and `style` where only a sweep names them."""
+    if not isinstance(sweep, dict):
+        return {}
+    lists = {key: sweep[key] if isinstance(sweep[key], list) else [sweep[key]] for key in _SWEPT_FIELDS if key in sweep}
+    return {key: values[0] for key, values in lists.items() if values}
 
 
-_LAYERS_SCHEMA = {
-    "anyOf": [
-        {"type": "array", "items": {"enum": list(VGG19_LAYERS)}, "minItems": 1, "uniqueItems": True},
-        {"type": "object", "propertyNames": {"enum": list(VGG19_LAYERS)}, "additionalProperties": {"type": "number"}},
-    ]
-}
+def _lists_of_values(value: Any) -> Any:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("must be lines of `parameter: [value, value]`")
+    value = {key: [v] if key in _SWEPT_FIELDS and isinstance(v, str) else v for key, v in value.items()}
+    known = [*_SWEPT_FIELDS, *Parameters.model_fields]
+    for key, values in value.items():
+        if key not in known:
+            raise ValueError(f"`{key}`: unknown{suggestion(str(key), known)}")
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"`{key}`: must be a list of values, not {shown(values)}")
+    return value
+
+
 _STYLE_SCHEMA = {
     "type": "object",
-    "properties": {"image": {"type": "string"}, "weight": {"type": "number", "exclusiveMinimum": 0}},
+    "properties": {"image": {"type": "string"}, "weight": {"type": "number", "exclusiveMinimum": 0}}
+    | {mask: {"type": ["string", "null"]} for mask in ("content_mask", "style_mask")},
     "required": ["image"],
     "additionalProperties": False,
 }
@@ -174,73 +110,22 @@ _STYLES_SCHEMA = {
         },
     ]
 }
-_PYRAMID_SCHEMA = {"anyOf": [{"enum": ["auto", "off"]}, {"type": "array", "items": {"type": "integer", "minimum": 16}}]}
-
-_Int = Annotated[int, BeforeValidator(_refuse_bool)]
-_Float = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
-_Layers = Annotated[
-    dict[str, Annotated[_Float, Field(ge=0, le=1e6)]],
-    BeforeValidator(_layer_weights),
-    AfterValidator(_known_layers),
-    PlainSerializer(_plain_layers),
-    WithJsonSchema(_LAYERS_SCHEMA),
-    Field(min_length=1),
-]
 _Path = Annotated[str, AfterValidator(_valid_path)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+class StyleImage(Model):
+    """One of several style images; weights count relative to each other.
 
-
-class Parameters(_Model):
-    """How a picture is made; the defaults are those of the preset `standard`."""
-
-    epochs: _Int = Field(3, ge=1, le=1000)
-    steps_per_epoch: _Int = Field(100, ge=1, le=10_000)
-    image_size: _Int = Field(512, ge=16, le=16_384, description="long side of the result, pixels")
-    style_size: _Int = Field(
-        default_factory=lambda earlier: earlier["image_size"],
-        ge=16,
-        le=16_384,
-        description="long side of the style image, pixels; default image_size",
-    )
-    style_scale: _Float = Field(1.0, ge=0.1, le=10, description="times style_size: larger gives larger strokes")
-    content_weight: _Float = Field(1e4, ge=0, le=1e12)
-    style_weight: _Float = Field(1e-2, ge=0, le=1e12)
-    total_variation_weight: Annotated[float | Literal["auto"], *_number_or_auto(1e12)] = 30.0
-    content_layers: _Layers = dict.fromkeys(CONTENT_LAYERS, 1.0)
-    style_layers: _Layers = dict.fromkeys(STYLE_LAYERS, 1.0)
-    style_loss: Literal["gram", "wasserstein"] = "gram"
-    optimizer: Literal["adam", "lbfgs"] = "lbfgs"
-    learning_rate: _Float = Field(0.02, gt=0, le=10, description="of an image in [0, 1]")
-    beta_1: _Float = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")
-    beta_2: _Float = Field(0.999, ge=0, lt=1, description="Adam's decay of the second moment")
-    epsilon: _Float = Field(1e-8, gt=0, le=1, description="Adam's guard against division by zero")
-    pyramid: Annotated[
-        Literal["auto", "off"] | list[int], BeforeValidator(_rising), WithJsonSchema(_PYRAMID_SCHEMA)
-    ] = "auto"
-    init: Annotated[
-        Literal["content", "style", "noise", "file"], Field(description="`file`: the manifest's `init_image`")
-    ] = "content"
-    seed: _Int = Field(0, ge=0, le=2**32 - 1)
-    color: Annotated[
-        Literal["style", "content", "match"],
-        Field(description="the painting's colours, the photo's own, or the painting's matched to the photo's first"),
-    ] = "style"
-    denoise: Annotated[float | Literal["auto"], *_number_or_auto(1.0)] = 0.0
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    output_format: Literal["png", "jpeg", "webp", "tiff"] = "png"
-
-
-class StyleImage(_Model):
-    """One of several style images; weights count relative to each other."""
+    Masks are greyscale: white is in, black is out, grey is a soft edge.
+    """
 
     image: _Path
-    weight: _Float = Field(1.0, gt=0, le=1e6)
+    weight: Float = Field(1.0, gt=0, le=1e6)
+    content_mask: _Path | None = None  # where in the photo this style paints; None for everywhere
+    style_mask: _Path | None = None  # which part of the painting counts; None for all of it
 
 
-class Manifest(_Model):
+class Manifest(Model):
     """A job: a photo, the painting or paintings to paint it like, and how."""
 
     content: Annotated[_Path, Field(description="the photo; relative to the manifest")]
@@ -252,17 +137,23 @@ class Manifest(_Model):
     ]
     init_image: Annotated[_Path | None, Field(description="the picture to start from, with `init: file`")] = None
     name: Annotated[str, AfterValidator(_valid_name)]
-    priority: _Int = Field(0, ge=-1000, le=1000, description="higher runs first")
+    priority: Int = Field(0, ge=-1000, le=1000, description="higher runs first")
     preset: Annotated[Literal["tutorial", "draft", "standard", "fine"], Field(description="or one of --presets")] = (
         "standard"
     )
     parameters: Parameters = Parameters()
+    sweep: Annotated[
+        Annotated[dict[str, list[Any]], Field(min_length=1)] | None,
+        BeforeValidator(_lists_of_values),
+        Field(description="lists of values for parameters, `style` or `content`: every combination runs"),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod
     def _rest_on_preset(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        data = {**_first_of_sweep(data.get("sweep")), **data}
         base = PRESETS.get(str(data.get("preset", "standard")), {})
         given = data.get("parameters")
         given = {} if given is None else given
@@ -274,15 +165,60 @@ class Manifest(_Model):
             raise ValueError("`init: file` and `init_image: PATH` need each other")
         return self
 
+    def variants(self) -> list[Manifest]:
+        """Every combination of a sweep as a manifest of its own, the last field changing fastest.
+
+        Raises:
+            ValidationError: a combination cannot be run.
+        """
+        found: list[Manifest] = []
+        base = {**self.effective(), "sweep": None}
+        swept = self.sweep or {}
+        for values in itertools.product(*swept.values()):
+            changes = dict(zip(swept, values, strict=True))
+            fields = {key: changes.pop(key) for key in ("content", "style") if key in changes}
+            if self.parameters.style_size == self.parameters.image_size and "image_size" in changes:
+                changes.setdefault("style_size", changes["image_size"])
+            parameters = {**base["parameters"], **changes}
+            name = f"{self.name[: MAX_NAME_CHARACTERS - 8].rstrip()}-{len(found) + 1:03}"
+            found.append(Manifest.model_validate({**base, **fields, "name": name, "parameters": parameters}))
+        return found
+
+    def excess_of_variants(self, limits: Limits) -> str:
+        """A sentence where a sweep has too many; else nothing."""
+        count = math.prod(map(len, (self.sweep or {}).values()))
+        if count <= limits.max_variants:
+            return ""
+        return f"`sweep`: {count:,} combinations; the limit is {limits.max_variants} (--max-variants)"
+
+    def with_contents(self, paths: list[str]) -> Manifest:
+        """The manifest with a sweep over these content images."""
+        data = self.effective()
+        return Manifest.model_validate({**data, "content": paths[0], "sweep": {**data["sweep"], "content": paths}})
+
+    @property
+    def steps(self) -> int:
+        """Steps in all, of every variant."""
+        runs = self.variants() if self.sweep else [self]
+        return sum(run.parameters.epochs * run.parameters.steps_per_epoch for run in runs)
+
     def effective(self) -> dict[str, Any]:
         """Plain data with every default filled in; as a manifest it makes the same picture."""
         return self.model_dump(mode="json")
 
     @property
     def images(self) -> dict[str, str]:
-        """The path of each image as written, by its part: ``content``, ``style-1`` and so on, ``init``."""
+        """The path of each image as written, by its part: ``content``, ``style-1``, ``mask-1-content``, ``init``…"""
         parts = {"content": self.content, **{f"style-{n}": style.image for n, style in enumerate(self.style, 1)}}
-        return {**parts, "init": self.init_image} if self.init_image else parts
+        for number, style in enumerate(self.style, 1):
+            masks = {"content": style.content_mask, "style": style.style_mask}
+            parts |= {f"mask-{number}-{of}": path for of, path in masks.items() if path}
+        if self.init_image:
+            parts["init"] = self.init_image
+        if self.sweep:
+            others = {path for variant in self.variants() for path in variant.images.values()} - set(parts.values())
+            parts |= {f"sweep-{n}": path for n, path in enumerate(sorted(others), 1)}
+        return parts
 
 
 def json_schema() -> dict[str, Any]:
@@ -334,8 +270,15 @@ def parse_manifest(
     if steps > limits.max_steps:
         excess = f"`epochs` × `steps_per_epoch`: {steps:,} steps; the limit is {limits.max_steps:,} (--max-steps)"
         excesses.append(f"{file}, line {document.line(['parameters', 'epochs'])}: {excess}")
+    if excess := manifest.excess_of_variants(limits):
+        excesses.append(f"{file}, line {document.line(['sweep'])}: {excess}")
     if excesses:
         raise ManifestError(*excesses)
+    try:
+        manifest.variants()
+    except ValidationError as error:
+        line = document.line(["sweep"])
+        raise ManifestError(*(f"{file}, line {line}: `sweep`, {_sentence(p)}" for p in error.errors())) from None
     return manifest
 
 
@@ -383,11 +326,11 @@ def _sentence(problem: ErrorDetails) -> str:
     location = [part for part in problem["loc"] if part != "[key]"]
     field = ".".join(str(part) for part in location) or "manifest"
     context: Mapping[str, Any] = problem.get("ctx", {})
-    value = _shown(problem["input"])
+    value = shown(problem["input"])
     match problem["type"]:
         case "extra_forbidden":
             known = _fields(location[:-1])
-            return f"`{field}`: unknown{_suggestion(str(location[-1]), known)}"
+            return f"`{field}`: unknown{suggestion(str(location[-1]), known)}"
         case "missing":
             return f"`{field}`: missing"
         case "value_error":
@@ -437,13 +380,3 @@ def _and_range(location: list[int | str]) -> str:
     above = "above" if "exclusiveMinimum" in schema else "from"
     below = "to below" if "exclusiveMaximum" in schema else "to"
     return f" {above} {low:g} {below} {high:g}" if high < 1e6 else f" {above} {low:g} {below} {high:.0g}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean `{nearest[0]}`?" if nearest else ""

@@ -10,30 +10,41 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.job import LOSSES
+from pipeline.job import LOSSES, VARIANTS
 
 PLAIN_INTERVAL_SECONDS = 10.0  # between lines where there is no terminal to draw a bar on
 
 
 class LossTail:
-    """Reads what has been added to a job's loss log since the last look."""
+    """Reads what has been added to a job's loss log since the last look; of a sweep, to those of its variants."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / LOSSES
-        self._offset = 0
+        self._folder = folder
+        self._offsets: dict[Path, int] = {}
+        self._steps: dict[Path, int] = {}
 
     def read(self) -> list[dict[str, Any]]:
-        """The new whole lines; starts anew where the log has been cut."""
+        """The new whole lines, their steps counted through; starts anew where a log has been cut."""
+        new = []
+        for path in [self._folder / LOSSES, *sorted(self._folder.glob(f"{VARIANTS}/*/{LOSSES}"))]:
+            before = sum(steps for other, steps in self._steps.items() if other != path)
+            for line in self._read(path):
+                self._steps[path] = line["step"]
+                new.append({**line, "step": before + line["step"]})
+        return new
+
+    def _read(self, path: Path) -> list[dict[str, Any]]:
         try:
-            with self._path.open("rb") as file:
-                if file.seek(0, 2) < self._offset:
-                    self._offset = 0
-                file.seek(self._offset)
+            with path.open("rb") as file:
+                offset = self._offsets.get(path, 0)
+                if file.seek(0, 2) < offset:
+                    offset = 0
+                file.seek(offset)
                 data = file.read()
         except OSError:
             return []
         whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
+        self._offsets[path] = offset + len(whole)
         return [json.loads(line) for line in whole.splitlines()]
 
 

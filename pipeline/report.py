@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from pipeline import storage
-from pipeline.job import LOSSES, RESULT, Input, Job, now
+from pipeline import storage, sweep
+from pipeline.job import LOSSES, RESULT, VARIANTS, Input, Job, name_in, now
 
 SCHEMA = "stylistic.log/1"
 PAGE = "index.html"
@@ -31,9 +31,12 @@ def publish(outbox: Path, job: Job, folder: Path | None, error: str | None) -> d
     building.mkdir()
     log = build_log(job, folder, error)
     if folder and not error:
-        picture = log["output"]["file"]
-        with (folder / RESULT / picture).open("rb") as file:
-            storage.copy_stream(file, building / picture)
+        for path in sorted((folder / RESULT).iterdir()):
+            if path.name != "result.json":
+                with path.open("rb") as file:
+                    storage.copy_stream(file, building / path.name)
+        for place in sorted((folder / VARIANTS).glob("[0-9]*")):
+            _add_variant(building, place)
     if log["loss"]["step"]:
         storage.write_atomic(building / f"{job.name}.loss.png", loss_plot(log["loss"], job.name))
     if log["manifest"] is not None:
@@ -45,16 +48,24 @@ def publish(outbox: Path, job: Job, folder: Path | None, error: str | None) -> d
     return log
 
 
+def _add_variant(building: Path, place: Path) -> None:
+    """The picture and the log of a sweep's variant."""
+    job = Job.load(place)
+    log = build_log(job, place, sweep.error(place))
+    if log["output"]:
+        picture = log["output"]["file"]
+        with (place / RESULT / picture).open("rb") as file:
+            storage.copy_stream(file, building / picture)
+    storage.write_json(building / f"{job.name}.json", log)
+
+
 def read_log(outbox: Path, job_id: str) -> dict[str, Any] | None:
     """The published log of a job; None if nothing is published."""
-    for path in (outbox / job_id).glob("*.json"):
-        try:
-            log = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if isinstance(log, dict) and log.get("schema") == SCHEMA:
-            return log
-    return None
+    try:
+        log = json.loads((outbox / job_id / f"{name_in(job_id)}.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return log if isinstance(log, dict) and log.get("schema") == SCHEMA else None
 
 
 def build_log(job: Job, folder: Path | None, error: str | None) -> dict[str, Any]:
@@ -78,6 +89,9 @@ def build_log(job: Job, folder: Path | None, error: str | None) -> dict[str, Any
         "inputs": {
             "content": _input(job.images["content"]) if job.images else None,
             "style": [_input(image) for part, image in job.images.items() if part.startswith("style-")],
+            "others": [
+                _input(image) for part, image in job.images.items() if not part.startswith(("content", "style-"))
+            ],
         },
         "engine": worker["engine"],
         "loss": _read_losses(folder),
@@ -85,6 +99,7 @@ def build_log(job: Job, folder: Path | None, error: str | None) -> dict[str, Any
         "peak_memory_bytes": worker["peak_memory_bytes"],
         "output": worker["output"],
         "error": error,
+        **({"variants": worker["variants"]} if "variants" in worker else {}),
     }
 
 
@@ -154,6 +169,7 @@ def _row(log: dict[str, Any]) -> dict[str, Any]:
         "styles": [style["file"] for style in log["inputs"]["style"]],
         "preset": log["manifest"] and log["manifest"]["preset"],
         "steps": len(log["loss"]["step"]),
+        "variants": len(log.get("variants", ())),
         "seconds": timing.get("optimize_seconds"),
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline import report, storage
 from pipeline.errors import EnvironmentFault
 from pipeline.job import Job
+from pipeline.manifest import Manifest
 from pipeline.progress import LossTail
 
 SHOWN = 5
@@ -51,8 +52,7 @@ def _running(folder: Path) -> str:
         job = Job.load(folder)
     except FileNotFoundError:
         return f"running: {folder.name}"
-    parameters = (job.manifest or {}).get("parameters", {})
-    total = parameters.get("epochs", 0) * parameters.get("steps_per_epoch", 0)
+    total = Manifest.model_validate(job.manifest).steps if job.manifest else 0
     losses = LossTail(folder).read()
     if not losses:
         return f"running: {job.id}: starting"

@@ -12,7 +12,9 @@ import yaml
 from pipeline import images, storage
 from pipeline.document import read_document
 from pipeline.errors import JobError, ManifestError, UsageError
-from pipeline.manifest import Limits, Manifest, Parameters, default_name, parse_manifest
+from pipeline.manifest import Limits, Manifest, default_name, parse_manifest
+from pipeline.parameters import Parameters
+from pipeline.sweep import expand
 
 
 def submit(
@@ -82,6 +84,10 @@ def check(manifest_file: Path, libraries: Sequence[Path], limits: Limits, preset
     except OSError as error:
         return [f"{manifest_file}: cannot be read ({error.strerror})."]
     problems = []
+    try:
+        manifest = expand(manifest, [manifest_file.parent, *libraries], limits)
+    except (JobError, FileNotFoundError) as error:
+        return [f"{manifest_file}: {error}"]
     for image in manifest.images.values():
         places = [folder / image for folder in (manifest_file.parent, *libraries)]
         path = next((place for place in places if place.exists()), places[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import threading
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from pipeline import images, storage
+from pipeline import images, storage, sweep
 from pipeline.errors import ImageError, IncompleteImageError, JobError, ManifestError
 from pipeline.job import name_in
 from pipeline.manifest import Limits, Manifest, default_name, parse_manifest
@@ -79,6 +80,8 @@ class _Sighting:
     signatures: dict[Path, Signature] = field(default_factory=dict)
     manifest: Manifest | None = None
     parsed: Signature | None = None
+    expanded: dict[str, str] | None = None  # what the patterns of a sweep matched, and when that last changed
+    expanded_at: float = -math.inf
 
 
 class Inbox:
@@ -241,7 +244,23 @@ class Inbox:
         except JobError as error:
             return Rejected(drop, None, str(error))
         assert seen.manifest is not None
-        return self._judge_images(drop, seen, seen.manifest)
+        try:
+            manifest = sweep.expand(seen.manifest, [drop.folder, *self._roots[1:]], self._limits)
+        except FileNotFoundError as error:
+            return self._wait(drop, seen, seen.manifest, str(error))
+        except JobError as error:
+            return Rejected(drop, seen.manifest, str(error))
+        if manifest is not seen.manifest and manifest.images != seen.expanded:
+            seen.expanded, seen.expanded_at = manifest.images, time.monotonic()
+        if time.monotonic() < seen.expanded_at + self._settle:  # more photos may be on their way
+            return Waiting("settling", is_settling=True)
+        return self._judge_images(drop, seen, manifest)
+
+    def _wait(self, drop: Drop, seen: _Sighting, manifest: Manifest, reason: str) -> Waiting | Rejected:
+        """Wait for what is missing, but not for ever."""
+        if time.monotonic() - max(seen.changed.values()) < self._timeout:
+            return Waiting(reason)
+        return Rejected(drop, manifest, f"{reason}; waited {self._timeout:g} s (--input-timeout).")
 
     def _judge_images(self, drop: Drop, seen: _Sighting, manifest: Manifest) -> Ready | Rejected | Waiting:
         sizes: list[tuple[int, int]] = []
@@ -264,11 +283,7 @@ class Inbox:
             except JobError as error:
                 return Rejected(drop, manifest, str(error))
         if problems:
-            quiet = time.monotonic() - max(seen.changed.values())
-            reason = "; ".join(problems)
-            if quiet < self._timeout:
-                return Waiting(reason)
-            return Rejected(drop, manifest, f"{reason}; waited {self._timeout:g} s (--input-timeout).")
+            return self._wait(drop, seen, manifest, "; ".join(problems))
         return Waiting("settling", is_settling=True) if settling else Ready(drop, manifest, sizes, signatures)
 
     def _sight(self, seen: _Sighting, path: Path, file: BinaryIO) -> Signature:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import importlib.metadata
 import json
 import logging
@@ -24,12 +23,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from pipeline import checkpoint, color, images, inputs, memory, storage
+from pipeline import checkpoint, color, images, inputs, memory, storage, sweep
 from pipeline.checkpoint import Checkpoint
 from pipeline.errors import EnvironmentFault, JobError
 from pipeline.inputs import Inputs
 from pipeline.job import LOSSES, RESULT, Job
-from pipeline.manifest import Manifest, Parameters
+from pipeline.manifest import Manifest
+from pipeline.parameters import Parameters
 
 if TYPE_CHECKING:
     from pipeline.engine.stylize import State, Step, Stylizer
@@ -115,16 +115,34 @@ def run_job(folder: Path, options: Options, upcoming: Path | None = None) -> Out
         )
 
 
+def _run_sweep(folder: Path, options: Options, job: Job, manifest: Manifest) -> Outcome:
+    """Run the variants that have no picture yet. One that fails leaves its place on the sheet empty."""
+    places = sweep.lay_out(folder, job, manifest)
+    for place in places:
+        if sweep.is_done(place):
+            continue
+        try:
+            if _run(place, options, None).status == "stopped":
+                return Outcome("stopped")
+        except JobError as error:
+            sweep.leave_failure(place, str(error))
+    reason = sweep.leave_result(folder, job, manifest, places)
+    return Outcome("failed", reason) if reason else Outcome("done")
+
+
 def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
     started = time.perf_counter()
     memory.reset_peak()
     job = Job.load(folder)
-    parameters = Manifest.model_validate(job.manifest).parameters
+    manifest = Manifest.model_validate(job.manifest)
+    if manifest.sweep:
+        return _run_sweep(folder, options, job, manifest)
+    parameters = manifest.parameters
     stylizer, weights, precision = _stylizer(options, parameters.precision)
     _require_memory(job, parameters, precision)
     given = _take_inputs(folder, options.max_pixels)
     parameters = parameters.model_copy(update=given.chosen)
-    if upcoming is not None:
+    if upcoming is not None and not Manifest.model_validate(Job.load(upcoming).manifest).sweep:
         _decoded_ahead[upcoming.name] = _decoder.submit(inputs.load, upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, weights, precision)
     resumed = _resume(folder, job, valid_with)
@@ -141,8 +159,9 @@ def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
     picture = dataclasses.replace(given.photo, rgb=stylizer.picture(state, parameters))
     if parameters.color == "content":
         picture = dataclasses.replace(picture, rgb=color.with_luminance(given.photo.rgb, picture.rgb))
-    _leave_result(
-        folder,
+    (folder / RESULT).mkdir(exist_ok=True)
+    storage.write_picture(
+        folder / RESULT,
         images.encode(picture, parameters.output_format),
         {
             "engine": {
@@ -191,15 +210,6 @@ def _optimize(
                 return None
     assert state is not None, "a job has at least one step"
     return state, earlier_seconds + time.perf_counter() - begun
-
-
-def _leave_result(folder: Path, encoded: bytes, report: dict[str, Any]) -> None:
-    """Write the picture and, when it is safe, the report that says that there is one."""
-    result = folder / RESULT
-    result.mkdir(exist_ok=True)
-    storage.write_atomic(result / report["output"]["file"], encoded)
-    report["output"]["sha256"] = hashlib.sha256(encoded).hexdigest()
-    storage.write_json(result / "result.json", report)
 
 
 @functools.cache

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ManifestError
-from pipeline.manifest import PRESETS, Manifest, Parameters, default_name, json_schema, parse_manifest
+from pipeline.manifest import Manifest, default_name, json_schema, parse_manifest
+from pipeline.parameters import PRESETS, Parameters
 
 
 def parse(text: str | bytes, file: str = "harbour.yaml") -> Manifest:
@@ -108,6 +109,52 @@ class TestOwnPresets:
         (tmp_path / "night.yaml").write_text("parameters: {epochs: 4}")
         with pytest.raises(ManifestError, match="must be one of 'tutorial'"):
             self.parse(tmp_path / "presets", MINIMAL + f"preset: {name}")
+
+
+class TestSweep:
+    TEXT = MINIMAL + (
+        "name: h\nsweep:\n  style_weight: [1e-3, 1e-2]\n  content_layers: [[block4_conv2], {block5_conv2: 2}]\n"
+    )
+
+    def test_it_is_every_combination_the_last_field_changing_fastest(self) -> None:
+        variants = parse(self.TEXT).variants()
+        assert [(v.parameters.style_weight, list(v.parameters.content_layers.items())) for v in variants] == [
+            (0.001, [("block4_conv2", 1.0)]),
+            (0.001, [("block5_conv2", 2.0)]),
+            (0.01, [("block4_conv2", 1.0)]),
+            (0.01, [("block5_conv2", 2.0)]),
+        ]
+        assert [variant.name for variant in variants] == ["h-001", "h-002", "h-003", "h-004"]
+        assert all(variant.sweep is None for variant in variants)
+
+    def test_its_images_are_those_of_all_variants(self) -> None:
+        manifest = parse("content: a\nsweep: {style: [b, [c, {image: d, weight: 2}]]}")
+        assert manifest.images == {"content": "a", "style-1": "b", "sweep-1": "c", "sweep-2": "d"}
+        assert [style.weight for style in manifest.variants()[1].style] == [1.0, 2.0]
+
+    def test_a_swept_image_size_takes_the_style_size_along(self) -> None:
+        sizes = [v.parameters.style_size for v in parse(MINIMAL + "sweep: {image_size: [64, 96]}").variants()]
+        assert sizes == [64, 96]
+
+    def test_the_effective_manifest_says_the_same_again(self) -> None:
+        manifest = parse(self.TEXT)
+        assert parse(yaml.safe_dump(manifest.effective())) == manifest
+        assert manifest.steps == 4 * 300
+
+    @pytest.mark.parametrize(
+        ("sweep", "sentence"),
+        [
+            ("{style_wieght: [1]}", "`style_wieght`: unknown; did you mean `style_weight`?"),
+            ("{style_weight: 1}", "`style_weight`: must be a list of values, not 1"),
+            ("{style_weight: []}", "`style_weight`: must be a list of values"),
+            ("{epochs: [1, 0]}", "line 3: `sweep`, `parameters.epochs`: must be from 1 to 1000, not 0"),
+            (f"{{seed: {list(range(65))}}}", "65 combinations; the limit is 64 (--max-variants)"),
+            ("{}", "must not be empty"),
+            ("[1, 2]", "must be lines of `parameter: [value, value]`"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, sweep: str, sentence: str) -> None:
+        assert sentence in "\n".join(problems(MINIMAL + f"sweep: {sweep}"))
 
 
 class TestProblems:

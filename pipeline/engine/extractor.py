@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.engine.objective import Tensor
-from pipeline.manifest import VGG19_LAYERS
+from pipeline.parameters import VGG19_LAYERS
 
 if TYPE_CHECKING:
     from pipeline.engine.weights import Kernel

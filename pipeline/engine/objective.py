@@ -98,6 +98,17 @@ def _square_roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return root * tf.sqrt(norm), inverse_root / tf.sqrt(norm)
 
 
+def within(statistics: Callable[[Tensor], Tensor], mask: Tensor | None, features: Tensor) -> Tensor:
+    """Statistics of features ``[1, H, W, C]`` where a mask ``[1, h, w, 1]`` in [0, 1] lets them: those of ``m ⊙ F``
+    over ``Σ m²`` positions (Gatys et al. 2017, https://arxiv.org/abs/1611.07865, eq. 5). No mask: of all of them."""
+    if mask is None:
+        return statistics(features)
+    shape = tf.shape(features)
+    mask = tf.image.resize(mask, shape[1:3], "area")
+    positions = tf.cast(shape[1] * shape[2], tf.float32)
+    return statistics(features * tf.cast(mask, features.dtype)) * (positions / (tf.reduce_sum(mask**2) + 1e-6))
+
+
 class StyleLoss(NamedTuple):
     """How far an image is from a style at one layer."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -17,10 +18,11 @@ from pipeline.engine.extractor import Extractor, smallest_side
 from pipeline.engine.objective import STYLE_LOSSES, Tensor
 from pipeline.engine.optimizers import OPTIMIZERS, Optimizer, Rates
 from pipeline.errors import ImageError, JobError
-from pipeline.manifest import Parameters
+from pipeline.parameters import Parameters
 
 Image = npt.NDArray[np.float32]
 
+MASK = tf.TensorSpec([1, None, None, 1])
 COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
 RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
 # Bytes that a step takes for each pixel, its activations kept or computed again; measured by benchmarks/memory.py.
@@ -31,11 +33,17 @@ KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB 
 
 @dataclass(frozen=True)
 class Style:
-    """A style image: RGB ``[H, W, 3]`` float32 in [0, 1], its share among several, and a key that names its pixels."""
+    """A style image: RGB ``[H, W, 3]`` float32 in [0, 1], its share among several, and a key that names its pixels.
+
+    Masks are float32 in [0, 1]: ``region`` (of the content's height and width) is where the style paints,
+    ``part`` (of its own height and width) is what of it counts; None for all.
+    """
 
     image: Image
     weight: float
     key: str
+    region: Image | None = None
+    part: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,9 @@ class Step:
 
 class _Targets(NamedTuple):
     content: list[Tensor]
-    style: list[Tensor]
+    style: list[list[Tensor]]  # of each region, by layer
+    masks: list[Tensor]  # [1, H, W, 1], of the regions that have one
+    shares: Tensor  # of each region in the style loss
 
 
 class _Weights(NamedTuple):
@@ -130,7 +140,8 @@ class Stylizer:
 
         Args:
             content: RGB ``[H, W, 3]`` in [0, 1], at the size of the result.
-            styles: at least one; their statistics are averaged by weight.
+            styles: at least one. The statistics of those without a region are averaged by weight; one with a region has
+                a loss of its own there (Gatys et al. 2017, https://arxiv.org/abs/1611.07865, section 4).
             parameters: of the objective and the optimizer, every `auto` a number; sizes have been applied to the images
                 already.
             resume: the state of an earlier step, with which the run goes on to the same bytes.
@@ -168,7 +179,7 @@ class Stylizer:
                 image = _start(scaled, start, parameters) if image is None else _enlarge(image, scaled)
                 tensors = optimizer.start(image)
             targets = self._targets(scaled, styles, side / full_side, parameters)
-            step = self._graph(optimizer, tensors, parameters)
+            step = self._graph(optimizer, tensors, parameters, len(targets.style), len(targets.masks))
             while number < done_before:
                 tensors, losses = step(tensors, targets, weights, rates)
                 number += 1
@@ -189,22 +200,33 @@ class Stylizer:
         return result
 
     def _targets(self, content: Tensor, styles: Sequence[Style], ratio: float, parameters: Parameters) -> _Targets:
-        content_layers, style_layers = tuple(parameters.content_layers), tuple(parameters.style_layers)
-        content_targets = self._content_graph(content_layers)(content)
-        share = sum(style.weight for style in styles)
-        statistics = [self._style_statistics(style, ratio, style_layers, parameters.style_loss) for style in styles]
-        mixed = [
-            tf.add_n([found * (style.weight / share) for found, style in zip(of_layer, styles, strict=True)])
-            for of_layer in zip(*statistics, strict=True)
-        ]
-        return _Targets(content_targets, [STYLE_LOSSES[parameters.style_loss].target(of_layer) for of_layer in mixed])
+        layers = tuple(parameters.style_layers)
+        loss = STYLE_LOSSES[parameters.style_loss]
+        everywhere = [style for style in styles if style.region is None]
+        regions = [everywhere] if everywhere else []
+        regions += [[style] for style in styles if style.region is not None]
+        targets, masks = [], []
+        for group in regions:
+            share = sum(style.weight for style in group)
+            statistics = [self._style_statistics(style, ratio, layers, parameters.style_loss) for style in group]
+            mixed = [
+                tf.add_n([found * (style.weight / share) for found, style in zip(of_layer, group, strict=True)])
+                for of_layer in zip(*statistics, strict=True)
+            ]
+            targets.append([loss.target(of_layer) for of_layer in mixed])
+            if group[0].region is not None:
+                masks.append(_resize_mask(group[0].region, content))
+        shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
+        content_targets = self._content_graph(tuple(parameters.content_layers))(content)
+        return _Targets(content_targets, targets, masks, shares / tf.reduce_sum(shares))
 
     def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
         key = (style.key, style.image.shape, ratio, layers, loss)
         if key not in self._styles:
             scaled = _resize(style.image, ratio)
             _require_size(scaled[0], "the style image", layers)
-            self._styles[key] = self._statistics_graph(layers, loss)(scaled)
+            masks = [] if style.part is None else [_resize_mask(style.part, scaled)]
+            self._styles[key] = self._statistics_graph(layers, loss, bool(masks))(scaled, masks)
             if len(self._styles) > KEPT_STYLES:
                 self._styles.popitem(last=False)
         self._styles.move_to_end(key)
@@ -221,26 +243,29 @@ class Stylizer:
             self._graphs[key] = tf.function(targets, input_signature=[_any_size([1, 1, 1, 3])], autograph=False)
         return self._graphs[key]
 
-    def _statistics_graph(self, layers: tuple[str, ...], loss: str) -> Any:
-        key = (loss, layers)
+    def _statistics_graph(self, layers: tuple[str, ...], loss: str, is_masked: bool) -> Any:
+        key = (loss, layers, is_masked)
         if key not in self._graphs:
 
-            def targets(image: Tensor) -> list[Tensor]:
-                return self._extractor.summaries(image, [(layer, STYLE_LOSSES[loss].statistics) for layer in layers])
+            def targets(image: Tensor, masks: list[Tensor]) -> list[Tensor]:
+                mask = masks[0] if masks else None
+                head = functools.partial(objective.within, STYLE_LOSSES[loss].statistics, mask)
+                return self._extractor.summaries(image, [(layer, head) for layer in layers])
 
-            self._graphs[key] = tf.function(targets, input_signature=[_any_size([1, 1, 1, 3])], autograph=False)
+            signature = [_any_size([1, 1, 1, 3]), [MASK] if is_masked else []]
+            self._graphs[key] = tf.function(targets, input_signature=signature, autograph=False)
         return self._graphs[key]
 
-    def _graph(self, optimizer: Optimizer, tensors: tuple[Tensor, ...], parameters: Parameters) -> Any:
+    def _graph(
+        self, optimizer: Optimizer, tensors: tuple[Tensor, ...], parameters: Parameters, regions: int, masks: int
+    ) -> Any:
         """A step as a graph, traced once for images of any size and weights of any value."""
         content_layers, style_layers = tuple(parameters.content_layers), tuple(parameters.style_layers)
         recompute = _is_large(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
-        key = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, recompute)
+        key = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, recompute, regions, masks)
         if key in self._graphs:
             return self._graphs[key]
         of_style = STYLE_LOSSES[parameters.style_loss]
-        heads = [(layer, tf.identity) for layer in content_layers]
-        heads += [(layer, of_style.statistics) for layer in style_layers]
 
         def step(
             state: tuple[Tensor, ...], targets: _Targets, weights: _Weights, rates: Rates
@@ -248,14 +273,25 @@ class Stylizer:
             def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
                 with tf.GradientTape() as tape:
                     tape.watch(image)
+                    everywhere: list[Tensor] = [None] * (regions - masks)
+                    heads = [(layer, tf.identity) for layer in content_layers]
+                    for mask in everywhere + targets.masks:
+                        head = functools.partial(objective.within, of_style.statistics, mask)
+                        heads += [(layer, head) for layer in style_layers]
                     found = self._extractor.summaries(image, heads, recompute)
-                    features, statistics = found[: len(content_layers)], found[len(content_layers) :]
                     content = weights.content * objective.content_loss(
-                        features, targets.content, weights.content_layers
+                        found[: len(content_layers)], targets.content, weights.content_layers
                     )
-                    style = weights.style * objective.style_loss(
-                        statistics, targets.style, weights.style_layers, of_style.distance
-                    )
+                    style = 0.0
+                    for region, of_region in enumerate(targets.style):
+                        first = len(content_layers) + region * len(style_layers)
+                        style += targets.shares[region] * objective.style_loss(
+                            found[first : first + len(style_layers)],
+                            of_region,
+                            weights.style_layers,
+                            of_style.distance,
+                        )
+                    style *= weights.style
                     variation = weights.total_variation * objective.total_variation_loss(image)
                     total = content + style + variation
                 return tf.stack([total, content, style, variation]), tape.gradient(total, image)
@@ -267,7 +303,9 @@ class Stylizer:
             tf.nest.map_structure(lambda t: _any_size(t.shape), tensors),
             _Targets(
                 [tf.TensorSpec([1, None, None, None])] * len(content_layers),
-                [tf.TensorSpec([None, None])] * len(style_layers),
+                [[tf.TensorSpec([None, None])] * len(style_layers)] * regions,
+                [MASK] * masks,
+                vector,
             ),
             _Weights(number, number, number, vector, vector),
             Rates(number, number, number, number),
@@ -303,6 +341,11 @@ def _resize(image: Image, ratio: float) -> Tensor:
         return batch
     size = [max(1, round(image.shape[0] * ratio)), max(1, round(image.shape[1] * ratio))]
     return tf.clip_by_value(tf.image.resize(batch, size, "lanczos3", antialias=True), 0.0, 1.0)
+
+
+def _resize_mask(mask: Image, like: Tensor) -> Tensor:
+    """``[H, W]`` as ``[1, h, w, 1]``, as high and wide as an image."""
+    return tf.image.resize(mask[None, ..., None], like.shape[1:3], "area")
 
 
 def _start(content: Tensor, start: Image | None, parameters: Parameters) -> Tensor:

@@ -1,0 +1,177 @@
+"""The parameters of a picture: their ranges, defaults and presets."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
+
+VGG19_LAYERS = tuple(
+    f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
+)
+STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
+CONTENT_LAYERS = ("block5_conv2",)
+# TensorFlow's tutorial "Neural style transfer", to the letter; the others are points on the curve of time and quality.
+PRESETS: dict[str, dict[str, Any]] = {
+    "tutorial": {
+        "epochs": 10,
+        "steps_per_epoch": 100,
+        "pyramid": "off",
+        "optimizer": "adam",
+        "learning_rate": 0.02,
+        "beta_1": 0.99,
+        "beta_2": 0.999,
+        "epsilon": 0.1,
+        "precision": "float32",
+    },
+    "draft": {"epochs": 1},
+    "standard": {},
+    "fine": {"epochs": 8},
+}
+
+
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, not {str(value).lower()}")
+    return value
+
+
+def _layer_weights(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    if not all(isinstance(layer, str) for layer in value):
+        raise ValueError("must list names of layers such as block5_conv2")
+    if repeated := [layer for layer in value if value.count(layer) > 1]:
+        raise ValueError(f"{repeated[0]!r} is listed twice; give it a weight instead: {{{repeated[0]}: 2}}")
+    return dict.fromkeys(value, 1.0)
+
+
+def _known_layers(layers: dict[str, float]) -> dict[str, float]:
+    for layer in layers:
+        if layer not in VGG19_LAYERS:
+            raise ValueError(f"{layer!r} is no convolution of VGG-19{suggestion(layer, VGG19_LAYERS)}")
+    return layers
+
+
+def _plain_layers(layers: dict[str, float]) -> list[str] | dict[str, float]:
+    return list(layers) if set(layers.values()) == {1.0} else layers
+
+
+def _rising(value: Any) -> Any:
+    if value is False:  # what YAML 1.1 makes of a bare `off`
+        return "off"
+    if isinstance(value, list) and all(type(side) is int for side in value):
+        if not value or any(b <= a for a, b in itertools.pairwise(value)):
+            raise ValueError("must list long sides from coarse to fine, each larger than the one before")
+        if value[0] < 16:
+            raise ValueError(f"must not go below 16 pixels, not {value[0]}")
+        return value
+    if value in ("auto", "off"):
+        return value
+    raise ValueError(f"must be auto, off, or a list of long sides in pixels such as [128, 256, 512], not {value!r}")
+
+
+def _number_or_auto(high: float) -> tuple[Any, ...]:
+    def validate(value: Any) -> Any:
+        if value == "auto":
+            return value
+        try:
+            number = float(_refuse_bool(value))
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not 0.0 <= number <= high:
+            raise ValueError(f"must be auto or a number from 0 to {high:g}, not {shown(value)}")
+        return number
+
+    schema = {"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0, "maximum": high}]}
+    return PlainValidator(validate), WithJsonSchema(schema)
+
+
+_LAYERS_SCHEMA = {
+    "anyOf": [
+        {"type": "array", "items": {"enum": list(VGG19_LAYERS)}, "minItems": 1, "uniqueItems": True},
+        {"type": "object", "propertyNames": {"enum": list(VGG19_LAYERS)}, "additionalProperties": {"type": "number"}},
+    ]
+}
+_PYRAMID_SCHEMA = {"anyOf": [{"enum": ["auto", "off"]}, {"type": "array", "items": {"type": "integer", "minimum": 16}}]}
+Int = Annotated[int, BeforeValidator(_refuse_bool)]
+Float = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
+_Layers = Annotated[
+    dict[str, Annotated[Float, Field(ge=0, le=1e6)]],
+    BeforeValidator(_layer_weights),
+    AfterValidator(_known_layers),
+    PlainSerializer(_plain_layers),
+    WithJsonSchema(_LAYERS_SCHEMA),
+    Field(min_length=1),
+]
+
+
+class Model(BaseModel):
+    """Knows its fields, and no others; nothing changes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Parameters(Model):
+    """How a picture is made; the defaults are those of the preset `standard`."""
+
+    epochs: Int = Field(3, ge=1, le=1000)
+    steps_per_epoch: Int = Field(100, ge=1, le=10_000)
+    image_size: Int = Field(512, ge=16, le=16_384, description="long side of the result, pixels")
+    style_size: Int = Field(
+        default_factory=lambda earlier: earlier["image_size"],
+        ge=16,
+        le=16_384,
+        description="long side of the style image, pixels; default image_size",
+    )
+    style_scale: Float = Field(1.0, ge=0.1, le=10, description="times style_size: larger gives larger strokes")
+    content_weight: Float = Field(1e4, ge=0, le=1e12)
+    style_weight: Float = Field(1e-2, ge=0, le=1e12)
+    total_variation_weight: Annotated[float | Literal["auto"], *_number_or_auto(1e12)] = 30.0
+    content_layers: _Layers = dict.fromkeys(CONTENT_LAYERS, 1.0)
+    style_layers: _Layers = dict.fromkeys(STYLE_LAYERS, 1.0)
+    style_loss: Literal["gram", "wasserstein"] = "gram"
+    optimizer: Literal["adam", "lbfgs"] = "lbfgs"
+    learning_rate: Float = Field(0.02, gt=0, le=10, description="of an image in [0, 1]")
+    beta_1: Float = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")
+    beta_2: Float = Field(0.999, ge=0, lt=1, description="Adam's decay of the second moment")
+    epsilon: Float = Field(1e-8, gt=0, le=1, description="Adam's guard against division by zero")
+    pyramid: Annotated[
+        Literal["auto", "off"] | list[int], BeforeValidator(_rising), WithJsonSchema(_PYRAMID_SCHEMA)
+    ] = "auto"
+    init: Annotated[
+        Literal["content", "style", "noise", "file"], Field(description="`file`: the manifest's `init_image`")
+    ] = "content"
+    seed: Int = Field(0, ge=0, le=2**32 - 1)
+    color: Annotated[
+        Literal["style", "content", "match"],
+        Field(description="the painting's colours, the photo's own, or the painting's matched to the photo's first"),
+    ] = "style"
+    denoise: Annotated[float | Literal["auto"], *_number_or_auto(1.0)] = 0.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    output_format: Literal["png", "jpeg", "webp", "tiff"] = "png"
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence quotes it."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence: the known word that may have been meant, if one comes near."""
+    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean `{nearest[0]}`?" if nearest else ""

@@ -1,0 +1,112 @@
+"""A sweep: every combination as one job, through the installed command."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import Place, opened, wait_for
+
+SWEEP: dict[str, list[Any]] = {"style_weight": [1.0, 100.0], "content_layers": [["block4_conv2"], ["block5_conv2"]]}
+
+
+def result_of(place: Place, name: str) -> Path:
+    (folder,) = place.outbox.glob(f"{name}-[0-9]*")
+    return folder
+
+
+def log_of(folder: Path, name: str) -> dict[str, Any]:
+    log: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    return log
+
+
+def test_a_sweep_of_four_gives_the_bytes_of_four_single_jobs(place: Place) -> None:
+    place.pair()
+    place.manifest("s.yaml", sweep=SWEEP)
+    number = 0
+    for weight in SWEEP["style_weight"]:
+        for layers in SWEEP["content_layers"]:
+            number += 1
+            parameters = {"style_weight": weight, "content_layers": layers}
+            place.manifest(f"single{number}.yaml", parameters=parameters)
+    done = place.run("run")
+    assert done.returncode == 0, done.stderr
+    folder = result_of(place, "s")
+    for n in range(1, 5):
+        single = result_of(place, f"single{n}")
+        assert (folder / f"s-00{n}.png").read_bytes() == (single / f"single{n}.png").read_bytes()
+        mine, theirs = log_of(folder, f"s-00{n}"), log_of(single, f"single{n}")
+        assert mine["loss"] == theirs["loss"]
+        assert mine["manifest"]["parameters"] == theirs["manifest"]["parameters"]
+        assert mine["inputs"] == theirs["inputs"]
+    log = log_of(folder, "s")
+    assert log["status"] == "done"
+    assert log["output"]["file"] == "s.sheet.png"
+    assert opened(folder / "s.sheet.png").size == (log["output"]["width"], log["output"]["height"])
+    with (folder / "s.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["style_weight"], row["content_layers"]) for row in rows] == [
+        ("1", "block4_conv2"), ("1", "block5_conv2"), ("100", "block4_conv2"), ("100", "block5_conv2")
+    ]  # fmt: skip
+    for n, row in enumerate(rows, 1):
+        assert row["file"] == f"s-00{n}.png"
+        assert float(row["final_total"]) == log_of(folder, f"s-00{n}")["loss"]["total"][-1]
+    assert place.leftovers() == []
+    assert "s.sheet.png" in (place.outbox / "index.html").read_text()
+
+
+def test_an_interrupted_sweep_goes_on_where_it_was(place: Place) -> None:
+    place.pair()
+    sweep = {"seed": [1, 2, 3]}
+    parameters = {"steps_per_epoch": 300, "init": "noise", "pyramid": "off"}
+    place.manifest("a.yaml", sweep=sweep, parameters=parameters)
+    process = place.start("run", quiet=True)
+    wait_for(lambda: list(place.jobs.glob("running/*/variants/002/loss.jsonl")))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+    (first,) = place.jobs.glob("queued/*/variants/001/result/result.json")
+    untouched = first.stat().st_mtime_ns
+    again = place.start("run", quiet=True)
+    wait_for(lambda: list(place.jobs.glob("running/*/variants/003/loss.jsonl")) or again.poll() is not None)
+    (first,) = place.jobs.glob("*/*/variants/001/result/result.json")
+    assert first.stat().st_mtime_ns == untouched
+    assert again.wait(timeout=120) == 0
+    place.manifest("b.yaml", sweep=sweep, parameters=parameters)
+    assert place.run("run").returncode == 0
+    for n in (1, 2, 3):
+        interrupted, whole = result_of(place, "a"), result_of(place, "b")
+        assert (interrupted / f"a-00{n}.png").read_bytes() == (whole / f"b-00{n}.png").read_bytes()
+        assert log_of(interrupted, f"a-00{n}")["loss"] == log_of(whole, f"b-00{n}")["loss"]
+
+
+def test_every_photo_of_a_folder(place: Place) -> None:
+    place.photo("painting.png", seed=2)
+    for n in (1, 2):
+        place.photo(f"photos/p{n}.png", seed=n)
+    (place.inbox / "photos" / "notes.txt").write_text("not a photo")
+    data = "style: painting.png\nsweep: {content: photos/*.png}\nparameters: {image_size: 64, steps_per_epoch: 2}\n"
+    (place.inbox / "all.yaml").write_text(data)
+    (place.inbox / "none.yaml").write_text(data.replace("photos", "elsewhere"))
+    (place.inbox / "out.yaml").write_text(data.replace("photos/", "../"))
+    assert place.run("run", "--input-timeout", "1").returncode == 1
+    log = log_of(result_of(place, "all"), "all")
+    assert [row["content"] for row in log["variants"]] == ["photos/p1.png", "photos/p2.png"]
+    assert log_of(result_of(place, "all"), "all-002")["inputs"]["content"]["file"] == "photos/p2.png"
+    assert "nothing matches elsewhere/*.png" in log_of(result_of(place, "none"), "none")["error"]
+    assert "must stay inside the inbox" in log_of(result_of(place, "out"), "out")["error"]
+
+
+def test_a_variant_that_cannot_be_painted_leaves_its_place_empty(place: Place) -> None:
+    place.pair()
+    place.manifest("a.yaml", sweep={"image_size": [64, 17]})
+    place.manifest("b.yaml", sweep={"image_size": [16, 17]})
+    assert place.run("run").returncode == 1
+    log = log_of(result_of(place, "a"), "a")
+    assert log["status"] == "done"
+    assert [row["error"] is None for row in log["variants"]] == [True, False]
+    assert "too small for the layers" in log["variants"][1]["error"]
+    assert log_of(result_of(place, "a"), "a-002")["status"] == "failed"
+    assert "none of 2 variants could be painted" in log_of(result_of(place, "b"), "b")["error"]
