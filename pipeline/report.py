@@ -32,7 +32,7 @@ def publish(outbox: Path, job: Job, folder: Path | None, error: str | None) -> d
     log = build_log(job, folder, error)
     if folder and not error:
         for path in sorted((folder / RESULT).iterdir()):
-            if path.name != "result.json":
+            if path.name != "result.json" and not path.name.startswith("."):
                 with path.open("rb") as file:
                     storage.copy_stream(file, building / path.name)
         for place in sorted((folder / VARIANTS).glob("[0-9]*")):
