@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from pipeline.images import Picture
 from pipeline.job import Job
 from pipeline.manifest import Manifest
 
+# Those that the images are made by.
+PARAMETERS = ("image_size", "style_size", "style_scale", "color", "denoise", "init")
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -25,6 +29,20 @@ class Inputs:
     styles: list[tuple[Any, float, str, Any | None, Any | None]]  # what a ``Style`` of the engine has
     start: Any | None  # RGB [H, W, 3] of any size; None for the content image or noise
     chosen: dict[str, float]  # what `auto` came to, by parameter
+
+
+def key(job: Job) -> str:
+    """What the inputs of a job depend on; jobs of one key have the same."""
+    manifest = Manifest.model_validate(job.manifest)
+    parameters = manifest.parameters.model_dump(mode="json")
+    return json.dumps(
+        {
+            "images": {part: image.sha256 for part, image in job.images.items()},
+            "style": [style.model_dump() for style in manifest.style],
+            "parameters": {name: parameters[name] for name in PARAMETERS},
+            "smoothness is chosen": parameters["total_variation_weight"] == "auto",
+        }
+    )
 
 
 def load(folder: Path, max_pixels: int) -> Inputs:

@@ -42,6 +42,7 @@ _lock: FileLock | None = None
 
 _decoder = ThreadPoolExecutor(1)
 _decoded_ahead: dict[str, Future[Inputs]] = {}
+_last_inputs: dict[str, Inputs] = {}  # by key; one at most
 
 
 @dataclass(frozen=True)
@@ -254,13 +255,21 @@ def _stylizer(options: Options, precision: str) -> tuple[Stylizer, Weights, str]
 
 
 def _take_inputs(folder: Path, max_pixels: int) -> Inputs:
-    """The job's inputs, loaded ahead where this job was expected."""
+    """The job's inputs: the last job's if they are the same, loaded ahead where this job was expected."""
+    key = inputs.key(Job.load(folder))
     expected = _decoded_ahead.pop(folder.name, None)
     _decoded_ahead.clear()
-    if expected is not None:
+    if key not in _last_inputs and expected is not None:
         with contextlib.suppress(Exception):  # it moved to running/ meanwhile, or is at fault: find out below
-            return expected.result()
-    return inputs.load(folder, max_pixels)
+            _keep_inputs(key, expected.result())
+    if key not in _last_inputs:
+        _keep_inputs(key, inputs.load(folder, max_pixels))
+    return _last_inputs[key]
+
+
+def _keep_inputs(key: str, given: Inputs) -> None:
+    _last_inputs.clear()
+    _last_inputs[key] = given
 
 
 def _require_memory(job: Job, parameters: Parameters, precision: str) -> None:

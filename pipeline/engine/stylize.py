@@ -127,6 +127,8 @@ class Stylizer:
         self._extractor = extractor
         self._graphs: dict[Any, Any] = {}
         self._styles: OrderedDict[Any, list[Tensor]] = OrderedDict()
+        self._content: Image | None = None  # the last one, whose targets are kept by its size and layers
+        self._content_targets: dict[Any, list[Tensor]] = {}
 
     def run(
         self,
@@ -164,6 +166,8 @@ class Stylizer:
             tf.constant(list(parameters.content_layers.values()), tf.float32),
             tf.constant(list(parameters.style_layers.values()), tf.float32),
         )
+        if content is not self._content:
+            self._content, self._content_targets = content, {}
         full_side = max(content.shape[:2])
         number = resume.step if resume else 0
         image: Tensor = None
@@ -217,8 +221,10 @@ class Stylizer:
             if group[0].region is not None:
                 masks.append(_resize_mask(group[0].region, content))
         shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
-        content_targets = self._content_graph(tuple(parameters.content_layers))(content)
-        return _Targets(content_targets, targets, masks, shares / tf.reduce_sum(shares))
+        key = (content.shape, tuple(parameters.content_layers))
+        if key not in self._content_targets:
+            self._content_targets[key] = self._content_graph(key[1])(content)
+        return _Targets(self._content_targets[key], targets, masks, shares / tf.reduce_sum(shares))
 
     def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
         key = (style.key, style.image.shape, ratio, layers, loss)

@@ -60,6 +60,23 @@ class TestSchedule:
 
 
 class TestRun:
+    def test_the_targets_of_one_photo_are_made_once(self, stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = []
+        real = Stylizer._content_graph
+
+        def counted(self: Stylizer, layers: tuple[str, ...]) -> Any:
+            made.append(layers)
+            return real(self, layers)
+
+        monkeypatch.setattr(Stylizer, "_content_graph", counted)
+        photo = PHOTO.copy()
+        runs: list[dict[str, Any]] = [{"style_weight": 1}, {"style_weight": 2}, {"content_layers": ["block4_conv2"]}]
+        for given in runs:
+            list(stylizer.run(photo, [PAINTING], parameters(pyramid=[32, 64], **given)))
+        assert made == [("block5_conv2",)] * 2 + [("block4_conv2",)] * 2
+        list(stylizer.run(photo.copy(), [PAINTING], parameters(pyramid="off")))
+        assert len(made) == 5
+
     def test_a_record_comes_after_every_step(self, stylizer: Stylizer) -> None:
         records = steps(stylizer, epochs=2, pyramid=[32, 64])
         assert [record.number for record in records] == list(range(1, 13))

@@ -125,7 +125,7 @@ class TestAtEveryStep:
     ) -> None:
         batch, role, taken = sweeps[sweep]
         count = len(taken)
-        for at in range(1, count + 1, 1 + count // 3) if is_long else (count // 2,):
+        for at in range(1, count + 1, 1 + count // 2) if is_long else (count // 2,):
             place = Place(tmp_path / str(at), tiny_weights)
             drop_batch(place, batch)
             faulted = place.run("run", "--checkpoint-seconds", "0", environment=faulty(place, role, at, kind_of_error))
@@ -142,7 +142,7 @@ class TestAtEveryStep:
         first = next((n for n, step in enumerate(taken, 1) if "mkdir" in step and "/queued" in step), 1)
         # In short, for the runner: just after the rename that starts a job, before it is durable.
         started = next((n for n, step in enumerate(taken, 1) if "/running/" in step), len(taken) // 2)
-        for at in range(first, len(taken) + 1, 1 + len(taken) // 5) if is_long else (started + 1,):
+        for at in range(first, len(taken) + 1, 1 + len(taken) // 4) if is_long else (started + 1,):
             place = Place(tmp_path / str(at), tiny_weights)
             drop_batch(place, batch)
             environment = {**faulty(place, role, at, "EIO"), "FAULT_FOR": "2"}
