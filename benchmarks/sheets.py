@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import common
 from examples.draw import glass, harbour, swirl
+from pipeline.contact import contact_sheet
 from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor, best_precision
 from pipeline.engine.stylize import Style, Stylizer
@@ -103,7 +104,8 @@ def main() -> None:
                 f"{pair:16} {preset:9} {seconds:6.0f} s  " + "  ".join(f"{k} {v:.3g}" for k, v in distances.items()),
                 flush=True,
             )
-        _sheet(tiles).save(SHEETS / f"{pair}.jpg", quality=86)
+        pictures = [(caption, Image.fromarray((tile * 255).round().astype(np.uint8))) for caption, tile in tiles]
+        contact_sheet(pictures, 3, TILE).save(SHEETS / f"{pair}.jpg", quality=86)
     common.write("sheets", figures)
 
 
@@ -131,22 +133,6 @@ def _distances(extractor: Extractor, picture: Any, content: Any, style: Any) -> 
     features, targets = ([summary(image, 1.0)[layer] for layer in CONTENT_LAYERS] for image in (picture, content))
     found["content"] = float(objective.content_loss(features, targets, tf.ones([1])))
     return found
-
-
-def _sheet(tiles: list[tuple[str, Any]]) -> Image.Image:
-    """Pictures in two rows of three, each under its caption."""
-    pictures = [(caption, Image.fromarray((picture * 255).round().astype(np.uint8))) for caption, picture in tiles]
-    for _, picture in pictures:
-        picture.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
-    line, gap = 22, 8
-    rows = max(picture.height for _, picture in pictures) + line + gap
-    sheet = Image.new("RGB", (3 * (TILE + gap) + gap, 2 * rows + gap), "white")
-    draw = ImageDraw.Draw(sheet)
-    for index, (caption, picture) in enumerate(pictures):
-        x, y = gap + index % 3 * (TILE + gap), gap + index // 3 * rows
-        draw.text((x, y), caption, fill="black", font_size=15)
-        sheet.paste(picture, (x, y + line))
-    return sheet
 
 
 if __name__ == "__main__":

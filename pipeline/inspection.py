@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from pipeline import advice, images
+from pipeline.contact import contact_sheet
 
 RECOGNISED = 0.3  # probability of the likeliest class from which VGG-19 may be said to know what it sees
 LAYERS = ("block1_conv2", "block2_conv2", "block3_conv2", "block4_conv2", "block5_conv2", "block5_conv3")
@@ -167,14 +168,8 @@ def _draw(photo: Any, classes: Classes, survivals: list[Survival], pictures: lis
     """The photo and what each layer gives back, with the likeliest class under each."""
     tiles = [("photo", classes, photo)]
     tiles += [(s.layer, s.classes, p) for s, p in zip(survivals, pictures, strict=True)]
-    height, width = photo.shape[:2]
-    columns, margin, text = 4, 8, 40
-    rows = -(-len(tiles) // columns)
-    sheet = Image.new("RGB", (columns * (width + margin) + margin, rows * (height + text + margin) + margin), "white")
-    draw = ImageDraw.Draw(sheet)
-    for index, (label, found, picture) in enumerate(tiles):
-        x = margin + index % columns * (width + margin)
-        y = margin + index // columns * (height + text + margin)
-        sheet.paste(Image.fromarray((np.asarray(picture) * 255).round().astype(np.uint8)), (x, y))
-        draw.text((x, y + height + 2), f"{label}\n{_in_words(found[:1])}", fill="black", font_size=14)
-    return sheet
+    captioned = [
+        (f"{label}\n{_in_words(found[:1])}", Image.fromarray((np.asarray(picture) * 255).round().astype(np.uint8)))
+        for label, found, picture in tiles
+    ]
+    return contact_sheet(captioned, 4, max(photo.shape[:2]))
