@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,17 +78,17 @@ def load(folder: Path, max_pixels: int) -> Inputs:
         chosen["total_variation_weight"] = advice.suggested_total_variation_weight(noise)
     styles = []
     for number, entry in enumerate(manifest.style, 1):
-        part = f"style-{number}"
-        painting, key = picture(part, parameters.style_size * parameters.style_scale).rgb, job.images[part].sha256
+        painting = picture(f"style-{number}", parameters.style_size * parameters.style_scale).rgb
         if parameters.color == "match":
-            painting, key = color.matched(painting, content.rgb), f"{key} as {job.images['content'].sha256}"
+            painting = color.matched(painting, content.rgb)
+        pixels = hashlib.sha256(painting.tobytes())
         region, part_of_style = None, None
         if entry.content_mask:
             region = mask(f"mask-{number}-content", content.rgb)
         if entry.style_mask:
             part_of_style = mask(f"mask-{number}-style", painting)
-            key = f"{key} within {job.images[f'mask-{number}-style'].sha256}"
-        styles.append((painting, entry.weight, key, region, part_of_style))
+            pixels.update(part_of_style.tobytes())
+        styles.append((painting, entry.weight, pixels.hexdigest(), region, part_of_style))
     start = None
     if parameters.init == "style":
         start = styles[0][0]

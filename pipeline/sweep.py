@@ -44,7 +44,7 @@ def expand(manifest: Manifest, folders: Sequence[Path], limits: Limits) -> Manif
         return manifest
     paths: list[str] = []
     for content in contents:
-        if not _is_pattern(content):
+        if not _is_pattern(content) or any((folder / content).is_file() for folder in folders):
             paths.append(content)
             continue
         if Path(content).is_absolute() or ".." in Path(content).parts:
@@ -64,7 +64,10 @@ def _is_pattern(content: object) -> bool:
 
 
 def _matches(folder: Path, pattern: str) -> list[str]:
-    found = (path.relative_to(folder) for path in folder.glob(pattern))
+    try:
+        found = [path.relative_to(folder) for path in folder.glob(pattern)]
+    except ValueError as error:
+        raise JobError(f"`sweep`, {pattern}: not a pattern ({error}).") from None
     return sorted(
         str(path)
         for path in found

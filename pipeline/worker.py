@@ -143,7 +143,7 @@ def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
     _require_memory(job, parameters, precision)
     given = _take_inputs(folder, options.max_pixels)
     parameters = parameters.model_copy(update=given.chosen)
-    if upcoming is not None and not Manifest.model_validate(Job.load(upcoming).manifest).sweep:
+    if upcoming is not None:
         _decoded_ahead[upcoming.name] = _decoder.submit(inputs.load, upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, weights, precision)
     resumed = _resume(folder, job, valid_with)

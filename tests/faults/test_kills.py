@@ -152,6 +152,7 @@ class TestAtEveryStep:
             wait_for(lambda place=place: not any((place.jobs / "running").iterdir()))  # type: ignore[misc]
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=60) == 0
+            assert len(steps(place)) >= at, "the fault was never met"
             finish(place)  # what could not be cleaned up is left to the next start
             assert_every_job_ended_once(place, BATCHES[batch])
 

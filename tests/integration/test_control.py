@@ -93,3 +93,16 @@ def test_a_larger_style_scale_changes_the_strokes_alone(place: Place) -> None:
     found = results(place)
     np.testing.assert_array_equal(found["s2"][1], found["size"][1])
     assert np.abs(found["s2"][1] - found["s1"][1]).max() > 0
+
+
+def test_a_preset_of_ones_own_is_found_by_every_command(place: Place) -> None:
+    place.pair()
+    (place.root / "mine").mkdir()
+    (place.root / "mine" / "night.yaml").write_text("preset: draft\nparameters: {style_weight: 0.5, seed: 7}\n")
+    manifest = place.manifest("a.yaml", preset="night")
+    assert place.run("check", str(manifest), "--presets", "mine").returncode == 0
+    assert place.run("check", str(manifest)).returncode == 1
+    done = place.run("run", "--presets", "mine")
+    assert done.returncode == 0, done.stderr
+    (log,) = place.logs()
+    assert (log["manifest"]["parameters"]["style_weight"], log["manifest"]["parameters"]["seed"]) == (0.5, 7)

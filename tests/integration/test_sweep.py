@@ -89,6 +89,7 @@ def test_every_photo_of_a_folder(place: Place) -> None:
     (place.inbox / "photos" / "notes.txt").write_text("not a photo")
     data = "style: painting.png\nsweep: {content: photos/*.png}\nparameters: {image_size: 64, steps_per_epoch: 2}\n"
     (place.inbox / "all.yaml").write_text(data)
+    (place.inbox / "bad.yaml").write_text(data.replace("*.png", "**x.png"))
     (place.inbox / "none.yaml").write_text(data.replace("photos", "elsewhere"))
     (place.inbox / "out.yaml").write_text(data.replace("photos/", "../"))
     assert place.run("run", "--input-timeout", "1").returncode == 1
@@ -96,6 +97,7 @@ def test_every_photo_of_a_folder(place: Place) -> None:
     assert [row["content"] for row in log["variants"]] == ["photos/p1.png", "photos/p2.png"]
     assert log_of(result_of(place, "all"), "all-002")["inputs"]["content"]["file"] == "photos/p2.png"
     assert "nothing matches elsewhere/*.png" in log_of(result_of(place, "none"), "none")["error"]
+    assert "not a pattern" in log_of(result_of(place, "bad"), "bad")["error"]
     assert "must stay inside the inbox" in log_of(result_of(place, "out"), "out")["error"]
 
 
@@ -110,3 +112,14 @@ def test_a_variant_that_cannot_be_painted_leaves_its_place_empty(place: Place) -
     assert "too small for the layers" in log["variants"][1]["error"]
     assert log_of(result_of(place, "a"), "a-002")["status"] == "failed"
     assert "none of 2 variants could be painted" in log_of(result_of(place, "b"), "b")["error"]
+
+
+def test_a_variants_painting_is_matched_to_its_own_photo(place: Place) -> None:
+    place.pair()
+    parameters = {"color": "match", "style_weight": 1e3}
+    place.manifest("s.yaml", sweep={"denoise": [0, 1]}, parameters=parameters)
+    place.manifest("single.yaml", parameters={**parameters, "denoise": 1})
+    assert place.run("run", "--max-jobs", "1").returncode == 0
+    assert place.run("run").returncode == 0  # another process, which remembers nothing
+    mine, single = result_of(place, "s") / "s-002.png", result_of(place, "single") / "single.png"
+    assert mine.read_bytes() == single.read_bytes()
