@@ -17,7 +17,7 @@ from PIL import Image
 from torch.nn import functional
 
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS
-from pipeline.engine.extractor import MEAN_BGR, depth
+from pipeline.engine.extractor import MEAN, depth
 from pipeline.engine.weights import Kernel
 from pipeline.parameters import VGG19_LAYERS
 
@@ -44,7 +44,7 @@ def make_step(
         )
         for layer in layers
     }
-    mean = torch.tensor(MEAN_BGR)[None, :, None, None]
+    mean = torch.tensor(MEAN[::-1].copy())[None, :, None, None]
 
     def extract(image: Any) -> tuple[list[Any], list[Any]]:
         x = (image.flip(1) * 255.0 - mean).to(dtype).contiguous(memory_format=layout)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STEPS_PER_GPU_CALL = 5
+
 _stop = threading.Event()  # set by SIGTERM: checkpoint and end the job
 _lock: FileLock | None = None
 
@@ -202,6 +204,8 @@ def _optimize(
             state = step.state
             losses.write(_loss_line(step))
             losses.flush()
+            if state.step > step.number:  # more records of the same call follow
+                continue
             now = time.perf_counter()
             if _stop.is_set() or now - saved >= checkpoint_seconds:
                 os.fsync(losses.fileno())
@@ -244,14 +248,15 @@ def _stylizer(options: Options, precision: str) -> tuple[Stylizer, Weights, str]
         from pipeline.engine.stylize import Stylizer
 
         tf.get_logger().setLevel("ERROR")  # it counts new graphs as a mistake
-        for gpu in tf.config.list_physical_devices("GPU"):
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
             tf.config.experimental.enable_op_determinism()
     chosen = best_precision() if precision == "auto" else precision
     if chosen != precision:
         return _stylizer(options, chosen)
     weights = _weights(options.weights, options.cache)
-    return Stylizer(Extractor(weights.kernels, chosen)), weights, chosen
+    return Stylizer(Extractor(weights.kernels, chosen), STEPS_PER_GPU_CALL if gpus else 1), weights, chosen
 
 
 def _take_inputs(folder: Path, max_pixels: int) -> Inputs:

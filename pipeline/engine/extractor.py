@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Head = Callable[[Tensor], Tensor]
 
-# The mean of ImageNet's pixels that VGG-19 was trained with, in BGR order.
-MEAN_BGR = np.array([103.939, 116.779, 123.68], np.float32)
+# The mean of ImageNet's pixels that VGG-19 was trained with, in RGB order.
+MEAN = np.array([123.68, 116.779, 103.939], np.float32)
 
 
 def block(layer: str) -> int:
@@ -41,7 +41,8 @@ class Extractor:
     """Features of images, from kernels held once in the working precision.
 
     Args:
-        kernels: for each layer of ``VGG19_LAYERS`` a 3×3 kernel ``[3, 3, in, out]`` and a bias ``[out]``, float32.
+        kernels: for each layer of ``VGG19_LAYERS`` a 3×3 kernel ``[3, 3, in, out]`` and a bias ``[out]``, float32; the
+            first layer's are for BGR.
         precision: ``"float32"`` or ``"bfloat16"``.
     """
 
@@ -51,6 +52,8 @@ class Extractor:
         self._kernels = {
             layer: (tf.cast(kernel, self.dtype), tf.cast(bias, self.dtype)) for layer, (kernel, bias) in kernels.items()
         }
+        kernel, bias = self._kernels[VGG19_LAYERS[0]]
+        self._kernels[VGG19_LAYERS[0]] = kernel[:, :, ::-1], bias
 
     def features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Activations (after ReLU) of ``layers`` for an RGB image ``[1, H, W, 3]`` in [0, 1].
@@ -69,7 +72,7 @@ class Extractor:
                 2016, https://arxiv.org/abs/1604.06174): the same result for less memory and about 40 % more time.
         """
         deepest = depth([layer for layer, _ in heads])
-        x = tf.cast(image[..., ::-1] * 255.0 - MEAN_BGR, self.dtype)
+        x = tf.cast(image * 255.0 - MEAN, self.dtype)
         found: dict[int, Tensor] = {}
         for number in range(1, block(VGG19_LAYERS[deepest - 1]) + 1):
             layers = [layer for layer in VGG19_LAYERS[:deepest] if block(layer) == number]

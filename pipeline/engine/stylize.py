@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ import tensorflow as tf
 from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor, smallest_side
 from pipeline.engine.objective import STYLE_LOSSES, Tensor
-from pipeline.engine.optimizers import OPTIMIZERS, Optimizer, Rates
+from pipeline.engine.optimizers import OPTIMIZERS, Rates
 from pipeline.errors import ImageError, JobError
 from pipeline.parameters import Parameters
 
@@ -65,7 +66,7 @@ class Step:
     content: float
     style: float
     total_variation: float
-    state: State
+    state: State  # after the last step of the same call
 
 
 class _Targets(NamedTuple):
@@ -121,10 +122,13 @@ class Stylizer:
 
     Args:
         extractor: where features come from.
+        steps_per_call: how many steps one call of a graph makes. More than one is for a GPU, whose steps are shorter
+            than the way through Python; the result is the same.
     """
 
-    def __init__(self, extractor: Extractor) -> None:
+    def __init__(self, extractor: Extractor, steps_per_call: int = 1) -> None:
         self._extractor = extractor
+        self._steps_per_call = steps_per_call
         self._graphs: dict[Any, Any] = {}
         self._styles: OrderedDict[Any, list[Tensor]] = OrderedDict()
         self._content: Image | None = None  # the last one, whose targets are kept by its size and layers
@@ -183,18 +187,19 @@ class Stylizer:
                 image = _start(scaled, start, parameters) if image is None else _enlarge(image, scaled)
                 tensors = optimizer.start(image)
             targets = self._targets(scaled, styles, side / full_side, parameters)
-            step = self._graph(optimizer, tensors, parameters, len(targets.style), len(targets.masks))
             while number < done_before:
-                tensors, losses = step(tensors, targets, weights, rates)
-                number += 1
-                total, content_part, style_part, variation = map(float, losses.numpy())
-                if not math.isfinite(total):
-                    raise JobError(
-                        f"the loss is {total} at step {number}: the numbers have overflowed.",
-                        "Lower learning_rate, or the weights of the losses.",
-                    )
-                state = State(number, index, tensors)
-                yield Step(number, side, total, content_part, style_part, variation, state)
+                count = self._steps_per_call if number + self._steps_per_call <= done_before else 1
+                advance = self._graph(count, tensors, targets, parameters)
+                tensors, records = advance(tensors, targets, weights, rates)
+                state = State(number + count, index, tensors)
+                for total, content_part, style_part, variation in records.numpy().tolist():
+                    number += 1
+                    if not math.isfinite(total):
+                        raise JobError(
+                            f"the loss is {total} at step {number}: the numbers have overflowed.",
+                            "Lower learning_rate, or the weights of the losses.",
+                        )
+                    yield Step(number, side, total, content_part, style_part, variation, state)
             image = optimizer.result(tensors)
 
     def picture(self, state: State, parameters: Parameters) -> Image:
@@ -262,47 +267,31 @@ class Stylizer:
             self._graphs[key] = tf.function(targets, input_signature=signature, autograph=False)
         return self._graphs[key]
 
-    def _graph(
-        self, optimizer: Optimizer, tensors: tuple[Tensor, ...], parameters: Parameters, regions: int, masks: int
-    ) -> Any:
-        """A step as a graph, traced once for images of any size and weights of any value."""
+    def _graph(self, count: int, tensors: tuple[Tensor, ...], targets: _Targets, parameters: Parameters) -> Any:
+        """``count`` steps as a graph, traced once for images of any size and weights of any value."""
         content_layers, style_layers = tuple(parameters.content_layers), tuple(parameters.style_layers)
+        regions, masks = len(targets.style), len(targets.masks)
         recompute = _is_large(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
-        key = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, recompute, regions, masks)
+        of_what = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, regions, masks)
+        key = (count, *of_what, recompute)
         if key in self._graphs:
             return self._graphs[key]
-        of_style = STYLE_LOSSES[parameters.style_loss]
+        optimizer = OPTIMIZERS[parameters.optimizer]
 
-        def step(
+        def advance(
             state: tuple[Tensor, ...], targets: _Targets, weights: _Weights, rates: Rates
         ) -> tuple[tuple[Tensor, ...], Tensor]:
             def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
                 with tf.GradientTape() as tape:
                     tape.watch(image)
-                    everywhere: list[Tensor] = [None] * (regions - masks)
-                    heads = [(layer, tf.identity) for layer in content_layers]
-                    for mask in everywhere + targets.masks:
-                        head = functools.partial(objective.within, of_style.statistics, mask)
-                        heads += [(layer, head) for layer in style_layers]
-                    found = self._extractor.summaries(image, heads, recompute)
-                    content = weights.content * objective.content_loss(
-                        found[: len(content_layers)], targets.content, weights.content_layers
-                    )
-                    style = 0.0
-                    for region, of_region in enumerate(targets.style):
-                        first = len(content_layers) + region * len(style_layers)
-                        style += targets.shares[region] * objective.style_loss(
-                            found[first : first + len(style_layers)],
-                            of_region,
-                            weights.style_layers,
-                            of_style.distance,
-                        )
-                    style *= weights.style
-                    variation = weights.total_variation * objective.total_variation_loss(image)
-                    total = content + style + variation
-                return tf.stack([total, content, style, variation]), tape.gradient(total, image)
+                    losses = self._losses(image, targets, weights, parameters, recompute)
+                return tf.stack(losses), tape.gradient(losses[0], image)
 
-            return optimizer.step(evaluate, state, rates)
+            records = []
+            for _ in range(count):
+                state, losses = optimizer.step(evaluate, state, rates)
+                records.append(losses)
+            return state, tf.stack(records)
 
         number, vector = tf.TensorSpec([]), tf.TensorSpec([None])
         signature = [
@@ -316,8 +305,29 @@ class Stylizer:
             _Weights(number, number, number, vector, vector),
             Rates(number, number, number, number),
         ]
-        self._graphs[key] = tf.function(step, input_signature=signature, autograph=False)
+        self._graphs[key] = tf.function(advance, input_signature=signature, autograph=False)
         return self._graphs[key]
+
+    def _losses(
+        self, image: Tensor, targets: _Targets, weights: _Weights, parameters: Parameters, recompute: bool
+    ) -> list[Tensor]:
+        """Total, content, style and total variation loss; of the parameters only what names a graph counts."""
+        content_layers, style_layers = list(parameters.content_layers), list(parameters.style_layers)
+        of_style = STYLE_LOSSES[parameters.style_loss]
+        heads = [(layer, tf.identity) for layer in content_layers]
+        for mask in [None] * (len(targets.style) - len(targets.masks)) + targets.masks:
+            head = functools.partial(objective.within, of_style.statistics, mask)
+            heads += [(layer, head) for layer in style_layers]
+        found = iter(self._extractor.summaries(image, heads, recompute))
+        features = list(itertools.islice(found, len(content_layers)))
+        content = objective.content_loss(features, targets.content, weights.content_layers)
+        style = 0.0
+        for share, of_region in zip(tf.unstack(targets.shares, len(targets.style)), targets.style, strict=True):
+            statistics = list(itertools.islice(found, len(style_layers)))
+            style += share * objective.style_loss(statistics, of_region, weights.style_layers, of_style.distance)
+        variation = objective.total_variation_loss(image)
+        parts = [weights.content * content, weights.style * style, weights.total_variation * variation]
+        return [tf.add_n(parts), *parts]
 
 
 def _any_size(shape: Sequence[int]) -> tf.TensorSpec:

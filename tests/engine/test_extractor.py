@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.engine.extractor import MEAN_BGR, Extractor, best_precision, depth, smallest_side
+from pipeline.engine.extractor import MEAN, Extractor, best_precision, depth, smallest_side
 from pipeline.engine.objective import gram_matrix
 from pipeline.parameters import VGG19_LAYERS
 from tests.conftest import tiny_kernels
@@ -37,7 +37,7 @@ def test_the_first_layer_sees_bgr_minus_the_mean() -> None:
     kernel[1, 1, [0, 1, 2], [0, 1, 2]] = 1.0  # passes blue, green, red through
     kernels["block1_conv1"] = (kernel, np.full(6, 200.0, np.float32))
     features = Extractor(kernels, "float32").features(tf.constant(IMAGE), ["block1_conv1"])["block1_conv1"]
-    np.testing.assert_allclose(features[..., :3], IMAGE[..., ::-1] * 255 - MEAN_BGR + 200, rtol=1e-5)
+    np.testing.assert_allclose(features[..., :3], (IMAGE * 255 - MEAN)[..., ::-1] + 200, rtol=1e-5)
 
 
 def test_nothing_is_computed_beyond_the_deepest_layer() -> None:

@@ -133,6 +133,15 @@ class TestRun:
             pictures.append(stylizer.picture(last.state, parameters(optimizer=optimizer)).tobytes())
         assert pictures[0] == pictures[1]
 
+    @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+    def test_several_steps_a_call_make_the_same_steps(self, stylizer: Stylizer, optimizer: str) -> None:
+        given: dict[str, Any] = {"pyramid": [32, 64], "optimizer": optimizer, "steps_per_epoch": 14}
+        one_by_one = steps(stylizer, **given)
+        by_threes = steps(Stylizer(Extractor(tiny_kernels(), "float32"), steps_per_call=3), **given)
+        assert [record.total for record in by_threes] == [record.total for record in one_by_one]
+        assert [record.state.step for record in by_threes] == [3, 3, 3, 6, 6, 6, 7, 10, 10, 10, 13, 13, 13, 14]
+        np.testing.assert_array_equal(by_threes[-1].state.tensors[0], one_by_one[-1].state.tensors[0])
+
     def test_another_seed_gives_another_picture(self, stylizer: Stylizer) -> None:
         first, second = (steps(stylizer, init="noise", seed=seed)[0].total for seed in (1, 2))
         assert first != second
