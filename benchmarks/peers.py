@@ -44,10 +44,10 @@ def make_step(
         )
         for layer in layers
     }
-    mean = torch.tensor(MEAN[::-1].copy())[None, :, None, None]
+    mean = torch.tensor(MEAN)[None, :, None, None]
 
     def extract(image: Any) -> tuple[list[Any], list[Any]]:
-        x = (image.flip(1) * 255.0 - mean).to(dtype).contiguous(memory_format=layout)
+        x = (image * 255.0 - mean).flip(1).to(dtype).contiguous(memory_format=layout)
         found = {}
         for layer in layers:
             if layer.endswith("conv1") and not layer.startswith("block1"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from pipeline import storage
 RECORD = "job.json"
 LOSSES = "loss.jsonl"
 VARIANTS = "variants"  # a folder with a job of its own for each combination of a sweep
-RESULT = "result"  # what the worker leaves for publishing: the picture and result.json
+RESULT = "result"  # a folder with what the worker leaves for publishing, and its report
+REPORT = "result.json"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,32 @@ class Job:
     def save(self, folder: Path) -> None:
         """Write the record into the job's folder."""
         storage.write_json(folder / RECORD, dataclasses.asdict(self))
+
+
+def write_result(folder: Path, encoded: bytes, report: dict[str, Any]) -> None:
+    """Leave a picture in a job's folder and, when it is safe, the report that says that there is one.
+
+    Args:
+        folder: the job's.
+        encoded: the picture's file.
+        report: with ``output.file``, the picture's name; its SHA-256 is added.
+    """
+    result = folder / RESULT
+    result.mkdir(exist_ok=True)
+    storage.write_atomic(result / report["output"]["file"], encoded)
+    report["output"]["sha256"] = hashlib.sha256(encoded).hexdigest()
+    storage.write_json(result / REPORT, report)
+
+
+def has_report(folder: Path) -> bool:
+    """Whether the worker is through with a job."""
+    return (folder / RESULT / REPORT).exists()
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """What the worker reported of a job; raises FileNotFoundError where it is not through."""
+    report: dict[str, Any] = json.loads((folder / RESULT / REPORT).read_bytes())
+    return report
 
 
 _ID = re.compile(r"(?P<name>.+)-\d{8}-\d{6}-[0-9a-f]{4}")

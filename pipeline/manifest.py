@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -206,7 +207,7 @@ class Manifest(Model):
         """Plain data with every default filled in; as a manifest it makes the same picture."""
         return self.model_dump(mode="json")
 
-    @property
+    @functools.cached_property
     def images(self) -> dict[str, str]:
         """The path of each image as written, by its part: ``content``, ``style-1``, ``mask-1-content``, ``init``…"""
         parts = {"content": self.content, **{f"style-{n}": style.image for n, style in enumerate(self.style, 1)}}

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline import storage, sweep
-from pipeline.job import LOSSES, RESULT, VARIANTS, Input, Job, name_in, now
+from pipeline.job import LOSSES, REPORT, RESULT, VARIANTS, Input, Job, name_in, now, read_report
 
 SCHEMA = "stylistic.log/1"
 PAGE = "index.html"
@@ -32,7 +32,7 @@ def publish(outbox: Path, job: Job, folder: Path | None, error: str | None) -> d
     log = build_log(job, folder, error)
     if folder and not error:
         for path in sorted((folder / RESULT).iterdir()):
-            if path.name != "result.json" and not path.name.startswith("."):
+            if path.name != REPORT and not path.name.startswith("."):
                 with path.open("rb") as file:
                     storage.copy_stream(file, building / path.name)
         for place in sorted((folder / VARIANTS).glob("[0-9]*")):
@@ -72,7 +72,7 @@ def build_log(job: Job, folder: Path | None, error: str | None) -> dict[str, Any
     """The log as DESIGN fixes it, from the job's record and what the worker left in its folder."""
     worker: dict[str, Any] = {"engine": None, "timing": None, "peak_memory_bytes": None, "output": None, "chosen": {}}
     if folder and not error:
-        worker = json.loads((folder / RESULT / "result.json").read_bytes())
+        worker = read_report(folder)
     manifest = job.manifest and {**job.manifest, "parameters": {**job.manifest["parameters"], **worker["chosen"]}}
     return {
         "schema": SCHEMA,

@@ -17,7 +17,7 @@ from typing import Any
 from pipeline import intake, report
 from pipeline.errors import EnvironmentFault, JobError
 from pipeline.faults import Faults
-from pipeline.job import RESULT, Job
+from pipeline.job import Job, has_report
 from pipeline.manifest import Manifest
 from pipeline.process import Worker
 from pipeline.progress import Bar
@@ -153,7 +153,7 @@ class Runner:
             if job_id in at_hand:
                 continue
             folder = self._spool.running / job_id
-            if report.read_log(self._outbox, job_id) or (folder / RESULT / "result.json").exists():
+            if report.read_log(self._outbox, job_id) or has_report(folder):
                 self._end(_Ended(job_id, Outcome("done")))
             else:
                 self._spool.put_back(job_id)

@@ -54,19 +54,6 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
-def write_picture(folder: Path, encoded: bytes, report: dict[str, Any]) -> None:
-    """Write a picture and, when it is safe, ``result.json``, the report that says that there is one.
-
-    Args:
-        folder: there already.
-        encoded: the picture's file.
-        report: with ``output.file``, the picture's name; its SHA-256 is added.
-    """
-    write_atomic(folder / report["output"]["file"], encoded)
-    report["output"]["sha256"] = hashlib.sha256(encoded).hexdigest()
-    write_json(folder / "result.json", report)
-
-
 def copy_stream(source: BinaryIO, target: Path) -> str:
     """Copy an open file to a new durable one; gives the SHA-256 of what was copied, in hexadecimal."""
     digest = hashlib.sha256()

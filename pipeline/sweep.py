@@ -19,10 +19,9 @@ from PIL import Image
 from pipeline import storage
 from pipeline.contact import contact_sheet
 from pipeline.errors import JobError
-from pipeline.job import LOSSES, RESULT, VARIANTS, Job
+from pipeline.job import LOSSES, REPORT, RESULT, VARIANTS, Job, has_report, read_report, write_result
 from pipeline.manifest import Limits, Manifest
 
-REPORT = "result.json"
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif")
 TILE = 320  # pixels of a picture's long side on the sheet
 
@@ -98,14 +97,13 @@ def lay_out(folder: Path, job: Job, manifest: Manifest) -> list[Path]:
 
 def error(place: Path) -> str | None:
     """Why a variant failed; None if it is done."""
-    report: dict[str, Any] = json.loads((place / RESULT / REPORT).read_bytes())
-    reason: str | None = report.get("error")
+    reason: str | None = read_report(place).get("error")
     return reason
 
 
 def is_done(place: Path) -> bool:
     """Whether a variant has a picture."""
-    return (place / RESULT / REPORT).exists() and error(place) is None
+    return has_report(place) and error(place) is None
 
 
 def leave_failure(place: Path, reason: str) -> None:
@@ -116,18 +114,18 @@ def leave_failure(place: Path, reason: str) -> None:
 
 def leave_result(folder: Path, job: Job, manifest: Manifest, places: list[Path]) -> str | None:
     """Draw the sheet, write the table, and report the sweep as done; gives a reason where no variant is."""
-    done = [place for place in places if is_done(place)]
-    if not done:
-        return f"none of {len(places)} variants could be painted; the first: {error(places[0])}"
+    reports = [read_report(place) for place in places]
+    first = next((report for report in reports if "error" not in report), None)
+    if first is None:
+        return f"none of {len(places)} variants could be painted; the first: {reports[0]['error']}"
+    rows = list(map(_row, places, _values(manifest), reports))
     (folder / RESULT).mkdir(exist_ok=True)
-    rows = [_row(place, values) for place, values in zip(places, _values(manifest), strict=True)]
-    storage.write_atomic(folder / RESULT / f"{job.name}.csv", _table(rows))
-    sheet = _sheet(places, manifest)
+    storage.write_atomic(folder / RESULT / f"{job.name}.csv", table(rows))
+    sheet = _sheet(manifest, rows, [_picture(place, report) for place, report in zip(places, reports, strict=True)])
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
-    first = json.loads((done[0] / RESULT / REPORT).read_bytes())
-    storage.write_picture(
-        folder / RESULT,
+    write_result(
+        folder,
         buffer.getvalue(),
         {
             "engine": first["engine"],
@@ -163,8 +161,7 @@ def _in_words(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _row(place: Path, values: dict[str, str]) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((place / RESULT / REPORT).read_bytes())
+def _row(place: Path, values: dict[str, str], report: dict[str, Any]) -> dict[str, Any]:
     lines = (place / LOSSES).read_text(encoding="ascii").splitlines() if (place / LOSSES).exists() else []
     last = json.loads(lines[-1]) if lines else {}
     timing = report.get("timing") or {}
@@ -179,15 +176,21 @@ def _row(place: Path, values: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> bytes:
+def table(rows: list[dict[str, Any]]) -> bytes:
+    """The variants as CSV, one a line."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({column: _inert(value) for column, value in row.items()} for row in rows)
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
-def _sheet(places: list[Path], manifest: Manifest) -> Image.Image:
+def _inert(value: Any) -> Any:
+    """A text that begins as a formula does must not be one to a spreadsheet: names come from whoever drops a file."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+
+
+def _sheet(manifest: Manifest, rows: list[dict[str, Any]], pictures: list[Image.Image | None]) -> Image.Image:
     """The last field that is swept runs along the columns, the others down the rows."""
     assert manifest.sweep is not None
     *_, last = manifest.sweep
@@ -195,15 +198,14 @@ def _sheet(places: list[Path], manifest: Manifest) -> Image.Image:
     values = _values(manifest)
     heads = [f"{last}: {value[last]}" for value in values[:columns]]
     row_heads = [", ".join(f"{key}: {value[key]}" for key in value if key != last) for value in values[::columns]]
-    tiles = [(Job.load(place).name, _picture(place)) for place in places]
-    captions = [(name if picture else f"{name}: failed", picture) for name, picture in tiles]
-    return contact_sheet(captions, columns, TILE, heads, row_heads if any(row_heads) else ())
+    captions = [row["variant"] + (": failed" if row["error"] else "") for row in rows]
+    tiles = list(zip(captions, pictures, strict=True))
+    return contact_sheet(tiles, columns, TILE, heads, row_heads if any(row_heads) else ())
 
 
-def _picture(place: Path) -> Image.Image | None:
-    if not is_done(place):
+def _picture(place: Path, report: dict[str, Any]) -> Image.Image | None:
+    if "error" in report:
         return None
-    report = json.loads((place / RESULT / REPORT).read_bytes())
     with Image.open(place / RESULT / report["output"]["file"]) as image:
         ground = Image.new("RGB", image.size, (128, 128, 128))
         ground.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)

@@ -27,7 +27,7 @@ from pipeline import checkpoint, color, images, inputs, memory, storage, sweep
 from pipeline.checkpoint import Checkpoint
 from pipeline.errors import EnvironmentFault, JobError
 from pipeline.inputs import Inputs
-from pipeline.job import LOSSES, RESULT, Job
+from pipeline.job import LOSSES, Job, write_result
 from pipeline.manifest import Manifest
 from pipeline.parameters import Parameters
 
@@ -162,9 +162,8 @@ def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
     picture = dataclasses.replace(given.photo, rgb=stylizer.picture(state, parameters))
     if parameters.color == "content":
         picture = dataclasses.replace(picture, rgb=color.with_luminance(given.photo.rgb, picture.rgb))
-    (folder / RESULT).mkdir(exist_ok=True)
-    storage.write_picture(
-        folder / RESULT,
+    write_result(
+        folder,
         images.encode(picture, parameters.output_format),
         {
             "engine": {
