@@ -24,6 +24,8 @@ VGG19_LAYERS = tuple(
 )
 STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
 CONTENT_LAYERS = ("block5_conv2",)
+# The Gram matrices of shallow layers are small: at equal weights colour and grain, which they alone see, count little.
+STYLE_LAYER_WEIGHTS = dict(zip(STYLE_LAYERS, (1e3, 1e2, 1e1, 1.0, 1.0), strict=True))
 # TensorFlow's tutorial "Neural style transfer", to the letter; the others are points on the curve of time and quality.
 PRESETS: dict[str, dict[str, Any]] = {
     "tutorial": {
@@ -35,6 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "beta_1": 0.99,
         "beta_2": 0.999,
         "epsilon": 0.1,
+        "style_layers": list(STYLE_LAYERS),
         "precision": "float32",
     },
     "draft": {"epochs": 1},
@@ -142,7 +145,7 @@ class Parameters(Model):
     style_weight: Float = Field(1e-2, ge=0, le=1e12)
     total_variation_weight: Annotated[float | Literal["auto"], *_number_or_auto(1e12)] = 30.0
     content_layers: _Layers = dict.fromkeys(CONTENT_LAYERS, 1.0)
-    style_layers: _Layers = dict.fromkeys(STYLE_LAYERS, 1.0)
+    style_layers: _Layers = STYLE_LAYER_WEIGHTS
     style_loss: Literal["gram", "wasserstein"] = "gram"
     optimizer: Literal["adam", "lbfgs"] = "lbfgs"
     learning_rate: Float = Field(0.02, gt=0, le=10, description="of an image in [0, 1]")

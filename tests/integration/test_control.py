@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 from pipeline import color
+from pipeline.parameters import STYLE_LAYERS
 from tests.conftest import Place, opened
 
 
@@ -31,12 +32,13 @@ def chroma(image: Any) -> Any:
 def test_the_photos_own_colours_are_kept_on_demand(place: Place) -> None:
     place.photo("photo.png", seed=1, width=64, height=48)
     place.photo("painting.png", seed=2)
+    parameters = {"content_weight": 0, "style_weight": 1e3, "style_layers": list(STYLE_LAYERS)}
     for name in ("style", "content", "match"):
-        place.manifest(f"{name}.yaml", parameters={"color": name, "content_weight": 0, "style_weight": 1e3})
+        place.manifest(f"{name}.yaml", parameters={**parameters, "color": name})
     photo = pixels(place.inbox / "photo.png")
     beforehand = color.matched(pixels(place.inbox / "painting.png"), photo)
     Image.fromarray((beforehand * 255).round().astype(np.uint8)).save(place.inbox / "matched.png")
-    place.manifest("beforehand.yaml", style="matched.png", parameters={"content_weight": 0, "style_weight": 1e3})
+    place.manifest("beforehand.yaml", style="matched.png", parameters=parameters)
     found = results(place)
     kept = found["content"][1]
     # Chroma may only shrink, where a brighter or darker pixel has less room for it; 2/255 are rounding.
