@@ -17,7 +17,7 @@ from pipeline import memory
 
 
 def main() -> None:
-    sizes = [int(size) for size in sys.argv[1:]] or [512, 1024, 2048]
+    sizes = [int(size) for size in sys.argv[1:]] or [512, 1024, 2048, 4096]
     figures = []
     for size in sizes:
         for precision in ("float32", "bfloat16"):
@@ -25,6 +25,11 @@ def main() -> None:
                 command = [sys.executable, "-m", "benchmarks.memory", "--one", str(size), precision, optimizer]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 figure = json.loads(done.stdout.splitlines()[-1])
+                if "too_large" in figure:
+                    print(
+                        f"{size:5} px  {precision:8} {optimizer:5}  takes {figure['too_large'] / 1e9:.1f} GB: not here"
+                    )
+                    continue
                 figures.append(figure)
                 print(
                     f"{size:5} px  {precision:8} {optimizer:5}  peak {figure['peak_bytes'] / 1e9:6.2f} GB,"
@@ -35,9 +40,14 @@ def main() -> None:
 
 def one(size: int, precision: str, optimizer: str) -> None:
     from pipeline.engine.extractor import Extractor
-    from pipeline.engine.stylize import Style, Stylizer
+    from pipeline.engine.stylize import Style, Stylizer, bytes_needed
 
     content, style = common.load(common.CONTENT, size), common.load(common.STYLE, size)
+    height, width = content.shape[:2]
+    needed = bytes_needed(height, width, precision, optimizer)
+    if needed > (memory.available() or needed):
+        print(json.dumps({"too_large": needed}))
+        return
     stylizer = Stylizer(Extractor(common.load_weights().kernels, precision))
     before = memory.peak()
     parameters = common.parameters(optimizer=optimizer, pyramid="off", epochs=1, steps_per_epoch=2, image_size=size)
@@ -45,7 +55,7 @@ def one(size: int, precision: str, optimizer: str) -> None:
         pass
     peak = memory.peak()
     figure = {"size": size, "precision": precision, "optimizer": optimizer, "peak_bytes": peak}
-    print(json.dumps({**figure, "bytes_per_pixel": (peak - before) / (content.shape[0] * content.shape[1])}))
+    print(json.dumps({**figure, "bytes_per_pixel": (peak - before) / (height * width)}))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python -m benchmarks.sheets [--size 384] [--pairs harbour-swirl ...]
 
 Writes ``docs/sheets/<pair>.jpg``, with the seconds that each took, and prints how far each is from the style at
-several scales and from the content. A distance is the tutorial's loss, evaluated in float32 and without weights.
+several scales and from the content; at the end, as parts of the tutorial's. A distance is the tutorial's loss,
+evaluated in float32 and without weights.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -106,7 +108,23 @@ def main() -> None:
             )
         pictures = [(caption, Image.fromarray((tile * 255).round().astype(np.uint8))) for caption, tile in tiles]
         contact_sheet(pictures, 3, TILE).save(SHEETS / f"{pair}.jpg", quality=86)
+    for preset in PRESETS:
+        print(
+            f"{'all':16} {preset:9} "
+            + "  ".join(f"{k} {v:.2f}" for k, v in _times_the_tutorials(figures, preset).items())
+        )
     common.write("sheets", figures)
+
+
+def _times_the_tutorials(figures: list[dict[str, Any]], preset: str) -> dict[str, float]:
+    """Each measure of a preset over the tutorial's, as the geometric mean of the pairs."""
+    of_tutorial = {figure["pair"]: figure for figure in figures if figure["preset"] == "tutorial"}
+    ours = [figure for figure in figures if figure["preset"] == preset]
+    measures = [key for key in ours[0] if key not in ("pair", "preset")]
+    return {
+        key: statistics.geometric_mean(figure[key] / of_tutorial[figure["pair"]][key] for figure in ours)
+        for key in measures
+    }
 
 
 def _array(picture: Image.Image, side: int) -> Any:
