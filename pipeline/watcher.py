@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -332,6 +333,8 @@ class Alarm:
         """Start watching, or again if the observer has died; says why where the system does not let it watch."""
         if self._folder is None or (self._observer is not None and self._observer.is_alive()):
             return ""
+        # It warns of every folder that is renamed within the one it watches, as a claim does.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module="watchdog")
         observer = Observer()
         try:
             observer.schedule(_Ring(self.rung), str(self._folder), recursive=True)

@@ -50,7 +50,7 @@ def test_images_may_come_before_after_or_slowly(place: Place, watching: Watching
 
 
 def test_a_job_folder_moved_in_runs(place: Place, watching: Watching) -> None:
-    watching()
+    watcher = watching()
     folder = place.root / "trip"
     folder.mkdir()
     picture(seed=1).save(folder / "photo.png")
@@ -59,6 +59,8 @@ def test_a_job_folder_moved_in_runs(place: Place, watching: Watching) -> None:
     folder.rename(place.inbox / "trip")
     done(place, 1)
     wait_for(lambda: place.leftovers() == ["jobs/.runner.json"])
+    watcher.terminate()
+    assert "Warning" not in watcher.communicate(timeout=60)[1]
 
 
 def test_polling_needs_no_events(place: Place, watching: Watching) -> None:
