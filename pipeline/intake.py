@@ -40,7 +40,7 @@ def stage(inbox: Inbox, spool: Spool, ready: Ready, drop: Drop) -> None:
                 if signature_of(os.fstat(file.fileno())) != signature:
                     raise ChangedError(image)
             inputs[part] = Input(image, stored, digest, *size)
-        job = Job(job_id, manifest.name, now(), manifest.priority, manifest.effective(), inputs)
+        job = Job(job_id, manifest.name, now(), manifest.priority, manifest.effective(), inputs, manifest.steps)
         spool.admit(draft, job, spool.queued)
     inbox.drop_claim(drop)
 

@@ -44,6 +44,7 @@ class Job:
     priority: int = 0
     manifest: dict[str, Any] | None = None
     images: dict[str, Input] = field(default_factory=dict)
+    steps: int = 0  # in all, of every variant
     attempts: int = 0
     deaths: int = 0
     started_at: str | None = None

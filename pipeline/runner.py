@@ -18,7 +18,6 @@ from pipeline import intake, report
 from pipeline.errors import EnvironmentFault, JobError
 from pipeline.faults import Faults
 from pipeline.job import Job, has_report
-from pipeline.manifest import Manifest
 from pipeline.process import Worker
 from pipeline.progress import Bar
 from pipeline.spool import Spool
@@ -230,10 +229,8 @@ class Runner:
         except OSError:
             self._recovered = False  # it may lie in running/ already
             raise
-        assert job.manifest is not None, "a queued job has a manifest"
-        steps = Manifest.model_validate(job.manifest).steps
         log.info("%s: started", job_id)
-        bar = Bar(job.name, steps, folder)
+        bar = Bar(job.name, job.steps, folder)
         following = self._spool.next()
         future = self._worker.submit(folder, self._spool.queued / following if following else None)
         future.add_done_callback(lambda _: self._alarm.rung.set())

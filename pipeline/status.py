@@ -9,7 +9,6 @@ from pathlib import Path
 from pipeline import report, storage
 from pipeline.errors import EnvironmentFault
 from pipeline.job import Job
-from pipeline.manifest import Manifest
 from pipeline.progress import LossTail
 
 SHOWN = 5
@@ -52,12 +51,11 @@ def _running(folder: Path) -> str:
         job = Job.load(folder)
     except FileNotFoundError:
         return f"running: {folder.name}"
-    total = Manifest.model_validate(job.manifest).steps if job.manifest else 0
     losses = LossTail(folder).read()
     if not losses:
         return f"running: {job.id}: starting"
     latest = losses[-1]
-    return f"running: {job.id}: step {latest['step']} of {total}, {latest['scale']} px, loss {latest['total']:.3g}"
+    return f"running: {job.id}: step {latest['step']} of {job.steps}, {latest['scale']} px, loss {latest['total']:.3g}"
 
 
 def _count(folder: Path) -> int:

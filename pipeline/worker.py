@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock
+from pydantic import ValidationError
 
 from pipeline import checkpoint, color, images, inputs, memory, storage, sweep
 from pipeline.checkpoint import Checkpoint
@@ -104,6 +105,9 @@ def run_job(folder: Path, options: Options, upcoming: Path | None = None) -> Out
         return Outcome("failed", str(error))
     except EnvironmentFault as error:
         return Outcome("fault", str(error))
+    except ValidationError as error:
+        reason = "; ".join(f"`{'.'.join(map(str, problem['loc']))}`: {problem['msg']}" for problem in error.errors())
+        return Outcome("failed", f"its record is not one of this version of Stylistic ({reason}). Drop it again.")
     except ImportError as error:
         return Outcome("fault", f"the installation is broken: {error}")
     except OSError as error:
@@ -143,7 +147,7 @@ def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
     parameters = manifest.parameters
     stylizer, weights, precision = _stylizer(options, parameters.precision)
     _require_memory(job, parameters, precision)
-    given = _take_inputs(folder, options.max_pixels)
+    given = _take_inputs(folder, job, options.max_pixels)
     parameters = parameters.model_copy(update=given.chosen)
     if upcoming is not None:
         _decoded_ahead[upcoming.name] = _decoder.submit(inputs.load, upcoming, options.max_pixels)
@@ -258,9 +262,9 @@ def _stylizer(options: Options, precision: str) -> tuple[Stylizer, Weights, str]
     return Stylizer(Extractor(weights.kernels, chosen), STEPS_PER_GPU_CALL if gpus else 1), weights, chosen
 
 
-def _take_inputs(folder: Path, max_pixels: int) -> Inputs:
+def _take_inputs(folder: Path, job: Job, max_pixels: int) -> Inputs:
     """The job's inputs: the last job's if they are the same, loaded ahead where this job was expected."""
-    key = inputs.key(Job.load(folder))
+    key = inputs.key(job)
     expected = _decoded_ahead.pop(folder.name, None)
     _decoded_ahead.clear()
     if key not in _last_inputs and expected is not None:

@@ -30,9 +30,14 @@ def job(folder: Path, **parameters: Any) -> Path:
 
 def test_jobs_of_the_same_images_decode_them_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_last_inputs", {})
-    first = worker._take_inputs(job(tmp_path / "1", style_weight=1), 10**6)
-    assert worker._take_inputs(job(tmp_path / "2", style_weight=2), 10**6) is first
-    other = worker._take_inputs(job(tmp_path / "3", denoise=1), 10**6)
+
+    def taken(name: str, **parameters: Any) -> inputs.Inputs:
+        folder = job(tmp_path / name, **parameters)
+        return worker._take_inputs(folder, Job.load(folder), 10**6)
+
+    first = taken("1", style_weight=1)
+    assert taken("2", style_weight=2) is first
+    other = taken("3", denoise=1)
     assert np.abs(other.content.rgb - first.content.rgb).max() > 0
     np.testing.assert_array_equal(other.photo.rgb, first.photo.rgb)
     assert len(worker._last_inputs) == 1

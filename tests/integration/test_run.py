@@ -255,6 +255,20 @@ class TestInterruption:
         assert resumed["loss"] == whole["loss"]
         assert resumed["output"]["sha256"] == whole["output"]["sha256"]
 
+    def test_a_queued_job_that_another_version_made_fails_and_the_next_runs(self, place: Place) -> None:
+        place.pair()
+        for name in ("a", "b", "c"):
+            place.manifest(f"{name}.yaml")
+        assert place.run("run", "--max-jobs", "1").returncode == 0
+        (record,) = (place.jobs / "queued").glob("b-*/job.json")
+        data = json.loads(record.read_text())
+        data["manifest"]["parameters"]["epochs"] = -1
+        record.write_text(json.dumps(data))
+        assert place.run("run").returncode == 1
+        ended = {log["job"]["name"]: log for log in place.logs()}
+        assert [ended[name]["status"] for name in ("a", "b", "c")] == ["done", "failed", "done"]
+        assert "not one of this version of Stylistic (`parameters.epochs`: " in ended["b"]["error"]
+
     def test_a_second_runner_exits_with_75_and_names_the_first(self, place: Place) -> None:
         place.photo("painting.png", seed=2)
         place.manifest("a.yaml")  # waits for its photo
