@@ -35,7 +35,7 @@ def test_bfloat16_features_are_summed_in_float32() -> None:
     ones = tf.ones([1, 200, 200, 2], tf.bfloat16)
     gram = objective.gram_matrix(ones)
     assert gram.dtype == tf.float32
-    np.testing.assert_array_equal(gram, np.ones((2, 2)))
+    np.testing.assert_allclose(gram, np.ones((2, 2)), rtol=2**-8)
 
 
 def test_style_loss_is_the_weighted_mean_over_layers() -> None:
