@@ -16,6 +16,9 @@ from pipeline.engine.objective import Tensor
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 
+COARSER_SCALES = 4
+COARSER_WEIGHT = 1.5  # 1 to 2 serve about as well; 3 is worse than none
+
 
 class Rates(NamedTuple):
     """Float32 scalars that steer a step; tensors, so that other values need no other graph."""
@@ -93,6 +96,9 @@ class LBFGS:
 
     A trial point that lowers the loss enough (Armijo's condition) is accepted and gives a new direction; another halves
     the step. Each step is one evaluation either way. Pixels that are held by a bound do not move.
+
+    The first guess of the inverse Hessian is a sum over coarser scales (Bramble, Pasciak and Xu 1990,
+    https://doi.org/10.2307/2008789), as the loss bends less in a coarse detail of the image than in a fine one.
     """
 
     PAIRS = 10
@@ -139,10 +145,11 @@ class LBFGS:
         steepest = -gradient * free
         direction = _two_loop(steepest, moves, turns) * free
         has_history = _dot(moves[-1], moves[-1]) > 0.0
-        usable = tf.logical_and(has_history, _dot(direction, gradient) < 0.0)
-        direction = tf.where(usable, direction, steepest)
-        # Along the steepest descent nothing tells the length: move the pixels by the learning rate on average.
-        length = tf.where(usable, 1.0, learning_rate / (tf.reduce_mean(tf.abs(steepest)) + 1e-30))
+        descends = _dot(direction, gradient) < 0.0
+        direction = tf.where(descends, direction, steepest)
+        # Without curvature nothing tells the length: move the pixels by the learning rate on average.
+        first = learning_rate / (tf.reduce_mean(tf.abs(direction)) + 1e-30)
+        length = tf.where(tf.logical_and(has_history, descends), 1.0, first)
         image = tf.clip_by_value(state.image + length * direction, 0.0, 1.0)
         return LBFGSState(image, state.image, gradient, loss, direction, length, moves, turns)
 
@@ -166,11 +173,20 @@ def _two_loop(direction: Tensor, moves: Tensor, turns: Tensor) -> Tensor:
         direction = direction - factor * turn
         factors.append((inverse_curvature, factor))
     newest_move, newest_turn = pairs[-1]
-    scale = tf.math.divide_no_nan(_dot(newest_move, newest_turn), _dot(newest_turn, newest_turn))
+    direction, preconditioned_turn = _with_coarser_scales(direction), _with_coarser_scales(newest_turn)
+    scale = tf.math.divide_no_nan(_dot(newest_move, newest_turn), _dot(newest_turn, preconditioned_turn))
     direction = direction * tf.where(scale > 0.0, scale, 1.0)
     for (move, turn), (inverse_curvature, factor) in zip(pairs, reversed(factors), strict=True):
         direction = direction + move * (factor - inverse_curvature * _dot(turn, direction))
     return direction
+
+
+def _with_coarser_scales(image: Tensor, scales: int = COARSER_SCALES) -> Tensor:
+    """``x + w·U(A x + w·U(A …))``: with averages A over 2×2 pixels, enlarged again by U; the coarser, the heavier."""
+    if scales == 0:
+        return image
+    coarser = _with_coarser_scales(tf.nn.avg_pool2d(image, 2, 2, "SAME"), scales - 1)
+    return image + COARSER_WEIGHT * tf.image.resize(coarser, tf.shape(image)[1:3], "bilinear")
 
 
 OPTIMIZERS: dict[str, Optimizer] = {"adam": Adam(), "lbfgs": LBFGS()}
