@@ -41,7 +41,7 @@ def main() -> None:
     contenders = {
         "tutorial": ("float32", common.parameters(preset="tutorial", **_steps(arguments.tutorial_steps), **one)),
         "adam": ("auto", common.parameters(optimizer="adam", **_steps(300), **one)),
-        "lbfgs": ("auto", common.parameters(optimizer="lbfgs", **_steps(300), **one)),
+        "lbfgs": ("auto", common.parameters(optimizer="lbfgs", **_steps(500), **one)),
         **{
             name: ("auto", common.parameters(preset=name, image_size=arguments.size))
             for name in ("draft", "standard", "fine")
