@@ -16,9 +16,6 @@ from pipeline.engine.objective import Tensor
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 
-COARSER_SCALES = 4
-COARSER_WEIGHT = 1.5  # 1 to 2 serve about as well; 3 is worse than none
-
 
 class Rates(NamedTuple):
     """Float32 scalars that steer a step; tensors, so that other values need no other graph."""
@@ -82,9 +79,9 @@ class LBFGSState(NamedTuple):
     """A line search under way, and the history that its direction came from."""
 
     image: Tensor  # the trial point, evaluated by the next step
-    accepted: Tensor  # the best point so far, with its gradient and loss
+    accepted: Tensor  # the newest point that was kept, with its gradient
     gradient: Tensor
-    loss: Tensor
+    loss: Tensor  # the lowest so far
     direction: Tensor
     length: Tensor
     moves: Tensor  # [PAIRS, 1, H, W, 3], newest last
@@ -94,8 +91,10 @@ class LBFGSState(NamedTuple):
 class LBFGS:
     """L-BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.4) with backtracking, projected on [0, 1].
 
-    A trial point that lowers the loss enough (Armijo's condition) is accepted and gives a new direction; another halves
-    the step. Each step is one evaluation either way. Pixels that are held by a bound do not move.
+    A trial point that lowers the loss enough is accepted and gives a new direction; another halves the step. Each step
+    is one evaluation either way. Pixels that are held by a bound do not move. Enough is Armijo's condition, less
+    ``NOISE`` times the loss (Berahas, Byrd and Nocedal 2019, https://arxiv.org/abs/1803.10173): bfloat16's rounding
+    hides the last small decreases, and a search that insisted on them would halve its step for ever.
 
     The first guess of the inverse Hessian is a sum over coarser scales (Bramble, Pasciak and Xu 1990,
     https://doi.org/10.2307/2008789), as the loss bends less in a coarse detail of the image than in a fine one.
@@ -103,6 +102,9 @@ class LBFGS:
 
     PAIRS = 10
     SUFFICIENT_DECREASE = 1e-4
+    NOISE = 1e-3
+    COARSER_SCALES = 4
+    COARSER_WEIGHT = 1.5  # 1 to 2 serve about as well; 3 is worse than none
 
     def start(self, image: Tensor) -> LBFGSState:
         zeros = tf.zeros_like(image)
@@ -117,7 +119,7 @@ class LBFGS:
         losses, gradient = evaluate(state.image)
         move = state.image - state.accepted
         # Infinite before the first evaluation, which is accepted as it comes.
-        bound = state.loss + self.SUFFICIENT_DECREASE * _dot(state.gradient, move)
+        bound = state.loss * (1.0 + self.NOISE) + self.SUFFICIENT_DECREASE * _dot(state.gradient, move)
         state = tf.cond(
             losses[0] <= bound,
             lambda: self._accept(state, losses[0], gradient, move, rates.learning_rate),
@@ -151,7 +153,8 @@ class LBFGS:
         first = learning_rate / (tf.reduce_mean(tf.abs(direction)) + 1e-30)
         length = tf.where(tf.logical_and(has_history, descends), 1.0, first)
         image = tf.clip_by_value(state.image + length * direction, 0.0, 1.0)
-        return LBFGSState(image, state.image, gradient, loss, direction, length, moves, turns)
+        lowest = tf.minimum(state.loss, loss)
+        return LBFGSState(image, state.image, gradient, lowest, direction, length, moves, turns)
 
     def _retreat(self, state: LBFGSState) -> LBFGSState:
         length = state.length * 0.5
@@ -181,12 +184,12 @@ def _two_loop(direction: Tensor, moves: Tensor, turns: Tensor) -> Tensor:
     return direction
 
 
-def _with_coarser_scales(image: Tensor, scales: int = COARSER_SCALES) -> Tensor:
+def _with_coarser_scales(image: Tensor, scales: int = LBFGS.COARSER_SCALES) -> Tensor:
     """``x + w·U(A x + w·U(A …))``: with averages A over 2×2 pixels, enlarged again by U; the coarser, the heavier."""
     if scales == 0:
         return image
     coarser = _with_coarser_scales(tf.nn.avg_pool2d(image, 2, 2, "SAME"), scales - 1)
-    return image + COARSER_WEIGHT * tf.image.resize(coarser, tf.shape(image)[1:3], "bilinear")
+    return image + LBFGS.COARSER_WEIGHT * tf.image.resize(coarser, tf.shape(image)[1:3], "bilinear")
 
 
 OPTIMIZERS: dict[str, Optimizer] = {"adam": Adam(), "lbfgs": LBFGS()}

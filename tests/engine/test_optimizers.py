@@ -60,15 +60,28 @@ def test_the_minimum_within_the_bounds_is_found(name: str, steps: int) -> None:
     np.testing.assert_allclose(result, np.clip(TARGET, 0, 1), atol=2e-3)
 
 
-def test_lbfgs_never_accepts_a_rise() -> None:
+def test_lbfgs_accepts_no_rise_beyond_the_noise() -> None:
     optimizer = OPTIMIZERS["lbfgs"]
     state = optimizer.start(tf.fill(TARGET.shape, 0.5))
     accepted = []
     for _ in range(30):
         state, _ = optimizer.step(quadratic, state, rates(learning_rate=0.5))  # a first step that overshoots
         accepted.append(float(quadratic(optimizer.result(state))[0][0]))
-    assert accepted == sorted(accepted, reverse=True)
-    assert accepted[-1] < accepted[0]
+        assert accepted[-1] <= min(accepted) * (1 + optimizers.LBFGS.NOISE)
+    assert accepted[-1] < 0.5 * accepted[0]
+
+
+def test_lbfgs_goes_on_where_rounding_hides_the_decrease() -> None:
+    def rounded(image: Any) -> tuple[Any, Any]:
+        losses, gradient = quadratic(image)
+        noise = 1e-4 * tf.sin(1e5 * tf.reduce_sum(image))
+        return losses * (1.0 + noise), tf.cast(tf.cast(gradient, tf.bfloat16), tf.float32)
+
+    optimizer = OPTIMIZERS["lbfgs"]
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    for _ in range(100):
+        state, _ = optimizer.step(rounded, state, rates())
+    np.testing.assert_allclose(optimizer.result(state), np.clip(TARGET, 0, 1), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -106,5 +119,5 @@ def test_lbfgs_mends_what_is_smooth_as_soon_as_what_is_sharp(monkeypatch: pytest
         return 200
 
     taken = steps_to_a_thousandth()
-    monkeypatch.setattr(optimizers, "COARSER_WEIGHT", 0.0)
+    monkeypatch.setattr(optimizers.LBFGS, "COARSER_WEIGHT", 0.0)
     assert taken < 0.7 * steps_to_a_thousandth() < 140
