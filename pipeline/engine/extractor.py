@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -69,28 +70,39 @@ class Extractor:
             image: as for ``features``.
             heads: pairs of a layer and a function of its activations.
             recompute: for the gradient compute each block's activations again instead of keeping them (Chen et al.
-                2016, https://arxiv.org/abs/1604.06174): the same result for less memory and about 40 % more time.
+                2016, https://arxiv.org/abs/1604.06174): half the memory and half as much time again, the same result.
         """
         deepest = depth([layer for layer, _ in heads])
+        order = sorted(range(len(heads)), key=lambda index: VGG19_LAYERS.index(heads[index][0]))
         x = tf.cast(image * 255.0 - MEAN, self.dtype)
-        found: dict[int, Tensor] = {}
-        for number in range(1, block(VGG19_LAYERS[deepest - 1]) + 1):
-            layers = [layer for layer in VGG19_LAYERS[:deepest] if block(layer) == number]
-            of_block = [(index, layer, head) for index, (layer, head) in enumerate(heads) if layer in layers]
-            run = functools.partial(self._block, layers, [(layer, head) for _, layer, head in of_block])
-            x, *summaries = tf.recompute_grad(run)(x) if recompute else run(x)
-            found.update(zip((index for index, _, _ in of_block), summaries, strict=True))
-        return [found[index] for index in range(len(heads))]
+        summaries: list[Tensor] = []
+        for _, of_block in itertools.groupby(VGG19_LAYERS[:deepest], block):
+            layers = tuple(of_block)
+            heads_of_block = [heads[index] for index in order if heads[index][0] in layers]
+            is_last = layers[-1] == VGG19_LAYERS[deepest - 1]
+            run = functools.partial(self._block, layers, heads_of_block, not is_last, recompute)
+            x, *found = tf.recompute_grad(run)(x) if recompute else run(x)
+            summaries += found
+        by_index = dict(zip(order, summaries, strict=True))
+        return [by_index[index] for index in range(len(heads))]
 
-    def _block(self, layers: Sequence[str], heads: Sequence[tuple[str, Head]], x: Tensor) -> list[Tensor]:
-        """The last activations of a block, and what its heads make of them, in their order."""
-        if block(layers[0]) > 1:
-            x = tf.nn.max_pool2d(x, 2, 2, "VALID")
-        activations = {}
+    def _block(
+        self, layers: Sequence[str], heads: Sequence[tuple[str, Head]], pool: bool, recompute: bool, x: Tensor
+    ) -> list[Tensor]:
+        """The last activations of a block, pooled or not, and what the heads make of each layer's, in their order."""
+        summaries: list[Tensor] = []
         for layer in layers:
-            kernel, bias = self._kernels[layer]
-            x = activations[layer] = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
-        return [x, *(head(activations[layer]) for layer, head in heads)]
+            run = functools.partial(self._convolution, layer, [head for of, head in heads if of == layer])
+            # The first activations are as large as any and the cheapest: what follows goes on without them.
+            x, *found = tf.recompute_grad(run)(x) if recompute and layer == VGG19_LAYERS[0] else run(x)
+            summaries += found
+        return [tf.nn.max_pool2d(x, 2, 2, "VALID") if pool else x, *summaries]
+
+    def _convolution(self, layer: str, heads: Sequence[Head], x: Tensor) -> list[Tensor]:
+        """The activations of a layer, and what the heads make of them."""
+        kernel, bias = self._kernels[layer]
+        x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+        return [x, *(head(x) for head in heads)]
 
 
 def best_precision() -> str:

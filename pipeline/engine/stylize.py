@@ -27,7 +27,7 @@ MASK = tf.TensorSpec([1, None, None, 1])
 COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
 RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
 # Bytes that a step takes for each pixel, its activations kept or computed again; measured by benchmarks/memory.py.
-BYTES_PER_PIXEL = {"float32": (2300, 1500), "bfloat16": (1250, 870)}
+BYTES_PER_PIXEL = {"float32": (2300, 1100), "bfloat16": (1250, 600)}
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 

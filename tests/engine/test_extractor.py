@@ -72,6 +72,7 @@ def test_the_best_precision_is_one_that_can_be_asked_for() -> None:
 def test_recomputed_activations_give_the_same_gradient() -> None:
     extractor = Extractor(tiny_kernels(), "float32")
     heads = [("block2_conv1", gram_matrix), ("block4_conv2", tf.identity), ("block2_conv1", tf.identity)]
+    heads += [("block1_conv1", gram_matrix), ("block1_conv2", gram_matrix)]
 
     def gradient(recompute: bool) -> Any:
         image = tf.constant(IMAGE)
