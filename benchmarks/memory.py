@@ -44,13 +44,13 @@ def one(size: int, precision: str, optimizer: str) -> None:
 
     content, style = common.load(common.CONTENT, size), common.load(common.STYLE, size)
     height, width = content.shape[:2]
-    needed = bytes_needed(height, width, precision, optimizer)
+    parameters = common.parameters(optimizer=optimizer, pyramid="off", epochs=1, steps_per_epoch=2, image_size=size)
+    needed = bytes_needed(height, width, precision, parameters)
     if needed > (memory.available() or needed):
         print(json.dumps({"too_large": needed}))
         return
     stylizer = Stylizer(Extractor(common.load_weights().kernels, precision))
     before = memory.peak()
-    parameters = common.parameters(optimizer=optimizer, pyramid="off", epochs=1, steps_per_epoch=2, image_size=size)
     for _ in stylizer.run(content, [Style(style, 1.0, "style")], parameters):
         pass
     peak = memory.peak()

@@ -293,7 +293,7 @@ def _require_memory(job: Job, parameters: Parameters, precision: str) -> None:
 
     def needed(side: int) -> int:
         height, width = (max(1, round(length * side / longest)) for length in (content.height, content.width))
-        return bytes_needed(height, width, precision, parameters.optimizer)
+        return bytes_needed(height, width, precision, parameters)
 
     if needed(parameters.image_size) > available:
         fits = next((side for side in range(parameters.image_size, 0, -16) if needed(side) <= available), 0)

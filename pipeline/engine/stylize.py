@@ -26,8 +26,13 @@ Image = npt.NDArray[np.float32]
 MASK = tf.TensorSpec([1, None, None, 1])
 COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
 RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
-# Bytes that a step takes for each pixel, its activations kept or computed again; measured by benchmarks/memory.py.
-BYTES_PER_PIXEL = {"float32": (2300, 1100), "bfloat16": (1250, 600)}
+# Bytes that a step of Adam takes for each pixel, its activations kept or computed again: measured.
+BYTES_PER_PIXEL = {
+    ("gram", "float32"): (2300, 1100),
+    ("gram", "bfloat16"): (1250, 620),
+    ("wasserstein", "float32"): (2650, 1550),
+    ("wasserstein", "bfloat16"): (1750, 1550),
+}
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 
@@ -104,11 +109,11 @@ def schedule(parameters: Parameters, height: int, width: int) -> list[tuple[int,
     return [(s, share + (rest if s == side else 0)) for s in sides]
 
 
-def bytes_needed(height: int, width: int, precision: str, optimizer: str) -> int:
+def bytes_needed(height: int, width: int, precision: str, parameters: Parameters) -> int:
     """About how much memory a run takes beyond the extractor, in bytes."""
-    kept, recomputed = BYTES_PER_PIXEL[precision]
+    kept, recomputed = BYTES_PER_PIXEL[parameters.style_loss, precision]
     each = recomputed if _is_large(height, width, precision) else kept
-    return height * width * (each + (BYTES_PER_PIXEL_OF_LBFGS if optimizer == "lbfgs" else 0))
+    return height * width * (each + (BYTES_PER_PIXEL_OF_LBFGS if parameters.optimizer == "lbfgs" else 0))
 
 
 def _is_large(height: int, width: int, precision: str) -> bool:
