@@ -1,10 +1,11 @@
 """Peak resident memory of a run by size of the picture, each in a process of its own.
 
-python -m benchmarks.memory [SIZE ...]
+python -m benchmarks.memory [SIZE ...] [--style-loss wasserstein]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -17,12 +18,16 @@ from pipeline import memory
 
 
 def main() -> None:
-    sizes = [int(size) for size in sys.argv[1:]] or [512, 1024, 2048, 4096]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sizes", metavar="SIZE", type=int, nargs="*", default=[512, 1024, 2048, 4096])
+    parser.add_argument("--style-loss", choices=("gram", "wasserstein"), default="gram")
+    arguments = parser.parse_args()
     figures = []
-    for size in sizes:
+    for size in arguments.sizes:
         for precision in ("float32", "bfloat16"):
             for optimizer in ("adam", "lbfgs"):
-                command = [sys.executable, "-m", "benchmarks.memory", "--one", str(size), precision, optimizer]
+                of_what = [str(size), precision, optimizer, arguments.style_loss]
+                command = [sys.executable, "-m", "benchmarks.memory", "--one", *of_what]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 figure = json.loads(done.stdout.splitlines()[-1])
                 if "too_large" in figure:
@@ -38,13 +43,14 @@ def main() -> None:
     common.write("memory", figures)
 
 
-def one(size: int, precision: str, optimizer: str) -> None:
+def one(size: int, precision: str, optimizer: str, style_loss: str) -> None:
     from pipeline.engine.extractor import Extractor
     from pipeline.engine.stylize import Style, Stylizer, bytes_needed
 
     content, style = common.load(common.CONTENT, size), common.load(common.STYLE, size)
     height, width = content.shape[:2]
-    parameters = common.parameters(optimizer=optimizer, pyramid="off", epochs=1, steps_per_epoch=2, image_size=size)
+    objective = {"optimizer": optimizer, "style_loss": style_loss}
+    parameters = common.parameters(**objective, pyramid="off", epochs=1, steps_per_epoch=2, image_size=size)
     needed = bytes_needed(height, width, precision, parameters)
     if needed > (memory.available() or needed):
         print(json.dumps({"too_large": needed}))
@@ -54,12 +60,12 @@ def one(size: int, precision: str, optimizer: str) -> None:
     for _ in stylizer.run(content, [Style(style, 1.0, "style")], parameters):
         pass
     peak = memory.peak()
-    figure = {"size": size, "precision": precision, "optimizer": optimizer, "peak_bytes": peak}
+    figure = {"size": size, "precision": precision, **objective, "peak_bytes": peak}
     print(json.dumps({**figure, "bytes_per_pixel": (peak - before) / (height * width)}))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        one(int(sys.argv[2]), sys.argv[3], sys.argv[4])
+        one(int(sys.argv[2]), *sys.argv[3:])
     else:
         main()

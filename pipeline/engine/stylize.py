@@ -26,7 +26,8 @@ Image = npt.NDArray[np.float32]
 MASK = tf.TensorSpec([1, None, None, 1])
 COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
 RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
-# Bytes that a step of Adam takes for each pixel, its activations kept or computed again: measured.
+# Bytes that a step of Adam takes for each pixel, its activations kept or computed again; measured by
+# benchmarks/memory.py.
 BYTES_PER_PIXEL = {
     ("gram", "float32"): (2300, 1100),
     ("gram", "bfloat16"): (1250, 620),

@@ -84,3 +84,20 @@ def test_recomputed_activations_give_the_same_gradient() -> None:
     kept, computed_again = (tf.function(gradient)(again).numpy() for again in (False, True))
     assert np.abs(kept).max() > 0
     np.testing.assert_allclose(computed_again, kept, rtol=1e-5, atol=1e-5 * np.abs(kept).max())
+
+
+def test_activations_are_computed_again_and_the_first_layers_once_more() -> None:
+    extractor = Extractor(tiny_kernels(), "float32")
+
+    def convolutions(recompute: bool) -> int:
+        def gradient(image: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(image)
+                loss = tf.add_n(extractor.summaries(image, [("block3_conv1", tf.reduce_sum)], recompute))
+            return tape.gradient(loss, image)
+
+        graph = tf.function(gradient).get_concrete_function(tf.constant(IMAGE)).graph
+        return sum(operation.type == "Conv2D" for operation in graph.get_operations())
+
+    assert convolutions(False) == 5
+    assert convolutions(True) == 2 * 5 + 1
