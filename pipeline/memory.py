@@ -5,15 +5,37 @@ from __future__ import annotations
 import contextlib
 import resource
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 def available() -> int | None:
-    """Bytes that the system can still give, where Linux tells."""
+    """Bytes that the system can still give, and a container's limit still allows, where Linux tells."""
+    left = list(_left_by_cgroups())
     with contextlib.suppress(OSError), open("/proc/meminfo", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None
+        left += [int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:")]
+    return min(left, default=None)
+
+
+def _left_by_cgroups() -> Iterator[int]:
+    """What each limit of this process's control group (version 2) and of those around it leaves: a container's
+    ``memory.max``, or systemd's ``MemoryMax=``. Files that are merely cached go when memory is asked for."""
+    path = ""
+    with contextlib.suppress(OSError):
+        own = OWN_CGROUP.read_text(encoding="utf-8").splitlines()
+        path = next((line.removeprefix("0::/") for line in own if line.startswith("0::/")), "")
+    # Within a container the path may be the host's, which is not there; its limit is then in the root's files.
+    for group in (CGROUPS / path, *(CGROUPS / path).parents):
+        if not group.is_relative_to(CGROUPS):
+            return
+        with contextlib.suppress(OSError, ValueError):  # the host's root has no limit; "max" is none
+            limit = int((group / "memory.max").read_text(encoding="ascii"))
+            used = int((group / "memory.current").read_text(encoding="ascii"))
+            stat = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
+            yield limit - used + int(stat.get("inactive_file", 0))
 
 
 def reset_peak() -> None:
