@@ -1,6 +1,9 @@
 """Seconds per step, ours and the tutorial recipe's, in one run on the same work; with --peers PyTorch's and pastiche's.
 
-python -m benchmarks.steps [--peers] [SIZE ...]
+    python -m benchmarks.steps [--peers] [SIZE ...]
+
+Beside them stands what the processor's own matrix product would take for the multiplications of a step's convolutions:
+about the least that any program of these convolutions needs.
 """
 
 from __future__ import annotations
@@ -9,17 +12,22 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import tensorflow as tf
+
 from benchmarks import common
 from benchmarks.tutorial import make_step
-from pipeline.engine.extractor import Extractor
+from pipeline.engine.extractor import Extractor, block, depth
 from pipeline.engine.stylize import Style, Stylizer
+from pipeline.engine.weights import Kernel
+from pipeline.parameters import VGG19_LAYERS
 
 ROUNDS = 7
+PRODUCT_SIDE = 3072
 
 
 def main() -> None:
@@ -52,6 +60,9 @@ def main() -> None:
         seconds = _in_turn(contenders)
         if arguments.peers:
             seconds["pastiche"] = peers.pastiche_seconds(content, style)
+        for precision in ("float32", "bfloat16"):
+            flops = _flops(weights.kernels, *content.shape[:2])
+            seconds[f"least for {precision}"] = flops / _matrix_product_flops_per_second(precision)
         base = seconds["tutorial float32"]
         for name, median in seconds.items():
             figures.append({"size": size, "name": name, "seconds_per_step": median, "times_faster": base / median})
@@ -70,6 +81,20 @@ def _in_turn(contenders: dict[str, Callable[[], Any]]) -> dict[str, float]:
             step()
             taken[name].append(time.perf_counter() - begun)
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def _flops(kernels: Mapping[str, Kernel], height: int, width: int) -> float:
+    """Of the convolutions of a step, forward and for the gradient of their input, to the tutorial's deepest layer."""
+    layers = VGG19_LAYERS[: depth(["block5_conv2"])]
+    return sum(4 * height * width * kernels[layer][0].size / (1 << 2 * (block(layer) - 1)) for layer in layers)
+
+
+def _matrix_product_flops_per_second(precision: str) -> float:
+    matrix = tf.cast(tf.random.normal([PRODUCT_SIDE, PRODUCT_SIDE]), precision)
+    # A sum alone leaves the graph, so that all of the product has been made when it is there.
+    product = tf.function(lambda: tf.reduce_sum(matrix @ matrix))
+    seconds = _in_turn({"product": lambda: product().numpy()})["product"]
+    return 2 * PRODUCT_SIDE**3 / seconds
 
 
 if __name__ == "__main__":
