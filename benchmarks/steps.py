@@ -3,7 +3,7 @@
     python -m benchmarks.steps [--peers] [SIZE ...]
 
 Beside them stands what the processor's own matrix product would take for the multiplications of a step's convolutions:
-about the least that any program of these convolutions needs.
+about the least that any program needs that does not save multiplications.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 from benchmarks import common
-from benchmarks.tutorial import make_step
+from benchmarks.tutorial import CONTENT_LAYERS, make_step
 from pipeline.engine.extractor import Extractor, block, depth
 from pipeline.engine.stylize import Style, Stylizer
 from pipeline.engine.weights import Kernel
@@ -60,8 +60,8 @@ def main() -> None:
         seconds = _in_turn(contenders)
         if arguments.peers:
             seconds["pastiche"] = peers.pastiche_seconds(content, style)
+        flops = _flops(weights.kernels, *content.shape[:2])
         for precision in ("float32", "bfloat16"):
-            flops = _flops(weights.kernels, *content.shape[:2])
             seconds[f"least for {precision}"] = flops / _matrix_product_flops_per_second(precision)
         base = seconds["tutorial float32"]
         for name, median in seconds.items():
@@ -85,7 +85,7 @@ def _in_turn(contenders: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 def _flops(kernels: Mapping[str, Kernel], height: int, width: int) -> float:
     """Of the convolutions of a step, forward and for the gradient of their input, to the tutorial's deepest layer."""
-    layers = VGG19_LAYERS[: depth(["block5_conv2"])]
+    layers = VGG19_LAYERS[: depth(CONTENT_LAYERS)]
     return sum(4 * height * width * kernels[layer][0].size / (1 << 2 * (block(layer) - 1)) for layer in layers)
 
 

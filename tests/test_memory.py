@@ -15,10 +15,10 @@ def test_a_containers_limit_counts_as_the_memory_there_is(tmp_path: Path, monkey
     monkeypatch.setattr(memory, "CGROUPS", tmp_path / "groups")
     monkeypatch.setattr(memory, "OWN_CGROUP", own)
 
-    def limit(group: str, limit: str, used: int, cached: int) -> None:
+    def limit(group: str, most: str, used: int, cached: int) -> None:
         folder = tmp_path / "groups" / group
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.max").write_text(f"{most}\n")
         (folder / "memory.current").write_text(f"{used}\n")
         (folder / "memory.stat").write_text(f"anon {used - cached}\ninactive_file {cached}\n")
 
