@@ -14,7 +14,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import common
-from pipeline import memory
+from pipeline.worker import memory
 
 
 def main() -> None:

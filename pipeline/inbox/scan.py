@@ -1,0 +1,43 @@
+"""The scan of an inbox: every drop looked at and judged. Events only say "look"; this is the truth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from pipeline.inbox.drops import Drops
+from pipeline.inbox.readiness import Judge, Rejected, Verdict, Waiting
+
+log = logging.getLogger(__name__)
+
+
+class Scanner:
+    """Looks at every drop of an inbox.
+
+    After a whole scan ``waiting`` tells, by label, which of them wait and why.
+    """
+
+    def __init__(self, drops: Drops, judge: Judge) -> None:
+        self.waiting: dict[str, Waiting] = {}
+        self.drops = drops
+        self._judge = judge
+
+    def scan(self) -> Iterator[Verdict]:
+        """A verdict on every drop. Ready and rejected ones are to be claimed as they come."""
+        drops = self.drops.look()
+        self._judge.forget_others({drop.entry for drop in drops})
+        waiting: dict[str, Waiting] = {}
+        for drop in drops:
+            try:
+                verdict = self._judge.judge(drop)
+            except FileNotFoundError:
+                continue  # taken away while we looked
+            except OSError as error:
+                verdict = Waiting(f"cannot be read: {error.strerror}", is_fault=True)
+            except Exception as error:  # a mistake of ours over one drop must not stop all the others
+                log.exception("%s: internal error", drop.label)
+                verdict = Rejected(drop, None, None, f"internal error: {error!r}. Please report it.")
+            if isinstance(verdict, Waiting):
+                waiting[drop.label] = verdict
+            yield verdict
+        self.waiting = waiting

@@ -1,0 +1,77 @@
+"""The runner's lock on a jobs folder, and who holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from pipeline import storage
+from pipeline.errors import EnvironmentFault, RunnerBusyError
+from pipeline.parameters import Model
+
+HOLDER = ".runner.json"
+
+
+class Holder(Model):
+    """Who holds a lock, as it has written down."""
+
+    pid: int
+    host: str
+    since: str
+
+    def is_alive(self) -> bool:
+        """Whether it lives, as far as can be told from here; one on another host is taken to."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+@contextlib.contextmanager
+def runner_lock(jobs: Path) -> Iterator[None]:
+    """Hold ``jobs/.lock``; the lock of a dead process is free.
+
+    Raises:
+        RunnerBusyError: another runner holds it; says which.
+        EnvironmentFault: there are no locks here.
+    """
+    lock = FileLock(jobs / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        found = holder(jobs)
+        who = f"process {found.pid} on {found.host}, since {found.since}" if found else "nobody knows which"
+        raise RunnerBusyError(f"another runner works on {jobs}: {who}.") from None
+    except NotImplementedError:
+        raise EnvironmentFault(
+            f"{jobs}: its file system has no locks.", "Keep the jobs folder on a local disk."
+        ) from None
+    try:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        own = Holder(pid=os.getpid(), host=socket.gethostname(), since=since)
+        storage.write_json(jobs / HOLDER, own.model_dump())
+        yield
+        with contextlib.suppress(OSError):  # who holds the lock is told for information only
+            (jobs / HOLDER).unlink()
+    finally:
+        lock.release()
+
+
+def holder(jobs: Path) -> Holder | None:
+    """Who holds the lock, as far as the holder has written it down."""
+    try:
+        return Holder.model_validate_json((jobs / HOLDER).read_bytes())
+    except (OSError, ValidationError):
+        return None

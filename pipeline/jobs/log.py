@@ -1,0 +1,75 @@
+"""The log that a job's owner receives, ``<name>.json`` in its result; DESIGN fixes its form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.jobs.losses import Losses
+from pipeline.jobs.record import name_in
+from pipeline.jobs.result import Engine, Output, Timing
+
+
+class _Part(BaseModel):
+    # A later version may have said more.
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class JobFacts(_Part):
+    """Which job it was, and when; times are UTC in ISO 8601."""
+
+    id: str
+    name: str
+    claimed_at: str
+    started_at: str | None
+    finished_at: str
+    attempts: int
+
+
+class Source(_Part):
+    """An image that was used: as the manifest wrote it, and what it was."""
+
+    file: str
+    sha256: str
+    width: int
+    height: int
+
+
+class Sources(_Part):
+    """The images of a job; ``others`` are masks, pictures to start from, and those of a sweep's variants."""
+
+    content: Source | None
+    style: list[Source]
+    others: list[Source] = Field(default_factory=list)
+
+
+class Log(_Part):
+    """How a job ended, and all that it takes to understand or repeat it."""
+
+    schema_: Annotated[Literal["stylistic.log/1"], Field(alias="schema")] = "stylistic.log/1"
+    status: Literal["done", "failed"]
+    job: JobFacts
+    manifest: dict[str, Any] | None
+    inputs: Sources
+    engine: Engine | None
+    loss: Losses
+    timing: Timing | None
+    peak_memory_bytes: int | None
+    output: Output | None
+    error: str | None
+    variants: list[dict[str, Any]] | None = None
+
+    def data(self) -> dict[str, Any]:
+        """As plain data; ``variants`` only of a sweep."""
+        return self.model_dump(mode="json", exclude=None if self.variants else {"variants"})
+
+
+def read(outbox: Path, job_id: str) -> Log | None:
+    """The published log of a job; None if nothing is published there, or something that is not ours."""
+    try:
+        log = Log.model_validate_json((outbox / job_id / f"{name_in(job_id)}.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return log if log.job.id == job_id else None

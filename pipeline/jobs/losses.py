@@ -1,0 +1,123 @@
+"""A job's loss log, ``loss.jsonl``: a line for every step, cut to the checkpoint on resume, followed while it grows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from pipeline import storage
+from pipeline.jobs.record import VARIANTS
+from pipeline.parameters import Model
+
+FILE = "loss.jsonl"
+
+
+class Loss(Model):
+    """The losses before a step's update, and the long side in pixels that it ran at."""
+
+    step: int
+    scale: int
+    total: float
+    content: float
+    style: float
+    total_variation: float
+
+
+class Losses(Model):
+    """The losses of a job as columns, so that they are a table as they stand."""
+
+    step: list[int]
+    scale: list[int]
+    total: list[float]
+    content: list[float]
+    style: list[float]
+    total_variation: list[float]
+
+    @classmethod
+    def of(cls, losses: Iterable[Loss]) -> Losses:
+        """The columns of these rows."""
+        rows = list(losses)
+        return cls(**{column: [getattr(row, column) for row in rows] for column in Loss.model_fields})
+
+
+class LossLog:
+    """A loss log open for writing."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, loss: Loss) -> None:
+        """Add a line; whoever follows the log sees it at once."""
+        self._file.write(loss.model_dump_json().encode("ascii") + b"\n")
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Make what has been written durable."""
+        os.fsync(self._file.fileno())
+
+
+@contextlib.contextmanager
+def opened(folder: Path, keep: int) -> Iterator[LossLog]:
+    """The loss log of the job in ``folder`` for more lines, after the first ``keep`` of those that are there."""
+    kept = read(folder)[:keep]
+    storage.write_atomic(folder / FILE, b"".join(loss.model_dump_json().encode("ascii") + b"\n" for loss in kept))
+    with (folder / FILE).open("ab") as file:
+        log = LossLog(file)
+        yield log
+        log.sync()
+
+
+def read(folder: Path) -> list[Loss]:
+    """The lines of a job's loss log, up to the first that is not whole: a machine that lost its power may leave one."""
+    try:
+        return list(_parsed((folder / FILE).read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+class Tail:
+    """Reads what has been added to a job's loss log since the last look; of a sweep, to those of its variants."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, tuple[int, int]] = {}  # of each log its inode and how far it has been read
+        self._steps: dict[Path, int] = {}
+
+    def read(self) -> list[Loss]:
+        """The new whole lines, their steps counted through all variants; from the start where a log has been cut."""
+        new = []
+        for path in [self._folder / FILE, *sorted(self._folder.glob(f"{VARIANTS}/*/{FILE}"))]:
+            before = sum(steps for other, steps in self._steps.items() if other != path)
+            for loss in _parsed(self._added(path)):
+                self._steps[path] = loss.step
+                new.append(loss.model_copy(update={"step": before + loss.step}))
+        return new
+
+    def _added(self, path: Path) -> bytes:
+        try:
+            with path.open("rb") as file:
+                inode = os.fstat(file.fileno()).st_ino
+                known, offset = self._read.get(path, (inode, 0))
+                file.seek(offset if known == inode else 0)
+                start = file.tell()
+                data = file.read()
+        except OSError:
+            return b""
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read[path] = inode, start + len(whole)
+        return whole
+
+
+def _parsed(lines: bytes) -> Iterator[Loss]:
+    for line in lines.splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            yield Loss.model_validate_json(line)
+        except ValidationError:
+            return

@@ -1,0 +1,91 @@
+"""A job's record, ``job.json`` in its folder: what is asked for, of which images, and how often it was tried."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from pipeline import storage
+from pipeline.errors import JobError
+from pipeline.manifest import Manifest
+from pipeline.parameters import Model
+
+RECORD = "job.json"
+VARIANTS = "variants"  # a folder with a job of its own for each combination of a sweep
+
+
+class RecordError(JobError):
+    """A job's record that cannot be used; the sentence says why."""
+
+
+class Input(Model):
+    """An image of a job: as the manifest wrote it, the copy's name in the job's folder, and what it is."""
+
+    file: str
+    stored: str
+    sha256: str
+    width: int
+    height: int
+
+
+class Job(Model):
+    """A job. ``manifest`` is the effective one.
+
+    ``images`` has one for each part that the manifest gives one (see ``Manifest.images``); without any it never ran.
+    """
+
+    id: str
+    name: str
+    claimed_at: str
+    priority: int = 0
+    manifest: Manifest | None = None
+    images: dict[str, Input] = Field(default_factory=dict)
+    steps: int = 0  # in all, of every variant
+    attempts: int = 0
+    deaths: int = 0
+    started_at: str | None = None
+
+    @classmethod
+    def load(cls, folder: Path) -> Job:
+        """The record in a job's folder.
+
+        Raises:
+            FileNotFoundError: there is none.
+            RecordError: it is damaged, or of another version.
+        """
+        data = (folder / RECORD).read_bytes()
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"`{'.'.join(map(str, p['loc'])).removeprefix('manifest.')}`: {p['msg']}" for p in error.errors()
+            )
+            raise RecordError(
+                f"its record is not one of this version of Stylistic ({problems}).", "Drop it again."
+            ) from None
+
+    def save(self, folder: Path) -> None:
+        """Write the record into the job's folder."""
+        storage.write_json(folder / RECORD, self.model_dump(mode="json"))
+
+
+_ID = re.compile(r"(?P<name>.+)-\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a file name has the form of a job's id: ``<name>-<YYYYmmdd-HHMMSS>-<4 hex>``."""
+    return _ID.fullmatch(text) is not None
+
+
+def name_in(job_id: str) -> str:
+    """The name that an id begins with."""
+    match = _ID.fullmatch(job_id)
+    return match["name"] if match else job_id
+
+
+def now() -> str:
+    """The time in UTC as ISO 8601 with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")

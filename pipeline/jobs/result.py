@@ -1,0 +1,111 @@
+"""What a worker leaves of a job for publishing: files in ``result/``, and a report that says how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from pipeline import storage
+from pipeline.parameters import Model
+
+RESULT = "result"
+REPORT = "result.json"
+
+
+class Weights(Model):
+    """Where the kernels came from."""
+
+    source: str
+    sha256: str
+
+
+class Engine(Model):
+    """What painted."""
+
+    tensorflow: str
+    device: str
+    precision: str
+    weights: Weights
+
+
+class Timing(Model):
+    """Seconds; of a sweep those of all its variants."""
+
+    setup_seconds: float
+    optimize_seconds: float
+    seconds_per_step: float
+
+
+class Output(Model):
+    """The picture's file, its size in pixels and its digest."""
+
+    file: str
+    width: int
+    height: int
+    sha256: str
+
+    @classmethod
+    def of(cls, file: str, width: int, height: int, encoded: bytes) -> Output:
+        """Of a picture that has been encoded."""
+        return cls(file=file, width=width, height=height, sha256=hashlib.sha256(encoded).hexdigest())
+
+
+class Done(Model):
+    """A job that has a picture."""
+
+    status: Literal["done"] = "done"
+    engine: Engine
+    timing: Timing
+    peak_memory_bytes: int
+    chosen: dict[str, float] = Field(default_factory=dict)  # what `auto` came to, by parameter
+    output: Output
+    variants: list[dict[str, Any]] | None = None  # of a sweep, a row of its table for each
+
+
+class Failed(Model):
+    """A job that never will have one, and why, in words."""
+
+    status: Literal["failed"] = "failed"
+    reason: str
+
+
+Result = Done | Failed
+_REPORT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="status")])
+
+
+def leave(folder: Path, result: Result, files: dict[str, bytes] | None = None) -> None:
+    """Write files into a job's folder and, when they are safe, the report that says that the job is through."""
+    place = folder / RESULT
+    place.mkdir(exist_ok=True)
+    for name, data in (files or {}).items():
+        storage.write_atomic(place / name, data)
+    storage.write_json(place / REPORT, result.model_dump(mode="json"))
+
+
+def read(folder: Path) -> Result | None:
+    """How a job ended; None where its worker is not through, or the report is damaged: the job then goes on."""
+    try:
+        return _REPORT.validate_json((folder / RESULT / REPORT).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None
+
+
+def files(folder: Path) -> list[Path]:
+    """What is to be published."""
+    return sorted(p for p in (folder / RESULT).iterdir() if p.name != REPORT and not p.name.startswith("."))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of a job came to its end.
+
+    ``through``: there is a result. ``stopped``: with a checkpoint, to go on later. ``died``: its process is gone.
+    ``fault``: the environment's, with the reason in words; nobody is to blame.
+    """
+
+    kind: Literal["through", "stopped", "died", "fault"]
+    reason: str = ""

@@ -1,0 +1,193 @@
+"""The jobs folder: ``queued/`` → ``running/`` → ``done/`` or ``failed/``. A state is a folder, a step is one rename."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline import storage
+from pipeline.errors import UsageError
+from pipeline.jobs.log import Log
+from pipeline.jobs.record import RECORD, Job, RecordError, is_job_id, now
+from pipeline.jobs.result import RESULT
+
+log = logging.getLogger(__name__)
+
+STOP = "stop"  # in a running job's folder: its steps look at it, checkpoint and end
+
+
+class Spool:
+    """The jobs of one jobs folder. Only the runner that holds its lock changes them, but for ``retry``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.queued = folder / "queued"
+        self.running = folder / "running"
+        self.failed = folder / "failed"
+        self.done = folder / "done"
+        self.aside = folder / ".aside"
+        self.retries = folder / ".retry"
+        self._staging = folder / ".staging"
+        self._trash = folder / ".trash"
+        self._order: dict[str, tuple[int, str, str]] = {}
+        self._immovable: set[Path] = set()
+
+    def prepare(self) -> None:
+        """Make the state folders, and remove what an earlier life left unfinished under dot-names."""
+        for folder in (self.queued, self.running, self.failed, self.done):
+            folder.mkdir(exist_ok=True)
+        storage.remove_tree(self._staging)
+        storage.remove_tree(self._trash)
+
+    def holds(self, job_id: str) -> bool:
+        """Whether a job of this id is in any state."""
+        return self.is_alive(job_id) or (self.failed / job_id).exists()
+
+    def is_alive(self, job_id: str) -> bool:
+        """Whether a job of this id has been staged and not failed."""
+        states = (self.queued / job_id, self.running / job_id, self.done / f"{job_id}.json")
+        return any(place.exists() for place in states)
+
+    def draft(self, job_id: str) -> Path:
+        """An empty folder to build a job in; nobody looks at it before ``admit``."""
+        folder = self._staging / job_id
+        storage.remove_tree(folder)
+        self._staging.mkdir(exist_ok=True)
+        folder.mkdir()
+        return folder
+
+    def admit(self, draft: Path, job: Job, state: Path) -> None:
+        """Write the record into a draft and move it to ``queued`` or ``failed``."""
+        job.save(draft)
+        storage.move(draft, state / job.id)
+        storage.remove_if_empty(self._staging)
+
+    def next(self) -> str | None:
+        """The id of the queued job to run next: highest priority first, then in the order of their claims."""
+        present = set(_names(self.queued))
+        self._order = {job_id: key for job_id, key in self._order.items() if job_id in present}
+        for job_id in present - self._order.keys():
+            if self._is_job(self.queued / job_id):
+                self._order[job_id] = _order(self.queued / job_id)
+        return min(self._order, key=self._order.__getitem__, default=None)
+
+    def start(self, job_id: str) -> Job:
+        """Move a job from the queue to ``running/``, counting the attempt.
+
+        Raises:
+            RecordError: the job cannot be run; it is in ``running/`` all the same.
+            FileNotFoundError: it is not there any more.
+        """
+        folder = self.running / job_id
+        try:
+            job = Job.load(self.queued / job_id)
+        except (RecordError, FileNotFoundError, NotADirectoryError):
+            storage.move(self.queued / job_id, folder)
+            job = self.load(job_id)
+        else:
+            job = job.model_copy(update={"attempts": job.attempts + 1, "started_at": now()})
+            job.save(self.queued / job_id)
+            storage.move(self.queued / job_id, folder)
+        return job
+
+    def load(self, job_id: str) -> Job:
+        """The record of a running job.
+
+        Raises:
+            RecordError: it cannot be used, or there is none.
+        """
+        try:
+            return Job.load(self.running / job_id)
+        except (FileNotFoundError, NotADirectoryError):
+            raise RecordError(f"its record {RECORD} is gone.", "Drop it again.") from None
+
+    def put_back(self, job: Job, died: bool = False) -> None:
+        """Move a running job back to the queue, counting a death of its worker."""
+        folder = self.running / job.id
+        if died:
+            job.model_copy(update={"deaths": job.deaths + 1}).save(folder)
+        (folder / STOP).unlink(missing_ok=True)
+        storage.move(folder, self.queued / job.id)
+
+    def finish(self, ended: Log) -> None:
+        """Note that a published job is done, and remove its folder."""
+        kept = {"status", "job", "timing", "output"}
+        storage.write_json(self.done / f"{ended.job.id}.json", ended.model_dump(mode="json", include=kept))
+        storage.discard(self.running / ended.job.id, self._trash)
+
+    def fail(self, job_id: str) -> None:
+        """Keep a job whose failure is published under ``failed/``, without what its worker was writing when it died."""
+        folder = self.running / job_id
+        for unfinished in (*folder.glob(".*"), folder / STOP):
+            unfinished.unlink(missing_ok=True)
+        storage.move(folder, self.failed / job_id)
+
+    def interrupted(self) -> list[str]:
+        """The jobs that an earlier life left in ``running/``."""
+        return sorted(name for name in _names(self.running) if self._is_job(self.running / name))
+
+    def require_failed(self, job_id: str) -> Job:
+        """The record of a failed job.
+
+        Raises:
+            UsageError: no failed job has this id, or its record is damaged.
+        """
+        folder = self.failed / job_id
+        try:
+            return Job.load(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            raise UsageError(f"{job_id}: no failed job of this id.", "`stylistic status` lists them.") from None
+        except RecordError as error:
+            raise UsageError(f"{job_id}: {error.message}", f"Drop it again; its files are in {folder}.") from None
+
+    def retry(self, job_id: str) -> None:
+        """Put a failed job back to the queue, or its drop back to intake if it never became a job.
+
+        Raises:
+            UsageError: as ``require_failed``.
+        """
+        folder, job = self.failed / job_id, self.require_failed(job_id)
+        if not job.images:
+            self.retries.mkdir(exist_ok=True)
+            storage.move(folder, self.retries / job_id)
+            return
+        job.model_copy(update={"deaths": 0}).save(folder)
+        storage.remove_tree(folder / RESULT)
+        storage.move(folder, self.queued / job_id)
+
+    def _is_job(self, entry: Path) -> bool:
+        """Whether an entry among the jobs is one; what is none is moved to ``.aside/``, once and for all."""
+        if is_job_id(entry.name) and entry.is_dir() and not entry.is_symlink():
+            return True
+        if entry in self._immovable:
+            return False
+        number = 0
+        while os.path.lexists(target := self.aside / (f"{entry.name}-{number}" if number else entry.name)):
+            number += 1
+        try:
+            self.aside.mkdir(exist_ok=True)
+            storage.move(entry, target)
+            log.warning("%s is no job; moved to %s", entry, target)
+        except OSError as error:
+            self._immovable.add(entry)
+            log.warning("%s is no job, and cannot be moved aside (%s)", entry, error.strerror)
+        return False
+
+
+def _order(folder: Path) -> tuple[int, str, str]:
+    """What a job is sorted by. One whose record tells nothing comes first: it fails, and that is soon told."""
+    try:
+        record: Any = json.loads((folder / RECORD).read_bytes())
+        return -int(record["priority"]), str(record["claimed_at"]), folder.name
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1_000_000, "", folder.name
+
+
+def _names(folder: Path) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                yield entry.name

@@ -1,0 +1,37 @@
+"""The curve of a job's losses."""
+
+from __future__ import annotations
+
+import io
+
+from pipeline.jobs.losses import Losses
+
+
+def loss_plot(loss: Losses, title: str) -> bytes:
+    """The curve of each loss over the steps, as PNG; a line marks where a larger scale begins."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    for column, color in (
+        ("total", "black"),
+        ("style", "#c2571a"),
+        ("content", "#2b6cb0"),
+        ("total_variation", "#6b8e23"),
+    ):
+        axes.plot(loss.step, getattr(loss, column), label=column.replace("_", " "), color=color, linewidth=1.2)
+    scales = loss.scale
+    axes.set_yscale("log", nonpositive="mask")
+    for index, scale in enumerate(scales):
+        if index == 0 or scale != scales[index - 1]:
+            axes.axvline(loss.step[index], color="#bbbbbb", linewidth=0.8, zorder=0)
+            label = f" {scale} px"
+            axes.text(loss.step[index], 1.0, label, transform=axes.get_xaxis_transform(), fontsize=8, va="bottom")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.set_title(title.replace("$", r"\$"), pad=18)
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

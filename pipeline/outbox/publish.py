@@ -1,0 +1,117 @@
+"""Publishing: a result is built beside the outbox's others under a dot-name and appears in one rename."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+
+from pipeline import storage
+from pipeline.jobs import losses, result
+from pipeline.jobs.log import JobFacts, Log, Source, Sources
+from pipeline.jobs.losses import Losses
+from pipeline.jobs.record import VARIANTS, Input, Job, is_job_id, now
+from pipeline.jobs.result import Done, Failed, Result
+from pipeline.outbox.curve import loss_plot
+
+TRASH = ".stylistic-trash"  # the outbox is shared with others, who have theirs
+
+
+def clean(outbox: Path) -> None:
+    """Remove what an earlier life left unfinished.
+
+    The outbox has to be there: where a share has just gone, none is made in its place.
+    """
+    os.stat(outbox)
+    storage.remove_tree(outbox / TRASH)
+    # Others keep dot-names in a shared folder too: only what is named like our results is ours.
+    for leftover in outbox.glob(".*-*-*-*"):
+        if is_job_id(leftover.name[1:]):
+            storage.remove_tree(leftover)
+
+
+def withdraw(outbox: Path, job_id: str) -> None:
+    """Take a result back; none there is fine."""
+    if (outbox / job_id).exists():
+        storage.discard(outbox / job_id, outbox / TRASH)
+
+
+def publish(outbox: Path, job: Job, folder: Path | None, ended: Result) -> Log:
+    """Build ``outbox/<id>/`` and rename it into sight; gives the log.
+
+    Args:
+        outbox: where readers look.
+        job: the job's record.
+        folder: the job's folder, with what the worker left; None if it never ran.
+        ended: how.
+    """
+    building = outbox / f".{job.id}"
+    storage.remove_tree(building)
+    building.mkdir()
+    log = build_log(job, folder, ended)
+    if folder and isinstance(ended, Done):
+        for path in result.files(folder):
+            _copy(path, building)
+        for place in sorted((folder / VARIANTS).glob("[0-9]*")):
+            _add_variant(building, place)
+    if log.loss.step:
+        storage.write_atomic(building / f"{job.name}.loss.png", loss_plot(log.loss, job.name))
+    if log.manifest is not None:
+        text = yaml.safe_dump(log.manifest, sort_keys=False, allow_unicode=True)
+        storage.write_atomic(building / "manifest.yaml", text.encode())
+    storage.write_json(building / f"{job.name}.json", log.data())
+    storage.sync_folder(building)
+    storage.move(building, outbox / job.id)
+    return log
+
+
+def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
+    """The log, from the job's record and what the worker left in its folder."""
+    done = ended if isinstance(ended, Done) else None
+    manifest = job.manifest.effective() if job.manifest else None
+    if manifest and done:
+        manifest["parameters"] |= done.chosen
+    inputs = {part: _source(image) for part, image in job.images.items()}
+    return Log(
+        status=ended.status,
+        job=JobFacts(
+            id=job.id,
+            name=job.name,
+            claimed_at=job.claimed_at,
+            started_at=job.started_at,
+            finished_at=now(),
+            attempts=job.attempts,
+        ),
+        manifest=manifest,
+        inputs=Sources(
+            content=inputs.get("content"),
+            style=[source for part, source in inputs.items() if part.startswith("style-")],
+            others=[source for part, source in inputs.items() if not part.startswith(("content", "style-"))],
+        ),
+        engine=done and done.engine,
+        loss=Losses.of(losses.read(folder) if folder else []),
+        timing=done and done.timing,
+        peak_memory_bytes=done and done.peak_memory_bytes,
+        output=done and done.output,
+        error=ended.reason if isinstance(ended, Failed) else None,
+        variants=done and done.variants,
+    )
+
+
+def _add_variant(building: Path, place: Path) -> None:
+    """The picture and the log of a sweep's variant."""
+    ended = result.read(place) or Failed(reason="its result is gone.")
+    job = Job.load(place)
+    if isinstance(ended, Done):
+        _copy(place / result.RESULT / ended.output.file, building)
+    storage.write_json(building / f"{job.name}.json", build_log(job, place, ended).data())
+
+
+def _copy(path: Path, folder: Path) -> None:
+    with path.open("rb") as file:
+        storage.copy_stream(file, folder / path.name)
+
+
+def _source(image: Input) -> Source:
+    return Source(file=image.file, sha256=image.sha256, width=image.width, height=image.height)

@@ -1,0 +1,1 @@
+"""The loop: take in, dispatch, publish; and what runs the jobs behind one seam."""

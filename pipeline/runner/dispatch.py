@@ -1,0 +1,169 @@
+"""Which jobs run: the next one when there is room, and what becomes of those that end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.jobs import losses
+from pipeline.jobs.record import Job, RecordError
+from pipeline.jobs.result import Failed, Outcome
+from pipeline.jobs.spool import Spool
+from pipeline.runner.bar import Bar
+from pipeline.runner.executor import Executor, Run
+from pipeline.runner.faults import Faults
+from pipeline.runner.publisher import Publisher
+
+log = logging.getLogger(__name__)
+
+MAX_DEATHS = 3
+WORKER = "the worker"  # as a place of faults
+
+
+@dataclass
+class _Running:
+    job: Job
+    run: Run
+    tail: losses.Tail
+    bar: Bar
+    last_sign: float  # monotonic time of the last step seen
+    is_told_to_stop: bool = False
+
+
+@dataclass
+class Limits:
+    """How many jobs may be started, and how long one may be without a step."""
+
+    max_jobs: int | None
+    step_timeout_seconds: float
+    started: int = field(default=0, init=False)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether no more may be started."""
+        return self.max_jobs is not None and self.started >= self.max_jobs
+
+
+class Dispatch:
+    """The jobs that run, by id, and the queue behind them.
+
+    Args:
+        spool: the jobs folder.
+        executor: what runs them.
+        publisher: told of those that are through.
+        faults: where a worker's are noted; while one stands nothing is started.
+        limits: see there.
+        wake: called from another thread when a run has ended.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        executor: Executor,
+        publisher: Publisher,
+        faults: Faults,
+        limits: Limits,
+        wake: Callable[[], None],
+    ) -> None:
+        self.running: dict[str, _Running] = {}
+        self.has_lost_track = False  # a job may lie in running/ that nobody runs
+        self.limits = limits
+        self._spool = spool
+        self._executor = executor
+        self._publisher = publisher
+        self._faults = faults
+        self._wake = wake
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing is queued."""
+        return not self.running and self._spool.next() is None
+
+    def turn(self, may_start: bool, stopping: bool) -> None:
+        """Look at what runs, or have it stop; start what there is room for."""
+        for running in list(self.running.values()):
+            if stopping and not running.is_told_to_stop:
+                running.is_told_to_stop = True
+                running.run.stop()
+            self._look_at(running)
+        while may_start and self._has_room() and (job_id := self._spool.next()):
+            self._start(job_id)
+
+    def kill(self) -> None:
+        """End everything at once."""
+        self._executor.close()
+
+    def _has_room(self) -> bool:
+        free = len(self.running) < self._executor.capacity and not self._publisher.is_full
+        return free and not self.limits.is_reached and not self._faults.is_paused(WORKER)
+
+    def _start(self, job_id: str) -> None:
+        self._executor.warm()
+        try:
+            job = self._spool.start(job_id)
+        except RecordError as error:
+            self._publisher.add_damaged(job_id, error)
+            return
+        except FileNotFoundError:
+            if (self._spool.queued / job_id).exists():
+                raise
+            return  # taken away meanwhile
+        except OSError:
+            self.has_lost_track = True
+            raise
+        folder = self._spool.running / job_id
+        upcoming = self._spool.next()
+        run = self._executor.submit(job, folder, self._spool.queued / upcoming if upcoming else None)
+        run.future.add_done_callback(lambda _: self._wake())
+        self.running[job_id] = _Running(job, run, losses.Tail(folder), Bar(job.name, job.steps), time.monotonic())
+        self.limits.started += 1
+        log.info("%s: started", job_id)
+
+    def _look_at(self, running: _Running) -> None:
+        if new := running.tail.read():
+            running.last_sign = time.monotonic()
+            running.bar.show(new)
+            self._faults.mended(WORKER)
+        if running.run.future.done():
+            self._settle(running)
+        elif time.monotonic() - running.last_sign > self.limits.step_timeout_seconds:
+            log.warning("%s: no step for %g s; ending its worker", running.job.id, self.limits.step_timeout_seconds)
+            running.last_sign = time.monotonic()
+            running.run.kill()
+
+    def _settle(self, running: _Running) -> None:
+        """Carry out what a run's outcome asks for. Is called again if the environment prevents it."""
+        job, outcome = running.job, self._outcome(running)
+        running.bar.close()
+        if outcome.kind == "through":
+            self._publisher.add(job, None)
+        elif outcome.kind == "died" and job.deaths + 1 >= MAX_DEATHS:
+            reason = f"its worker process died or hung {MAX_DEATHS} times; perhaps memory does not reach for this size."
+            self._publisher.add(job, Failed(reason=reason))
+        else:
+            try:
+                self._spool.put_back(job, died=outcome.kind == "died")
+            except FileNotFoundError:
+                if (self._spool.running / job.id).exists():
+                    raise
+        del self.running[job.id]
+        if outcome.kind == "died":
+            log.warning("%s: its worker process died (%d of %d)", job.id, job.deaths + 1, MAX_DEATHS)
+        elif outcome.kind == "fault":
+            self._faults.note(WORKER, outcome.reason)
+        else:
+            self._faults.mended(WORKER)
+
+    def _outcome(self, running: _Running) -> Outcome:
+        try:
+            outcome = running.run.future.result()
+        except Exception as error:  # the process is gone, or could not take the job or give its answer
+            log.debug("%s: %r", running.job.id, error)
+            outcome = Outcome("died")
+        if outcome.kind in ("stopped", "died"):
+            running.run.kill()  # whoever was told to stop takes no other job
+            # A word that was not ours: somebody ended the process, such as a system that is out of memory.
+            outcome = Outcome("stopped" if running.is_told_to_stop else "died")
+        return outcome

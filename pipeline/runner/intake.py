@@ -1,0 +1,114 @@
+"""Taking in, a moment at a time, so that what runs is looked at however much is dropped."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+from pipeline.errors import JobError
+from pipeline.inbox.alarm import Alarm
+from pipeline.inbox.claims import Claims
+from pipeline.inbox.readiness import Ready, Rejected, Verdict, Waiting
+from pipeline.inbox.scan import Scanner
+from pipeline.inbox.staging import ChangedError, keep_rejected, rejected_job, require_unchanged, stage
+from pipeline.jobs.spool import Spool
+from pipeline.runner.publisher import Publisher
+
+log = logging.getLogger(__name__)
+
+RESCAN_SECONDS = 2.0
+LEAST_SECONDS = 0.2  # between scans, however loud the alarm
+BUDGET_SECONDS = 1.0  # of a turn
+
+
+class Intake:
+    """The way from the inbox to the queue.
+
+    Args:
+        scanner: of the inbox.
+        claims: what is taken from it.
+        spool: the jobs folder.
+        publisher: of rejections.
+        alarm: says that a look is worth while before the next scan is due.
+        warm: called when a job is about to come.
+    """
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        claims: Claims,
+        spool: Spool,
+        publisher: Publisher,
+        alarm: Alarm,
+        warm: Callable[[], None],
+    ) -> None:
+        self.scanner = scanner
+        self.events_problem = ""  # why there are no events
+        self.left_nothing = False  # the last whole scan left nothing to take in
+        self._claims = claims
+        self._spool = spool
+        self._publisher = publisher
+        self._alarm = alarm
+        self._warm = warm
+        self._scan: Iterator[Verdict] | None = None
+        self._ended = -RESCAN_SECONDS  # monotonic time of the last scan's end
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a scan goes on at the next turn."""
+        return self._scan is not None
+
+    def turn(self) -> None:
+        """Take in what is ready, for a moment; the rest of the scan goes on at the next turn."""
+        begun = time.monotonic()
+        if self._scan is None:
+            if begun < self._ended + self._pause():
+                return
+            self._alarm.rung.clear()
+            self.events_problem = self._alarm.keep_alive()
+            self.left_nothing = True
+            self._scan = self.scanner.scan()
+        try:
+            for verdict in self._scan:
+                if not isinstance(verdict, Waiting):
+                    self._warm()
+                    self.left_nothing &= self._accept(verdict)
+                if time.monotonic() - begun > BUDGET_SECONDS:
+                    return
+        except BaseException:
+            self._scan, self.left_nothing = None, False
+            raise
+        self._scan = None
+        self._ended = time.monotonic()
+
+    def close(self) -> None:
+        """Take in no more."""
+        self._alarm.stop()
+
+    def _pause(self) -> float:
+        """Seconds from the end of a scan to the next."""
+        settling = any(waiting.is_settling for waiting in self.scanner.waiting.values())
+        return LEAST_SECONDS if settling or self._alarm.rung.is_set() else RESCAN_SECONDS
+
+    def _accept(self, verdict: Ready | Rejected) -> bool:
+        """Stage or reject a drop; tells whether it is settled. If not, it stays claimed and is judged anew."""
+        name = verdict.manifest.name if verdict.manifest else verdict.drop.default_name
+        drop = self._claims.take(verdict.drop, name, self._is_taken)
+        job_id = str(drop.id)
+        try:
+            require_unchanged(verdict, drop)
+            if isinstance(verdict, Ready) and not self._publisher.is_published(job_id):
+                stage(self._claims, self._spool, verdict, drop)
+                log.info("%s: queued", job_id)
+                return True
+        except (ChangedError, FileNotFoundError, JobError):
+            return False
+        reason = verdict.reason if isinstance(verdict, Rejected) else ""
+        job = rejected_job(verdict, drop)
+        self._publisher.reject(job, reason)
+        keep_rejected(self._claims, self._spool, job, drop)
+        return True
+
+    def _is_taken(self, job_id: str) -> bool:
+        return self._spool.holds(job_id) or self._publisher.is_there(job_id)

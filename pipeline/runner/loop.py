@@ -1,0 +1,175 @@
+"""The loop: take in what is ready, keep what runs going, publish what has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from pipeline.errors import EnvironmentFault
+from pipeline.inbox.alarm import Alarm
+from pipeline.inbox.claims import Claims
+from pipeline.inbox.scan import Scanner
+from pipeline.jobs.spool import Spool
+from pipeline.outbox.page import Page
+from pipeline.runner.chatter import Chatter
+from pipeline.runner.dispatch import Dispatch, Limits
+from pipeline.runner.executor import Executor
+from pipeline.runner.faults import Faults
+from pipeline.runner.intake import Intake
+from pipeline.runner.publisher import Publisher, Tally
+from pipeline.runner.recovery import Recovery
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.2  # between looks at what runs
+
+
+@dataclass(frozen=True)
+class Ending:
+    """When a runner stops by itself, and when it gives up on a worker."""
+
+    forever: bool = False
+    until: float | None = None  # wall clock, seconds since the epoch
+    max_jobs: int | None = None
+    step_timeout_seconds: float = 1800.0
+
+
+class Runner:
+    """Works through inbox and queue until its ending comes, or for ever.
+
+    Args:
+        scanner: of the inbox.
+        claims: what is taken from it.
+        spool: the jobs folder.
+        outbox: where results go.
+        executor: what runs the jobs.
+        alarm: tells of changes in the inbox.
+        ending: when it ends.
+        announce: told in a line how each job ended.
+    """
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        claims: Claims,
+        spool: Spool,
+        outbox: Path,
+        executor: Executor,
+        alarm: Alarm,
+        ending: Ending,
+        announce: Callable[[str], None],
+    ) -> None:
+        self._ending = ending
+        self._wake = threading.Event()
+        self._stopping = False
+        self._faults = Faults()
+        self._publisher = Publisher(spool, outbox, announce)
+        limits = Limits(ending.max_jobs, ending.step_timeout_seconds)
+        self._dispatch = Dispatch(spool, executor, self._publisher, self._faults, limits, self._wake.set)
+        self._intake = Intake(scanner, claims, spool, self._publisher, alarm, executor.warm)
+        self._recovery = Recovery(spool, outbox, claims, self._publisher, self._dispatch)
+        self._chatter = Chatter()
+        self._page = Page(outbox)
+
+    @property
+    def tally(self) -> Tally:
+        """What has been done so far."""
+        return self._publisher.tally
+
+    def run(self) -> None:
+        """Run until the ending, or a signal, says so.
+
+        Raises:
+            EnvironmentFault: one pass cannot go on; no job has been blamed for it, and none is lost.
+        """
+        with self._hearing_signals():
+            try:
+                while not self._is_over():
+                    self._turn()
+                    self._rest()
+            finally:
+                self._dispatch.kill()
+                self._intake.close()
+                with contextlib.suppress(OSError):
+                    self._page.keep_current(at_once=True)
+        if not self._stopping:
+            self._raise_faults()
+
+    def _turn(self) -> None:
+        self._look_at_the_clock()
+        self._faults.guard("the jobs folder", self._recovery.turn)
+        if self._recovery.is_done:
+            self._faults.guard("the inbox", self._take_in)
+            self._faults.guard("a job", self._advance)
+            self._faults.guard("the outbox", self._publisher.turn)
+            self._faults.guard("the page", self._show)
+
+    def _take_in(self) -> None:
+        if self._stopping:
+            return
+        self._intake.turn()
+        if not self._intake.is_busy:
+            scanner = self._intake.scanner
+            self._chatter.tell(scanner.waiting, scanner.drops.hints, self._intake.events_problem)
+
+    def _advance(self) -> None:
+        may_start = self._ending.forever or not self._faults.standing
+        self._dispatch.turn(may_start and not self._stopping, self._stopping)
+
+    def _show(self) -> None:
+        self._page.keep_current(at_once=not self._dispatch.running)
+
+    def _look_at_the_clock(self) -> None:
+        if self._ending.until is not None and time.time() >= self._ending.until and not self._stopping:
+            log.info("the time is up")
+            self._stopping = True
+
+    def _is_over(self) -> bool:
+        faulty = bool(self._faults.standing)
+        if self._dispatch.running or (self._publisher.waiting and not faulty):
+            return False
+        if self._stopping or (faulty and not self._ending.forever):
+            return True
+        if self._ending.forever or not self._recovery.is_done:
+            return False
+        if self._dispatch.limits.is_reached:
+            return True
+        at_rest = all(waiting.is_fault for waiting in self._intake.scanner.waiting.values())
+        return self._intake.left_nothing and not self._intake.is_busy and at_rest and self._dispatch.is_idle
+
+    def _rest(self) -> None:
+        """Wait for the next turn, or for a run to end; a scan that is not through goes on at once."""
+        if not self._intake.is_busy or self._faults.standing:
+            self._wake.wait(TICK_SECONDS)
+        self._wake.clear()
+
+    def _raise_faults(self) -> None:
+        faults = list(self._faults.standing.values())
+        waiting = self._intake.scanner.waiting
+        faults += [f"{name} {found.reason}" for name, found in waiting.items() if found.is_fault]
+        if faults:
+            raise EnvironmentFault("; ".join(faults), "Nothing is lost: run again when it is mended.")
+
+    @contextlib.contextmanager
+    def _hearing_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        """The first time the next turn stops what runs; the second time all ends here."""
+        if self._stopping:
+            self._dispatch.kill()
+            os._exit(128 + number)
+        self._stopping = True

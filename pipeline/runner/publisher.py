@@ -1,0 +1,96 @@
+"""Results on their way to the outbox, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.jobs import log, result
+from pipeline.jobs.log import Log
+from pipeline.jobs.record import Job, RecordError, name_in, now
+from pipeline.jobs.result import Failed, Result
+from pipeline.jobs.spool import Spool
+from pipeline.outbox.publish import publish
+
+MAX_WAITING = 2  # results that may wait for the outbox before no further job is started
+
+
+@dataclass
+class Tally:
+    """What a runner has done so far."""
+
+    done: int = 0
+    failed: int = 0
+
+
+class Publisher:
+    """Carries ended jobs to the outbox, in the order in which they ended.
+
+    Args:
+        spool: the jobs folder.
+        outbox: where results go.
+        announce: told in a line how each job ended.
+    """
+
+    def __init__(self, spool: Spool, outbox: Path, announce: Callable[[str], None]) -> None:
+        self.tally = Tally()
+        self.waiting: dict[str, tuple[Job, Result | None]] = {}
+        self._spool = spool
+        self._outbox = outbox
+        self._announce = announce
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many results wait that no further job should start."""
+        return len(self.waiting) >= MAX_WAITING
+
+    def add(self, job: Job, ended: Result | None) -> None:
+        """Publish a job of ``running/`` at the next turn; ``None`` for what its worker has left there."""
+        self.waiting[job.id] = job, ended
+
+    def add_damaged(self, job_id: str, error: RecordError) -> None:
+        """Publish the failure of a job in ``running/`` whose record tells nothing but that."""
+        self.add(Job(id=job_id, name=name_in(job_id), claimed_at=now()), Failed(reason=str(error)))
+
+    def turn(self) -> None:
+        """Publish what waits. What the environment prevents is tried again at the next turn."""
+        for job_id, (job, ended) in list(self.waiting.items()):
+            self._publish(job, ended)
+            del self.waiting[job_id]
+
+    def reject(self, job: Job, reason: str) -> None:
+        """Publish the failure of a drop that never became a job. One that was published before a crash is final."""
+        self._count(log.read(self._outbox, job.id) or publish(self._outbox, job, None, Failed(reason=reason)))
+
+    def is_published(self, job_id: str) -> bool:
+        """Whether a job has its result in the outbox."""
+        return log.read(self._outbox, job_id) is not None
+
+    def is_there(self, job_id: str) -> bool:
+        """Whether the outbox has something of this name."""
+        return (self._outbox / job_id).exists()
+
+    def _publish(self, job: Job, ended: Result | None) -> None:
+        """Carry a job to the outbox and the spool to its final state, wherever an earlier try broke off."""
+        folder = self._spool.running / job.id
+        if not folder.exists():
+            return
+        published = log.read(self._outbox, job.id)
+        if published is None:
+            ended = ended or result.read(folder) or Failed(reason="its result is gone from the job's folder.")
+            published = publish(self._outbox, job, folder, ended)
+        if published.status == "done":
+            self._spool.finish(published)
+        else:
+            self._spool.fail(job.id)
+        self._count(published)
+
+    def _count(self, published: Log) -> None:
+        place = self._outbox / published.job.id
+        if published.output:
+            self.tally.done += 1
+            self._announce(f"done    {place / published.output.file}")
+        else:
+            self.tally.failed += 1
+            self._announce(f"failed  {place / published.job.name}.json: {published.error}")

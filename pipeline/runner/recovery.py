@@ -1,0 +1,50 @@
+"""Taking up what an earlier life, or a fault, has left half done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.inbox.claims import Claims
+from pipeline.jobs import result
+from pipeline.jobs.record import RecordError
+from pipeline.jobs.spool import Spool
+from pipeline.outbox import publish
+from pipeline.runner.dispatch import Dispatch
+from pipeline.runner.publisher import Publisher
+
+
+class Recovery:
+    """Sorts out what lies in ``running/``: a job is published, failed or queued again, never lost or run twice."""
+
+    def __init__(self, spool: Spool, outbox: Path, claims: Claims, publisher: Publisher, dispatch: Dispatch) -> None:
+        self.is_done = False
+        self._spool = spool
+        self._outbox = outbox
+        self._claims = claims
+        self._publisher = publisher
+        self._dispatch = dispatch
+
+    def turn(self) -> None:
+        """Recover, unless that is done and nothing has been lost track of since."""
+        if self._dispatch.has_lost_track:
+            self.is_done = self._dispatch.has_lost_track = False
+        if self.is_done:
+            return
+        self._spool.prepare()
+        publish.clean(self._outbox)
+        self._claims.clean()
+        for job_id in self._spool.interrupted():
+            if job_id not in self._dispatch.running and job_id not in self._publisher.waiting:
+                self._take_up(job_id)
+        self.is_done = True
+
+    def _take_up(self, job_id: str) -> None:
+        try:
+            job = self._spool.load(job_id)
+        except RecordError as error:
+            self._publisher.add_damaged(job_id, error)
+            return
+        if self._publisher.is_published(job_id) or result.read(self._spool.running / job_id):
+            self._publisher.add(job, None)
+        else:
+            self._spool.put_back(job)

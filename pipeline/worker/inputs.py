@@ -1,0 +1,136 @@
+"""A job's images as the engine takes them: decoded, freed of noise, the paintings' colours matched."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pipeline import advice, color, images
+from pipeline.errors import ImageError, JobError
+from pipeline.images import Picture
+from pipeline.jobs.record import Job
+from pipeline.manifest import Manifest
+
+# Those that the images are made by.
+PARAMETERS = ("image_size", "style_size", "style_scale", "color", "denoise", "init")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run starts from."""
+
+    content: Picture  # what is painted: denoised if that is asked for
+    photo: Picture  # the content image as it was dropped, at the size of the result
+    styles: list[tuple[Any, float, str, Any | None, Any | None]]  # what a ``Style`` of the engine has
+    start: Any | None  # RGB [H, W, 3] of any size; None for the content image or noise
+    chosen: dict[str, float]  # what `auto` came to, by parameter
+
+
+class InputLoader:
+    """Loads the inputs of one job after another: the last job's are kept, the next one's decoded ahead."""
+
+    def __init__(self) -> None:
+        self._decoder = ThreadPoolExecutor(1)
+        self._ahead: tuple[str, Future[Inputs]] | None = None  # with the key of the job
+        self._last: tuple[str, Inputs] | None = None
+
+    def take(self, folder: Path, job: Job, max_pixels: int) -> Inputs:
+        """The job's inputs; errors as ``load``."""
+        wanted, ahead, self._ahead = key(job), self._ahead, None
+        if self._last and self._last[0] == wanted:
+            return self._last[1]
+        found = None
+        if ahead and ahead[0] == wanted:
+            with contextlib.suppress(Exception):  # it moved to running/ meanwhile, or is at fault: find out below
+                found = ahead[1].result()
+        found = found or load(folder, job, max_pixels)
+        self._last = wanted, found
+        return found
+
+    def load_ahead(self, folder: Path, max_pixels: int) -> None:
+        """Decode the images of the queued job in ``folder`` in another thread."""
+        with contextlib.suppress(JobError, OSError):  # it will be told when its turn comes
+            job = Job.load(folder)
+            self._ahead = key(job), self._decoder.submit(load, folder, job, max_pixels)
+
+
+def key(job: Job) -> str:
+    """What the inputs of a job depend on; jobs of one key have the same."""
+    manifest = _manifest(job)
+    parameters = manifest.parameters.model_dump(mode="json")
+    return json.dumps(
+        {
+            "images": {part: image.sha256 for part, image in job.images.items()},
+            "style": [style.model_dump() for style in manifest.style],
+            "parameters": {name: parameters[name] for name in PARAMETERS},
+            "smoothness is chosen": parameters["total_variation_weight"] == "auto",
+        }
+    )
+
+
+def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
+    """The inputs of the job in ``folder``, as its manifest wants them.
+
+    Raises:
+        ImageError: an image cannot be used, or its copy is gone.
+    """
+    manifest = _manifest(job)
+    parameters = manifest.parameters
+
+    def picture(part: str, long_side: float) -> Picture:
+        image = job.images[part]
+        try:
+            return images.load(folder / image.stored, max(1, round(long_side)), image.file, max_pixels)
+        except FileNotFoundError:
+            if not folder.is_dir():  # the share is gone, not the image
+                raise
+            raise ImageError(f"{image.file}: its copy is gone from the job's folder.", "Drop the job again.") from None
+
+    def mask(part: str, like: Any) -> Any:
+        height, width = like.shape[:2]
+        grey = picture(part, max(height, width)).rgb.mean(-1)
+        if grey.max() < 1 / 255:
+            raise ImageError(f"{job.images[part].file}: black all over.", "White is where a mask lets a style in.")
+        return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX), np.float32)
+
+    photo = picture("content", parameters.image_size)
+    chosen: dict[str, float] = {}
+    strength = parameters.denoise
+    if strength == "auto":
+        strength = chosen["denoise"] = advice.suggested_denoise(advice.noise(photo.rgb))
+    content = replace(photo, rgb=advice.denoised(photo.rgb, strength)) if strength else photo
+    if parameters.total_variation_weight == "auto":
+        noise = advice.noise(content.rgb)
+        chosen["total_variation_weight"] = advice.suggested_total_variation_weight(noise)
+    styles = []
+    for number, entry in enumerate(manifest.style, 1):
+        painting = picture(f"style-{number}", parameters.style_size * parameters.style_scale).rgb
+        if parameters.color == "match":
+            painting = color.matched(painting, content.rgb)
+        pixels = hashlib.sha256(painting.tobytes())
+        region, part_of_style = None, None
+        if entry.content_mask:
+            region = mask(f"mask-{number}-content", content.rgb)
+        if entry.style_mask:
+            part_of_style = mask(f"mask-{number}-style", painting)
+            pixels.update(part_of_style.tobytes())
+        styles.append((painting, entry.weight, pixels.hexdigest(), region, part_of_style))
+    start = None
+    if parameters.init == "style":
+        start = styles[0][0]
+    elif parameters.init == "file":
+        start = picture("init", parameters.image_size).rgb
+    return Inputs(content, photo, styles, start, chosen)
+
+
+def _manifest(job: Job) -> Manifest:
+    assert job.manifest is not None, "a job that runs has a manifest"
+    return job.manifest

@@ -1,0 +1,210 @@
+"""One picture from its images to its result, in steps that are logged and checkpointed."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import color, images
+from pipeline.errors import JobError
+from pipeline.jobs import checkpoint, losses, result
+from pipeline.jobs.checkpoint import Checkpoint
+from pipeline.jobs.losses import Loss
+from pipeline.jobs.record import Job
+from pipeline.jobs.result import Done, Engine, Output, Timing, Weights
+from pipeline.parameters import Parameters
+from pipeline.worker import memory
+from pipeline.worker.inputs import InputLoader
+from pipeline.worker.session import Options, Session, open_session, tensorflow
+
+if TYPE_CHECKING:
+    from pipeline.engine.stylize import State, Step
+
+log = logging.getLogger(__name__)
+
+
+def paint(
+    job: Job,
+    folder: Path,
+    options: Options,
+    loader: InputLoader,
+    should_stop: Callable[[], bool],
+    upcoming: Path | None = None,
+) -> bool:
+    """Paint the picture of a job, or go on with it, and leave it in the job's folder.
+
+    Args:
+        job: its record; no sweep.
+        folder: where its loss log, checkpoint and result go.
+        options: the runner's.
+        loader: of its images.
+        should_stop: asked between steps.
+        upcoming: a queued job's folder, whose images are decoded meanwhile.
+
+    Returns:
+        Whether it is done; if not, it was told to stop and has left a checkpoint.
+
+    Raises:
+        JobError: it cannot be painted.
+        EnvironmentFault: nothing can be, here and now.
+    """
+    started = time.perf_counter()
+    memory.reset_peak()
+    assert job.manifest is not None, "a job that runs has a manifest"
+    parameters = job.manifest.parameters
+    session = open_session(options, parameters.precision)
+    _require_memory(job, parameters, session)
+    given = loader.take(folder, job, options.max_pixels)
+    parameters = parameters.model_copy(update=given.chosen)
+    if upcoming is not None:
+        loader.load_ahead(upcoming, options.max_pixels)
+    valid_with = _fingerprint(job, parameters, session)
+    resumed = _resume(folder, job, valid_with)
+    setup_seconds = time.perf_counter() - started
+
+    from pipeline.engine.stylize import Style
+
+    styles = [Style(*style) for style in given.styles]
+    steps = session.stylizer.run(given.content.rgb, styles, parameters, _as_state(resumed), given.start)
+    reached = _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
+    if reached is None:
+        return False
+    state, optimize_seconds = reached
+    picture = dataclasses.replace(given.photo, rgb=session.stylizer.picture(state, parameters))
+    if parameters.color == "content":
+        picture = dataclasses.replace(picture, rgb=color.with_luminance(given.photo.rgb, picture.rgb))
+    encoded = images.encode(picture, parameters.output_format)
+    height, width = picture.rgb.shape[:2]
+    output = Output.of(job.name + images.SUFFIXES[parameters.output_format], width, height, encoded)
+    done = Done(
+        engine=Engine(
+            tensorflow=importlib.metadata.version("tensorflow"),
+            device=session.device,
+            precision=session.precision,
+            weights=Weights(source=session.weights.source, sha256=session.weights.sha256),
+        ),
+        timing=Timing(
+            setup_seconds=round(setup_seconds, 4),
+            optimize_seconds=round(optimize_seconds, 4),
+            seconds_per_step=round(optimize_seconds / state.step, 6),
+        ),
+        peak_memory_bytes=memory.peak(),
+        chosen=given.chosen,
+        output=output,
+    )
+    result.leave(folder, done, {output.file: encoded})
+    return True
+
+
+def _optimize(
+    folder: Path,
+    steps: Iterator[Step],
+    resumed: Checkpoint | None,
+    valid_with: str,
+    checkpoint_seconds: float,
+    should_stop: Callable[[], bool],
+) -> tuple[State, float] | None:
+    """Make the steps, logging each; the last state and the seconds spent in all, or None when told to stop."""
+    state = _as_state(resumed)
+    earlier_seconds = resumed.optimize_seconds if resumed else 0.0
+    begun = saved = time.perf_counter()
+    if should_stop():
+        return None
+    with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
+        for step in steps:
+            state = step.state
+            loss_log.write(_loss(step))
+            if state.step > step.number:  # more records of the same call follow
+                continue
+            now = time.perf_counter()
+            stop = should_stop()
+            if stop or now - saved >= checkpoint_seconds:
+                loss_log.sync()
+                checkpoint.save(folder, _as_checkpoint(state, earlier_seconds + now - begun), valid_with)
+                saved = now
+            if stop:
+                return None
+    assert state is not None, "a job has at least one step"
+    return state, earlier_seconds + time.perf_counter() - begun
+
+
+def _require_memory(job: Job, parameters: Parameters, session: Session) -> None:
+    """Refuse what the machine's memory cannot hold: the kernel would end the whole process for it."""
+    from pipeline.engine.stylize import bytes_needed, bytes_needed_for_style
+
+    available, content = memory.available(), job.images["content"]
+    if available is None or tensorflow().config.list_physical_devices("GPU"):
+        return
+    longest = max(content.width, content.height)
+
+    def needed(side: int) -> int:
+        height, width = (max(1, round(length * side / longest)) for length in (content.height, content.width))
+        return bytes_needed(height, width, session.precision, parameters)
+
+    style_side = round(parameters.style_size * parameters.style_scale)
+    of_styles = 0
+    for part, image in job.images.items():
+        if part.startswith("style-"):
+            ratio = style_side / max(image.width, image.height)
+            size = max(1, round(image.height * ratio)), max(1, round(image.width * ratio))
+            of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision))
+    if of_styles > available:
+        raise JobError(
+            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and"
+            f" {available / 1e9:.1f} GB are free.",
+            f"style_size × style_scale of {int(style_side * (available / of_styles) ** 0.5) // 16 * 16} would fit.",
+        )
+    if needed(parameters.image_size) > available:
+        fits = next((side for side in range(parameters.image_size, 15, -16) if needed(side) <= available), None)
+        raise JobError(
+            f"a picture of {parameters.image_size} pixels takes about {needed(parameters.image_size) / 1e9:.1f} GB of"
+            f" memory, and {available / 1e9:.1f} GB are free.",
+            f"image_size {fits} would fit." if fits else "Not even the smallest picture would fit.",
+        )
+
+
+def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
+    return checkpoint.fingerprint(
+        parameters=parameters.model_dump(mode="json"),
+        inputs={part: image.sha256 for part, image in job.images.items()},
+        weights=session.weights.sha256,
+        precision=session.precision,
+        stylistic=importlib.metadata.version("stylistic"),
+        tensorflow=importlib.metadata.version("tensorflow"),
+    )
+
+
+def _resume(folder: Path, job: Job, valid_with: str) -> Checkpoint | None:
+    found = checkpoint.load(folder, valid_with)
+    if isinstance(found, Checkpoint) and len(losses.read(folder)) < found.step:
+        found = "the loss log ends before the checkpoint"
+    if isinstance(found, str):
+        log.warning("%s: %s; starting over.", job.id, found)
+        return None
+    return found
+
+
+def _as_state(found: Checkpoint | None) -> State | None:
+    from pipeline.engine.stylize import State
+
+    return State(found.step, found.scale, tuple(found.arrays)) if found else None
+
+
+def _as_checkpoint(state: State, optimize_seconds: float) -> Checkpoint:
+    return Checkpoint(state.step, state.scale, [tensor.numpy() for tensor in state.tensors], optimize_seconds)
+
+
+def _loss(step: Step) -> Loss:
+    return Loss(
+        step=step.number,
+        scale=step.scale,
+        total=step.total,
+        content=step.content,
+        style=step.style,
+        total_variation=step.total_variation,
+    )

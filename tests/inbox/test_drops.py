@@ -1,0 +1,87 @@
+"""What counts as a drop, and where its images may lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.inbox.readiness import Ready, Rejected, Verdict, Waiting
+from tests.inbox.conftest import drop, make, only, pair
+
+
+class TestPlaces:
+    def ready(self, folder: Path, **settings: Any) -> Verdict:
+        return only(make(folder, settle_seconds=0, **settings))
+
+    def test_a_job_folder_is_a_drop(self, folder: Path) -> None:
+        (folder / "trip").mkdir()
+        pair(folder / "trip")
+        drop(folder / "trip", "job.yaml")
+        ready = self.ready(folder)
+        assert isinstance(ready, Ready)
+        assert ready.drop.places.is_job_folder
+        assert ready.manifest.name == "trip"
+
+    def test_a_folder_without_job_yaml_is_left_alone_and_a_hint_given(self, folder: Path) -> None:
+        (folder / "trip").mkdir()
+        pair(folder / "trip")
+        drop(folder / "trip", "harbour.yml")
+        inbox = make(folder)
+        assert list(inbox.scan()) == []
+        (hint,) = inbox.drops.hints
+        assert hint.startswith("trip/harbour.yml is not looked at: a folder whose manifest is named job.yaml")
+
+    def test_a_folder_of_images_is_no_drop(self, folder: Path) -> None:
+        (folder / "photos").mkdir()
+        pair(folder / "photos")
+        assert list(make(folder).scan()) == []
+
+    def test_images_may_lie_in_folders_of_the_inbox(self, folder: Path) -> None:
+        (folder / "photos").mkdir()
+        pair(folder / "photos")
+        drop(folder, content="photos/photo.png", style="photos/painting.png")
+        assert isinstance(self.ready(folder), Ready)
+
+    def test_a_job_folder_may_name_images_beside_it_even_after_its_claim(self, folder: Path) -> None:
+        pair(folder)
+        (folder / "trip").mkdir()
+        drop(folder / "trip", "job.yaml", "../photo.png", "../painting.png")
+        inbox = make(folder, settle_seconds=0)
+        ready = only(inbox)
+        assert isinstance(ready, Ready)
+        claimed = inbox.claims.take(ready.drop, "trip", lambda _: False)
+        with claimed.places.open("../photo.png") as file:
+            assert file.read(4) == b"\x89PNG"
+
+    def test_libraries_serve_images_by_name(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "styles").mkdir()
+        pair(tmp_path / "styles")
+        drop(folder)
+        assert isinstance(self.ready(folder), Waiting)
+        assert isinstance(self.ready(folder, libraries=[tmp_path / "styles"]), Ready)
+
+    @pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd", "/proc/self/mem", "link.png"])
+    def test_a_manifest_cannot_read_outside(self, folder: Path, path: str) -> None:
+        pair(folder)
+        (folder.parent / "secret.png").write_bytes((folder / "photo.png").read_bytes())
+        (folder / "link.png").symlink_to("../secret.png")
+        drop(folder, content=path)
+        rejected = self.ready(folder)
+        assert isinstance(rejected, Rejected)
+        assert "leads outside the inbox" in rejected.reason
+
+    def test_a_manifest_that_is_a_link_to_outside_is_not_read(self, folder: Path) -> None:
+        (folder / "a.yaml").symlink_to("/etc/passwd")
+        rejected = self.ready(folder)
+        assert isinstance(rejected, Rejected)
+        assert "root" not in rejected.reason
+
+    def test_pipes_and_folders_named_like_manifests_harm_nobody(self, folder: Path) -> None:
+        os.mkfifo(folder / "pipe.yaml")
+        (folder / "folder.yaml").mkdir()
+        rejected = self.ready(folder)
+        assert isinstance(rejected, Rejected)
+        assert rejected.drop.label == "pipe.yaml"

@@ -1,0 +1,191 @@
+"""When a drop is ready, waits, or never will be a job."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from pipeline import images
+from pipeline.inbox import places
+from pipeline.inbox.readiness import Ready, Rejected, Waiting
+from pipeline.manifest import parse_manifest
+from tests.inbox.conftest import Clock, drop, make, only, pair
+
+
+class TestReadiness:
+    def test_a_drop_is_ready_when_all_has_kept_still(self, folder: Path, clock: Clock) -> None:
+        pair(folder)
+        drop(folder)
+        inbox = make(folder)
+        assert only(inbox) == Waiting("settling", is_settling=True)
+        clock.pass_(1.9)
+        assert isinstance(only(inbox), Waiting)
+        clock.pass_(0.2)
+        only(inbox)  # the images are looked at once the manifest has been read
+        clock.pass_(2.1)
+        ready = only(inbox)
+        assert isinstance(ready, Ready)
+        assert ready.manifest.name == "a"
+        assert ready.sizes == [(80, 64), (80, 64)]
+
+    def test_old_files_need_no_settling_where_times_can_be_trusted(self, folder: Path) -> None:
+        pair(folder)
+        drop(folder)
+        assert isinstance(only(make(folder, settle_seconds=0.05, trust_times=True)), Waiting)
+        time.sleep(0.06)
+        assert isinstance(only(make(folder, settle_seconds=0.05, trust_times=True)), Ready)
+        assert isinstance(only(make(folder, settle_seconds=0.05, trust_times=False)), Waiting)
+
+    @pytest.mark.parametrize("late", ["photo.png", "painting.png"])
+    def test_a_missing_image_is_waited_for(self, folder: Path, clock: Clock, late: str) -> None:
+        pair(folder)
+        (folder / late).rename(folder / "elsewhere")
+        drop(folder)
+        inbox = make(folder)
+        for _ in range(3):
+            verdict = only(inbox)
+            clock.pass_(3)
+        assert verdict == Waiting(f"{late} is missing")
+        (folder / "elsewhere").rename(folder / late)
+        only(inbox)
+        clock.pass_(3)
+        assert isinstance(only(inbox), Ready)
+
+    def test_a_half_copied_image_waits(self, folder: Path, clock: Clock) -> None:
+        pair(folder)
+        whole = (folder / "photo.png").read_bytes()
+        (folder / "photo.png").write_bytes(whole[: len(whole) // 2])
+        drop(folder)
+        inbox = make(folder)
+        for _ in range(4):
+            verdict = only(inbox)
+            clock.pass_(3)
+        assert isinstance(verdict, Waiting)
+        assert "does not decode to its end" in verdict.reason
+        (folder / "photo.png").write_bytes(whole)
+        assert only(inbox) == Waiting("settling", is_settling=True)
+        clock.pass_(3)
+        assert isinstance(only(inbox), Ready)
+
+    def test_a_growing_image_never_times_out(self, folder: Path, clock: Clock) -> None:
+        pair(folder)
+        whole = (folder / "photo.png").read_bytes()
+        drop(folder)
+        inbox = make(folder, input_timeout_seconds=60)
+        for size in range(100, 2000, 100):
+            (folder / "photo.png").write_bytes(whole[:size])
+            assert isinstance(only(inbox), Waiting)
+            clock.pass_(50)
+        assert isinstance(only(inbox), Waiting)
+        clock.pass_(70)
+        rejected = only(inbox)
+        assert isinstance(rejected, Rejected)
+        assert "photo.png" in rejected.reason
+        assert "waited 60 s (--input-timeout)" in rejected.reason
+
+    def test_all_that_is_missing_is_told_together(self, folder: Path, clock: Clock) -> None:
+        drop(folder)
+        inbox = make(folder, input_timeout_seconds=0)
+        only(inbox)
+        clock.pass_(3)
+        rejected = only(inbox)
+        assert isinstance(rejected, Rejected)
+        assert rejected.reason.startswith("photo.png is missing; painting.png is missing; waited")
+
+    def test_an_image_that_is_none_is_refused_without_waiting(self, folder: Path, clock: Clock) -> None:
+        pair(folder)
+        (folder / "photo.png").write_text("a text that somebody named photo.png")
+        drop(folder)
+        inbox = make(folder)
+        for _ in range(3):
+            verdict = only(inbox)
+            clock.pass_(3)
+        assert isinstance(verdict, Rejected)
+        assert "photo.png: not an image of a known format" in verdict.reason
+
+    def test_a_manifest_changed_while_it_settles_is_read_from_its_last_bytes(self, folder: Path, clock: Clock) -> None:
+        pair(folder)
+        path = drop(folder, content="typo.png")
+        inbox = make(folder)
+        only(inbox)
+        clock.pass_(3)
+        only(inbox)
+        drop(folder)
+        os.utime(path, (1, 1))
+        for _ in range(3):
+            verdict = only(inbox)
+            clock.pass_(3)
+        assert isinstance(verdict, Ready)
+
+    def test_an_unreadable_image_is_a_fault_that_never_times_out(
+        self, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pair(folder)
+        drop(folder)
+        real = places.open_inside
+
+        def refuse(path: Path, roots: list[Path], name: str) -> Any:
+            if name == "photo.png":
+                raise PermissionError(13, "Permission denied")
+            return real(path, roots, name)
+
+        monkeypatch.setattr(places, "open_inside", refuse)  # root, whom tests often run as, may read everything
+        inbox = make(folder, input_timeout_seconds=1)
+        for _ in range(5):
+            verdict = only(inbox)
+            clock.pass_(100)
+        assert verdict == Waiting("cannot be read: Permission denied", is_fault=True)
+        monkeypatch.undo()
+        Clock(monkeypatch).now = clock.now
+        only(inbox)
+        assert isinstance(only(make(folder, settle_seconds=0)), Ready)
+
+    def test_a_jump_of_the_wall_clock_changes_nothing(
+        self, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drop(folder)
+        inbox = make(folder, trust_times=True)
+        only(inbox)
+        for jump in (-1e6, 1e6):
+            monkeypatch.setattr(time, "time", lambda jump=jump: 1.7e9 + jump)
+            clock.pass_(100)
+            assert only(inbox) == Waiting("photo.png is missing; painting.png is missing")
+
+    def test_one_decoding_serves_all_manifests_that_name_an_image(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pair(folder)
+        for number in range(20):
+            drop(folder, f"{number}.yaml")
+        calls = []
+        real = images.verify
+
+        def verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
+            calls.append(name)
+            return real(file, name, max_pixels)
+
+        monkeypatch.setattr(images, "verify", verify)
+        inbox = make(folder, settle_seconds=0)
+        assert sum(isinstance(verdict, Ready) for verdict in inbox.scan()) == 20
+        assert sorted(calls) == ["painting.png", "photo.png"]
+
+
+def test_a_mistake_of_ours_over_one_drop_stops_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair(folder)
+    for name in ("a", "b"):
+        drop(folder, f"{name}.yaml")
+
+    def stumble(data: bytes, file: str, *rest: Any) -> Any:
+        if file == "a.yaml":
+            raise AttributeError("a bug")
+        return parse_manifest(data, file, *rest)
+
+    monkeypatch.setattr("pipeline.inbox.readiness.parse_manifest", stumble)
+    first, second = make(folder, settle_seconds=0).scan()
+    assert isinstance(first, Rejected)
+    assert "internal error: AttributeError('a bug')" in first.reason
+    assert isinstance(second, Ready)
