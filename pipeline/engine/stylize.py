@@ -34,7 +34,13 @@ BYTES_PER_PIXEL = {
     ("wasserstein", "float32"): (2650, 1550),
     ("wasserstein", "bfloat16"): (1750, 1550),
 }
-BYTES_PER_PIXEL_OF_STYLE = {"float32": 900, "bfloat16": 500}  # without a gradient nothing is kept
+# Of a painting while its statistics are computed; measured at 2048 px. Without a gradient nothing is kept.
+BYTES_PER_PIXEL_OF_STYLE = {
+    ("gram", "float32"): 700,
+    ("gram", "bfloat16"): 400,
+    ("wasserstein", "float32"): 700,
+    ("wasserstein", "bfloat16"): 1050,
+}
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 
@@ -118,9 +124,9 @@ def bytes_needed(height: int, width: int, precision: str, parameters: Parameters
     return height * width * (each + (BYTES_PER_PIXEL_OF_LBFGS if parameters.optimizer == "lbfgs" else 0))
 
 
-def bytes_needed_for_style(height: int, width: int, precision: str) -> int:
+def bytes_needed_for_style(height: int, width: int, precision: str, parameters: Parameters) -> int:
     """About how much memory a painting's statistics take while they are computed, in bytes."""
-    return height * width * BYTES_PER_PIXEL_OF_STYLE[precision]
+    return height * width * BYTES_PER_PIXEL_OF_STYLE[parameters.style_loss, precision]
 
 
 def _is_large(height: int, width: int, precision: str) -> bool:

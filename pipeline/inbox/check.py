@@ -36,8 +36,6 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
         try:
             with places.open(image) as opened:
                 images.verify(opened, image, limits.max_pixels)
-        except FileNotFoundError:
-            problems.append(f"{file}: {image} is missing.")
         except JobError as error:
             problems.append(f"{file}: {error}")
         except OSError as error:

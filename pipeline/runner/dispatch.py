@@ -84,7 +84,7 @@ class Dispatch:
     def turn(self, may_start: bool, stopping: bool) -> None:
         """Look at what runs, or have it stop; start what there is room for."""
         for running in list(self.running.values()):
-            if stopping and not running.is_told_to_stop:
+            if stopping and not running.is_told_to_stop and not running.run.future.done():
                 running.is_told_to_stop = True
                 running.run.stop()
             self._look_at(running)

@@ -152,7 +152,7 @@ def _require_memory(job: Job, parameters: Parameters, session: Session) -> None:
         if part.startswith("style-"):
             ratio = style_side / max(image.width, image.height)
             size = max(1, round(image.height * ratio)), max(1, round(image.width * ratio))
-            of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision))
+            of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision, parameters))
     if of_styles > available:
         raise JobError(
             f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and"

@@ -231,14 +231,26 @@ class TestWorker:
         assert log["job"]["attempts"] == 2
         assert log["loss"]["step"] == list(range(1, 601))
 
-    def test_a_worker_that_dies_while_idle_is_replaced(self, place: Place) -> None:
+    def test_a_worker_that_somebody_else_tells_to_end_is_replaced_and_the_job_goes_on(self, place: Place) -> None:
+        place.pair()
+        place.manifest("a.yaml", parameters={"steps_per_epoch": 600, "pyramid": "off"})
+        process = place.start("run", "--checkpoint-seconds", "0")
+        os.kill(wait_for(lambda: _worker_on(place, process.pid, "a")), signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        (log,) = place.logs()
+        assert log["job"]["attempts"] == 2
+        assert log["loss"]["step"] == list(range(1, 601))
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_a_worker_that_dies_while_idle_is_replaced(self, place: Place, number: signal.Signals) -> None:
         place.pair()
         place.manifest("a.yaml", parameters=FAST)
         process = place.start("watch", quiet=True)
         wait_for(place.logs)
         wait_for(lambda: not list((place.jobs / "running").iterdir()))
         (worker,) = _workers(process.pid)
-        os.kill(worker, signal.SIGKILL)
+        os.kill(worker, number)
         place.manifest("b.yaml", parameters=FAST)
         logs = wait_for(lambda: len(place.logs()) == 2 and place.logs())
         process.send_signal(signal.SIGTERM)

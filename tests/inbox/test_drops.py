@@ -85,3 +85,22 @@ class TestPlaces:
         rejected = self.ready(folder)
         assert isinstance(rejected, Rejected)
         assert rejected.drop.label == "pipe.yaml"
+
+    def test_a_name_that_begins_with_two_dots_is_a_name(self, folder: Path) -> None:
+        (folder / "trip").mkdir()
+        for place in (folder, folder / "trip"):
+            pair(place)
+            (place / "photo.png").rename(place / "..photo.png")
+        drop(folder / "trip", "job.yaml", "..photo.png")
+        assert isinstance(self.ready(folder), Ready)
+
+    def test_a_retried_job_folder_is_read_by_its_job_yaml(self, folder: Path) -> None:
+        kept = folder.parent / ".retry" / "trip-20260101-000000-0000" / "drop"
+        kept.mkdir(parents=True)
+        (kept.parent / "drop.folder").touch()
+        pair(kept)
+        drop(kept, "job.yaml")
+        (kept / "album.json").write_text('{"photos": 12}')
+        ready = self.ready(folder)
+        assert isinstance(ready, Ready)
+        assert ready.drop.manifest.name == "job.yaml"

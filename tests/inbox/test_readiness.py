@@ -189,3 +189,19 @@ def test_a_mistake_of_ours_over_one_drop_stops_no_other(folder: Path, monkeypatc
     assert isinstance(first, Rejected)
     assert "internal error: AttributeError('a bug')" in first.reason
     assert isinstance(second, Ready)
+
+
+def test_an_image_at_fault_is_told_again_without_its_history(folder: Path) -> None:
+    pair(folder)
+    (folder / "photo.png").write_bytes((folder / "photo.png").read_bytes()[:200])
+    inbox = make(folder, settle_seconds=0)
+    drop(folder)
+    depths = []
+    for _ in range(5):
+        only(inbox)
+        (error,) = [found for found in inbox._judge._decoded.values() if isinstance(found, Exception)]
+        depth, frame = 0, error.__traceback__
+        while frame:
+            depth, frame = depth + 1, frame.tb_next
+        depths.append(depth)
+    assert len(set(depths)) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import Step, Style, Stylizer
+from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
+from pipeline.jobs.record import Input, Job
 from pipeline.parameters import Parameters
-from pipeline.worker import paint
+from pipeline.worker import memory, paint
 from tests.conftest import picture, tiny_kernels
 
 
@@ -53,3 +56,36 @@ def test_a_word_to_stop_within_a_call_ends_the_call(tmp_path: Path, steps: Itera
     found = checkpoint.load(tmp_path, "job")
     assert isinstance(found, checkpoint.Checkpoint)
     assert found.step == logged(tmp_path) == 6
+
+
+class TestMemory:
+    """What the machine cannot hold is refused, with what would fit."""
+
+    def refusal(self, monkeypatch: pytest.MonkeyPatch, free: float, **parameters: Any) -> str:
+        sizes = {"content": (4000, 3000), "style-1": (1000, 2000)}
+        images = {
+            part: Input(file=part, stored=part, sha256="", width=width, height=height)
+            for part, (width, height) in sizes.items()
+        }
+        job = Job(id="a", name="a", claimed_at="", images=images)
+        session = SimpleNamespace(precision="float32")
+        monkeypatch.setattr(memory, "available", lambda: int(free))
+        with pytest.raises(JobError) as refused:
+            paint._require_memory(job, Parameters(**parameters), session)  # type: ignore[arg-type]
+        return str(refused.value)
+
+    def test_a_picture_too_large_is_told_the_size_that_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = self.refusal(monkeypatch, 1e9, image_size=4096, style_size=64)
+        assert "a picture of 4096 pixels takes about" in said
+        size = int(said.split("image_size ")[1].split(" ")[0])
+        assert 500 < size < 1500
+
+    def test_where_nothing_fits_no_size_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = self.refusal(monkeypatch, 1e5, image_size=512, style_size=16)
+        assert "Not even the smallest picture would fit." in said
+        assert "image_size 0" not in said
+
+    def test_a_painting_too_large_is_told_of_the_painting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = self.refusal(monkeypatch, 4e9, image_size=512, style_size=2048, style_scale=4)
+        assert "a painting of 8192 pixels takes about" in said
+        assert "style_size × style_scale of " in said

@@ -1,0 +1,73 @@
+"""A jobs folder with jobs in it, and an executor that does what a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from pipeline.jobs import result
+from pipeline.jobs.record import Input, Job
+from pipeline.jobs.result import Failed, Outcome
+from pipeline.jobs.spool import Spool
+from pipeline.manifest import parse_manifest
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    for name in ("inbox", "jobs", "outbox"):
+        (tmp_path / name).mkdir()
+    spool = Spool(tmp_path / "jobs")
+    spool.prepare()
+    return spool
+
+
+def admit(spool: Spool, name: str) -> str:
+    """Queue a job; gives its id."""
+    manifest = parse_manifest(b"content: photo.png\nstyle: painting.png", f"{name}.yaml")
+    images = {"content": Input(file="photo.png", stored="content.png", sha256="0" * 64, width=8, height=8)}
+    job_id = f"{name}-20260101-000000-0000"
+    job = Job(id=job_id, name=name, claimed_at=f"2026-{name}", manifest=manifest, images=images, steps=300)
+    spool.admit(spool.draft(job_id), job, spool.queued)
+    return job_id
+
+
+class FakeRun:
+    """A run that goes on until it is told to stop, or ended by the test."""
+
+    def __init__(self, attempt: Path) -> None:
+        self.attempt = attempt
+        self.future: Future[Outcome] = Future()
+        self.killed = 0
+
+    def stop(self) -> None:
+        self.future.set_result(Outcome("stopped"))
+
+    def kill(self) -> None:
+        self.killed += 1
+
+    def fail(self, reason: str) -> None:
+        result.leave(self.attempt, Failed(reason=reason))
+        self.future.set_result(Outcome("through"))
+
+
+class FakeExecutor:
+    """Starts runs that do nothing by themselves."""
+
+    def __init__(self, capacity: int = 1) -> None:
+        self.capacity = capacity
+        self.runs: list[FakeRun] = []
+        self.on_submit: Callable[[FakeRun], None] = lambda run: None
+
+    def warm(self) -> None:
+        pass
+
+    def submit(self, job: Job, attempt: Path, upcoming: Path | None) -> FakeRun:
+        self.runs.append(FakeRun(attempt))
+        self.on_submit(self.runs[-1])
+        return self.runs[-1]
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,126 @@
+"""Which jobs run, and what becomes of those that end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.jobs.record import Job
+from pipeline.jobs.result import Outcome
+from pipeline.jobs.spool import Spool
+from pipeline.runner import faults
+from pipeline.runner.dispatch import Dispatch, Limits
+from pipeline.runner.faults import Faults
+from pipeline.runner.publisher import Publisher
+from tests.runner.conftest import FakeExecutor, admit
+
+
+class Desk:
+    """A dispatch with what it works with."""
+
+    def __init__(self, spool: Spool, tmp_path: Path, capacity: int = 1, max_jobs: int | None = None) -> None:
+        self.spool = spool
+        self.executor = FakeExecutor(capacity)
+        self.said: list[str] = []
+        self.publisher = Publisher(spool, tmp_path / "outbox", self.said.append)
+        self.faults = Faults()
+        limits = Limits(max_jobs, 1800)
+        self.dispatch = Dispatch(spool, self.executor, self.publisher, self.faults, limits, lambda: None)
+
+    def turn(self, stopping: bool = False) -> None:
+        self.dispatch.turn(not stopping, stopping)
+        self.publisher.turn()
+
+
+def test_as_many_jobs_run_as_there_is_room_for(spool: Spool, tmp_path: Path) -> None:
+    ids = [admit(spool, name) for name in "abc"]
+    desk = Desk(spool, tmp_path, capacity=2)
+    desk.turn()
+    assert list(desk.dispatch.running) == ids[:2]
+    desk.executor.runs[1].fail("a reason")
+    desk.turn()
+    assert list(desk.dispatch.running) == [ids[0], ids[2]]
+    assert [line.split(": ")[1] for line in desk.said] == ["a reason"]
+    assert (spool.failed / ids[1]).is_dir()
+
+
+def test_a_stop_is_the_runs_own(spool: Spool, tmp_path: Path) -> None:
+    first, second = admit(spool, "a"), admit(spool, "b")
+    desk = Desk(spool, tmp_path, capacity=2)
+    desk.turn()
+    desk.executor.runs[0].future.set_result(Outcome("died"))
+    desk.turn(stopping=True)
+    assert not desk.dispatch.running
+    assert {job_id: Job.load(spool.queued / job_id).deaths for job_id in (first, second)} == {first: 1, second: 0}
+
+
+def test_a_worker_ended_by_somebody_else_is_replaced_and_counted(spool: Spool, tmp_path: Path) -> None:
+    job_id = admit(spool, "a")
+    desk = Desk(spool, tmp_path)
+    for deaths in range(3):
+        desk.turn()
+        assert len(desk.executor.runs) == deaths + 1
+        desk.executor.runs[-1].stop()
+        desk.turn()
+        assert desk.executor.runs[deaths].killed == 1, "a process that was told to end takes no other job"
+    desk.turn()
+    assert (spool.failed / job_id).is_dir()
+    assert "died or hung 3 times" in desk.said[0]
+
+
+def test_a_workers_fault_is_told_once_until_it_is_mended(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pipeline.runner.faults")
+    monkeypatch.setattr(faults, "PAUSE_SECONDS", 0.0)
+    admit(spool, "a")
+    desk = Desk(spool, tmp_path)
+    for _ in range(3):
+        desk.turn()
+        desk.executor.runs[-1].future.set_result(Outcome("fault", "no weights"))
+        desk.turn()
+    assert [record.message for record in caplog.records] == ["no weights. Nothing is lost; trying again every 0 s."]
+    assert desk.faults.standing == {"the worker": "no weights"}
+    desk.turn()
+    desk.executor.runs[-1].fail("too small")
+    desk.turn()
+    assert caplog.messages[1:] == ["the worker: works again"]
+
+
+def test_nothing_starts_while_the_worker_is_at_fault(spool: Spool, tmp_path: Path) -> None:
+    admit(spool, "a")
+    desk = Desk(spool, tmp_path)
+    desk.faults.note("the worker", "no weights")
+    desk.turn()
+    assert desk.executor.runs == []
+
+
+def test_a_run_without_a_step_is_ended(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = admit(spool, "a")
+    desk = Desk(spool, tmp_path)
+    desk.turn()
+    begun = time.monotonic()
+    line = b'{"step": 1, "scale": 64, "total": 1.0, "content": 0.0, "style": 1.0, "total_variation": 0.0}\n'
+    for hours in (0.4, 0.8, 1.2):
+        with (spool.running / job_id / "loss.jsonl").open("ab") as file:
+            file.write(line)
+        monkeypatch.setattr(time, "monotonic", lambda hours=hours: begun + 3600 * hours)
+        desk.turn()
+    assert desk.executor.runs[0].killed == 0
+    monkeypatch.setattr(time, "monotonic", lambda: begun + 3600 * 1.8)
+    desk.turn()
+    assert desk.executor.runs[0].killed == 1
+
+
+def test_a_damaged_job_fails_and_the_next_runs(spool: Spool, tmp_path: Path) -> None:
+    damaged, good = admit(spool, "a"), admit(spool, "b")
+    record = spool.queued / damaged / "job.json"
+    record.write_bytes(record.read_bytes()[:100])
+    desk = Desk(spool, tmp_path)
+    desk.turn()
+    assert list(desk.dispatch.running) == [good]
+    assert "its record is not one of this version" in desk.said[0]
+    assert (spool.failed / damaged / "job.json").exists()
