@@ -39,6 +39,8 @@ class Limits:
     max_styles: int = 16
     max_manifest_bytes: int = 256 * 1024
     max_variants: int = 64
+    max_depth: int = 16  # of folders in a job folder
+    max_files: int = 10_000  # in a job folder
 
 
 _SWEPT_FIELDS = ("content", "style")

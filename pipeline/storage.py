@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
+import logging
 import os
 import re
-import shutil
+import secrets
 from pathlib import Path
 from typing import Any, BinaryIO
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
 
@@ -59,16 +63,15 @@ def copy_stream(source: BinaryIO, target: Path) -> str:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder's regular files, durably; links and devices stay behind."""
+    """Copy a file, or a folder's regular files, durably; links and devices stay behind."""
+    if source.is_file():
+        with source.open("rb") as file:
+            copy_stream(file, target)
+        return
     target.mkdir()
     for entry in sorted(source.iterdir()):
-        if entry.is_symlink():
-            continue
-        if entry.is_dir():
+        if not entry.is_symlink() and (entry.is_dir() or entry.is_file()):
             copy_tree(entry, target / entry.name)
-        elif entry.is_file():
-            with entry.open("rb") as file:
-                copy_stream(file, target / entry.name)
     sync_folder(target)
 
 
@@ -81,9 +84,58 @@ def move(source: Path, target: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder that has a dot-name already, so that nobody looks for it; none there is fine."""
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    """Remove a folder that has a dot-name already, so that nobody looks for it; none there is fine.
+
+    However deep: what lies two folders down is lifted up first, so that no path grows long and nothing recurs.
+
+    Raises:
+        OSError: something in it cannot be removed; all else is gone.
+    """
+    problems: list[OSError] = []
+    numbers = itertools.count()
+
+    def empty(place: Path, lift: bool) -> list[Path]:
+        """Remove a folder's files; gives its folders, lifted to the top if that is asked for."""
+        folders = []
+        with os.scandir(place) as entries:
+            found = list(entries)
+        for entry in found:
+            path = Path(entry.path)
+            try:
+                if not entry.is_dir(follow_symlinks=False):
+                    path.unlink(missing_ok=True)
+                elif lift:
+                    top = next(t for n in numbers if not os.path.lexists(t := folder / f".{n}"))
+                    os.rename(path, top)
+                    folders.append(top)
+                else:
+                    folders.append(path)
+            except OSError as error:
+                problems.append(error)
+        return folders
+
+    try:
+        pending = empty(folder, lift=False)
+    except FileNotFoundError:
+        return
+    while pending:
+        place = pending.pop()
+        try:
+            pending += empty(place, lift=True)
+            place.rmdir()
+        except OSError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0]
+    folder.rmdir()
+
+
+def clear_away(folder: Path) -> None:
+    """``remove_tree``, as far as it goes: what others keep from being removed is told, and left to the next time."""
+    try:
+        remove_tree(folder)
+    except OSError as error:
+        log.warning("%s cannot be removed (%s): left for the next start", error.filename or folder, error.strerror)
 
 
 def remove_if_empty(folder: Path) -> None:
@@ -96,7 +148,9 @@ def discard(folder: Path, trash: Path) -> None:
     """Make a folder disappear in one rename, then remove it under the dot-folder ``trash`` on its file system."""
     trash.mkdir(exist_ok=True)
     doomed = trash / folder.name
-    remove_tree(doomed)
+    clear_away(doomed)
+    if doomed.exists():
+        doomed = trash / f"{folder.name}-{secrets.token_hex(4)}"
     move(folder, doomed)
-    remove_tree(doomed)
+    clear_away(doomed)
     remove_if_empty(trash)

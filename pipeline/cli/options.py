@@ -47,6 +47,8 @@ limit_options = together(
     option("--max-styles", type=COUNT, default=16, help="Style images that a job may name."),
     option("--max-variants", type=COUNT, default=64, help="Combinations that a sweep may have."),
     option("--max-manifest-bytes", type=COUNT, default=256 * 1024, help="Larger manifests are refused."),
+    option("--max-depth", type=COUNT, default=16, help="Folders within folders that a job folder may have."),
+    option("--max-files", type=COUNT, default=10_000, help="Files that a job folder may have."),
 )
 runner_options = together(
     inbox_option,

@@ -63,13 +63,9 @@ def _runner(
     checkpoint_seconds: float,
     weights: Path | None,
     max_pixels: int,
-    max_steps: int,
-    max_styles: int,
-    max_manifest_bytes: int,
-    max_variants: int,
     poll: bool,
     presets: Path | None,
-    **_: Any,
+    **others: Any,
 ) -> Runner:
     from pipeline.inbox.alarm import Alarm
     from pipeline.inbox.claims import Claims
@@ -88,12 +84,13 @@ def _runner(
         except OSError as error:
             raise EnvironmentFault(f"{folder}: cannot be made ({error.strerror}).") from None
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))
-    limits = Limits(max_pixels, max_steps, max_styles, max_manifest_bytes, max_variants)
+    limits = Limits(max_pixels, **{key: value for key, value in others.items() if key.startswith("max_")})
     spool = Spool(jobs)
-    drops = Drops(inbox, spool.retries, [folder.resolve() for folder in library])
+    claims = Claims(inbox, jobs, spool.retries)
+    drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library])
     return Runner(
         Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets)),
-        Claims(inbox, spool.retries),
+        claims,
         spool,
         outbox,
         LocalExecutor(jobs, Options(weights and weights.resolve(), weights_cache(), max_pixels, checkpoint_seconds)),

@@ -1,58 +1,150 @@
-"""Taking drops out of everybody's sight, with one rename that also fixes a job's id."""
+"""Taking drops out of everybody's sight, with one rename that also fixes a job's id.
+
+Several runners, each with a jobs folder of its own, may share an inbox: each has its claims in a folder of its own, and
+keeps that fresh. The claims of one that is gone for long are taken over.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
+import logging
+import os
 import secrets
+import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.inbox.drops import CLAIMED, MANIFEST_SUFFIXES, Drop
+from pipeline.inbox.drops import MANIFEST_SUFFIXES, Drop
+from pipeline.jobs.spool import REJECTED
+
+log = logging.getLogger(__name__)
+
+CLAIMED = ".claimed"
+LEASE_SECONDS = 600.0
+# What a drop of somebody else answers to being renamed; anything else is the inbox's own trouble.
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EXDEV, errno.ENAMETOOLONG)
+
+
+class UnclaimableError(Exception):
+    """A drop that cannot be renamed, and why."""
+
+
+class LostClaimError(Exception):
+    """A claim that is not ours any more."""
 
 
 class Claims:
-    """The claimed drops of an inbox.
+    """The claims of one runner on the drops of an inbox.
 
     Args:
         inbox: the folder.
+        jobs: the runner's jobs folder, by which its claims are known again.
         retries: ``jobs/.retry``, whose drops are as good as claimed.
     """
 
-    def __init__(self, inbox: Path, retries: Path) -> None:
-        self._claimed = inbox / CLAIMED
+    def __init__(self, inbox: Path, jobs: Path, retries: Path) -> None:
+        runner = f"{socket.gethostname()}:{jobs}"
+        self.folder = inbox / CLAIMED / f"runner-{hashlib.sha256(runner.encode()).hexdigest()[:8]}"
+        self.rejected = inbox / REJECTED
         self._retries = retries
+        self._others: dict[Path, tuple[int, float]] = {}  # their last sign of life, and when it was first seen here
 
     def take(self, drop: Drop, name: str, is_taken: Callable[[str], bool]) -> Drop:
-        """Claim a drop under an id that no other job has; one that is claimed already is returned as it is."""
+        """Claim a drop under an id that no other job has; one that is claimed already is returned as it is.
+
+        Raises:
+            FileNotFoundError: it has been taken away.
+            UnclaimableError: it must not be renamed by us.
+        """
         if drop.id is not None:
             return drop
-        self._claimed.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         while True:
             job_id = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-            claims = [self._claimed / f"{job_id}{suffix}" for suffix in ("", *MANIFEST_SUFFIXES)]
+            claims = [self.folder / f"{job_id}{suffix}" for suffix in ("", *MANIFEST_SUFFIXES)]
             if not is_taken(job_id) and not any(claim.exists() for claim in claims):
                 break
         is_folder = drop.places.is_job_folder
-        target = self._claimed / (job_id if is_folder else job_id + drop.entry.suffix.lower())
-        storage.move(drop.entry, target)
+        target = self.folder / (job_id if is_folder else job_id + drop.entry.suffix.lower())
+        try:
+            storage.move(drop.entry, target)
+        except OSError as error:
+            self.tidy()
+            if error.errno in _NOT_OURS:
+                raise UnclaimableError(error.strerror) from None
+            raise
         if not is_folder:
             return replace(drop, entry=target, manifest=target, id=job_id)
         places = replace(drop.places, folder=target)
         return replace(drop, entry=target, manifest=target / drop.manifest.name, places=places, id=job_id)
 
     def let_go(self, drop: Drop) -> None:
-        """Forget a claimed drop that lives on elsewhere."""
-        if drop.entry.is_dir():
-            storage.discard(drop.entry, drop.entry.parent / ".trash")
-        else:
-            drop.entry.unlink(missing_ok=True)
-            storage.sync_folder(drop.entry.parent)
+        """Forget a claimed drop that lives on elsewhere.
+
+        Raises:
+            LostClaimError: another runner has taken it over.
+        """
+        try:
+            if drop.entry.is_dir() and not drop.entry.is_symlink():
+                storage.discard(drop.entry, drop.entry.parent / ".trash")
+            else:
+                drop.entry.unlink()
+                storage.sync_folder(drop.entry.parent)
+        except FileNotFoundError:
+            raise LostClaimError(drop.label) from None
         storage.remove_if_empty(drop.entry.parent)
+        self.tidy()
+
+    def keep_fresh(self) -> None:
+        """Show that this runner lives, and take over what one that shows nothing for long has claimed."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self.folder)
+        now = time.monotonic()
+        others = {}
+        for other in _listing(self.folder.parent):
+            if other == self.folder:
+                continue
+            if not other.is_dir() or not other.name.startswith("runner-"):
+                self._take_over(other)  # as versions before had them
+                continue
+            sign = other.stat().st_mtime_ns
+            before, since = self._others.get(other, (sign, now))
+            others[other] = (sign, since if sign == before else now)
+            if now - others[other][1] > LEASE_SECONDS:
+                log.warning("%s: its runner shows no life; taking over what it has claimed", other)
+                for claim in _listing(other):
+                    self._take_over(claim)
+                storage.remove_if_empty(other)
+        self._others = others
 
     def clean(self) -> None:
         """Remove what an earlier life was about to remove."""
-        for folder in (self._claimed, self._retries):
-            storage.remove_tree(folder / ".trash")
-            storage.remove_if_empty(folder)
+        for folder in (self.folder, self._retries):
+            storage.clear_away(folder / ".trash")
+        for kept in _listing(self._retries):
+            if not (kept / "drop").exists():  # it has gone back to where failed jobs are
+                storage.clear_away(kept)
+        storage.remove_if_empty(self._retries)
+        self.tidy()
+
+    def _take_over(self, claim: Path) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # it is gone, or another was faster
+            storage.move(claim, self.folder / claim.name)
+
+    def tidy(self) -> None:
+        storage.remove_if_empty(self.folder)
+        storage.remove_if_empty(self.folder.parent)
+
+
+def _listing(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return []

@@ -11,7 +11,6 @@ from pipeline.inbox.places import Places
 from pipeline.jobs.record import name_in
 from pipeline.manifest import default_name
 
-CLAIMED = ".claimed"
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -32,13 +31,15 @@ class Drops:
 
     Args:
         inbox: the folder.
+        claimed: where this runner's claims are.
         retries: ``jobs/.retry``, whose drops are treated as claimed ones.
         libraries: further folders that manifests may name images in.
     """
 
-    def __init__(self, inbox: Path, retries: Path, libraries: Sequence[Path]) -> None:
+    def __init__(self, inbox: Path, claimed: Path, retries: Path, libraries: Sequence[Path]) -> None:
         self.hints: set[str] = set()  # what somebody may have meant as a drop
         self._inbox = inbox
+        self._claimed_folder = claimed
         self._retries = retries
         self._libraries = tuple(libraries)
 
@@ -48,11 +49,11 @@ class Drops:
         return [*self._claimed(), *self._to_retry(), *self._dropped()]
 
     def _claimed(self) -> Iterator[Drop]:
-        for entry in _listing(self._inbox / CLAIMED):
-            if entry.is_dir() and (manifest := job_manifest(entry)):
-                name = name_in(entry.name)
+        for entry in _listing(self._claimed_folder):
+            if entry.is_dir() and not entry.is_symlink():
+                manifest, name = job_manifest(entry) or entry / "job.yaml", name_in(entry.name)
                 yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, entry.name)
-            elif entry.name.endswith(MANIFEST_SUFFIXES):
+            else:
                 name = name_in(entry.stem)
                 yield Drop(entry, entry, self._flat(), name + entry.suffix, name, entry.stem)
 

@@ -111,6 +111,10 @@ class Judge:
         """
         seen = self._sightings.setdefault(drop.entry, _Sighting())
         signature: Signature | None = None
+        if drop.manifest.is_symlink():
+            return Rejected(drop, None, None, f"{drop.label}: a link, not a file; put the manifest itself here.")
+        if drop.id is not None and not drop.manifest.exists():
+            return Rejected(drop, None, None, f"{drop.label} is gone.")
         try:
             with open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
                 signature = self._sight(seen, drop.manifest, file)
@@ -131,6 +135,8 @@ class Judge:
             return self._wait(drop, seen, seen.manifest, str(error))
         except JobError as error:
             return Rejected(drop, seen.manifest, seen.parsed, str(error))
+        if drop.places.is_job_folder and (excess := _excess(drop.places.folder, self._limits)):
+            return Rejected(drop, seen.manifest, seen.parsed, f"{drop.label}: {excess}")
         if manifest is not seen.manifest and manifest.images != seen.expanded:
             seen.expanded, seen.expanded_at = manifest.images, time.monotonic()
         if time.monotonic() < seen.expanded_at + self._settle:  # more photos may be on their way
@@ -204,3 +210,20 @@ class Judge:
 def signature_of(status: os.stat_result) -> Signature:
     """What changes when a file is written or replaced."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _excess(folder: Path, limits: Limits) -> str:
+    """A sentence where a job folder is deeper or fuller than any that is meant; else nothing."""
+    count, pending = 0, [(folder, 0)]
+    while pending:
+        place, depth = pending.pop()
+        if depth > limits.max_depth:
+            return f"nested more than {limits.max_depth} folders deep (--max-depth)."
+        with os.scandir(place) as entries:
+            for entry in entries:
+                count += 1
+                if count > limits.max_files:
+                    return f"more than {limits.max_files:,} files (--max-files)."
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((Path(entry.path), depth + 1))
+    return ""

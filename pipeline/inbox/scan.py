@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from pipeline.inbox.drops import Drops
+from pipeline.inbox.drops import Drop, Drops
 from pipeline.inbox.readiness import Judge, Rejected, Verdict, Waiting
 
 log = logging.getLogger(__name__)
@@ -21,12 +21,17 @@ class Scanner:
         self.waiting: dict[str, Waiting] = {}
         self.drops = drops
         self._judge = judge
+        self._found: dict[str, Waiting] = {}  # by the scan under way
+
+    def wait(self, drop: Drop, why: Waiting) -> None:
+        """Note that a drop waits."""
+        self._found[drop.label] = why
 
     def scan(self) -> Iterator[Verdict]:
         """A verdict on every drop. Ready and rejected ones are to be claimed as they come."""
         drops = self.drops.look()
         self._judge.forget_others({drop.entry for drop in drops})
-        waiting: dict[str, Waiting] = {}
+        self._found = {}
         for drop in drops:
             try:
                 verdict = self._judge.judge(drop)
@@ -38,6 +43,6 @@ class Scanner:
                 log.exception("%s: internal error", drop.label)
                 verdict = Rejected(drop, None, None, f"internal error: {error!r}. Please report it.")
             if isinstance(verdict, Waiting):
-                waiting[drop.label] = verdict
+                self.wait(drop, verdict)
             yield verdict
-        self.waiting = waiting
+        self.waiting = self._found

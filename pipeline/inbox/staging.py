@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.inbox.claims import Claims
+from pipeline.inbox.claims import Claims, LostClaimError
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.readiness import Ready, Rejected, signature_of
 from pipeline.jobs.record import Input, Job, name_in, now
-from pipeline.jobs.spool import Spool
+from pipeline.jobs.spool import KEPT, Spool
+
+log = logging.getLogger(__name__)
+
+MAX_COPIED_BYTES = 64 << 20  # of a rejected drop: more would hold up the loop
 
 
 class ChangedError(Exception):
@@ -25,7 +33,7 @@ def require_unchanged(verdict: Ready | Rejected, drop: Drop) -> None:
         ChangedError: it is another one.
     """
     if verdict.of_manifest is not None:
-        with open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
+        with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
             if signature_of(os.fstat(file.fileno())) != verdict.of_manifest:
                 raise ChangedError(drop.label)
 
@@ -34,7 +42,8 @@ def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> None:
     """Copy a claimed drop into ``queued/``; from here nobody's later edit in the inbox can change the job.
 
     Raises:
-        ChangedError: an image has changed since it was found ready.
+        ChangedError: an image has changed since it was found ready, or cannot be read any more.
+        LostClaimError: another runner has taken the claim over; the job is its.
     """
     job_id = _id(drop)
     if not spool.is_alive(job_id):
@@ -44,7 +53,9 @@ def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> None:
         inputs = {}
         for (part, image), size, signature in zip(manifest.images.items(), ready.sizes, ready.signatures, strict=True):
             stored = part + Path(image).suffix[:8].lower()
-            with drop.places.open(image) as file:
+            with contextlib.ExitStack() as stack:
+                with _looked_at_again():
+                    file = stack.enter_context(drop.places.open(image))
                 digest = storage.copy_stream(file, draft / stored)
                 if signature_of(os.fstat(file.fileno())) != signature:
                     raise ChangedError(image)
@@ -59,7 +70,11 @@ def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> None:
             steps=manifest.steps,
         )
         spool.admit(draft, job, spool.queued)
-    claims.let_go(drop)
+    try:
+        claims.let_go(drop)
+    except LostClaimError:
+        spool.withdraw(job_id)
+        raise
 
 
 def rejected_job(verdict: Ready | Rejected, drop: Drop) -> Job:
@@ -69,21 +84,56 @@ def rejected_job(verdict: Ready | Rejected, drop: Drop) -> Job:
 
 
 def keep_rejected(claims: Claims, spool: Spool, job: Job, drop: Drop) -> None:
-    """Keep a claimed drop that could not become a job under ``failed/``, whole, for ``retry``."""
-    if not (spool.failed / job.id).exists():
+    """Move a claimed drop that could not become a job to ``failed/``, whole, for ``retry``.
+
+    Where that is another file system, and the drop is large, it stays in the inbox, out of sight.
+    """
+    place = spool.failed / job.id
+    is_folder = drop.places.is_job_folder
+    dropped = drop.places.folder if is_folder else drop.manifest
+    kept = place / KEPT if is_folder else place / KEPT / drop.label
+    if not place.exists():
         draft = spool.draft(job.id)
-        kept = draft / "drop"
-        if not drop.entry.is_dir():
-            kept.mkdir()
-            if drop.entry.is_file() and not drop.entry.is_symlink():
-                with drop.entry.open("rb") as file:
-                    storage.copy_stream(file, kept / drop.label)
-        else:
-            storage.copy_tree(drop.manifest.parent, kept)
-        if drop.places.is_job_folder:
-            (draft / "drop.folder").touch()
+        if is_folder:
+            (draft / f"{KEPT}.folder").touch()
         spool.admit(draft, job, spool.failed)
-    claims.let_go(drop)
+    if os.path.lexists(dropped):  # else an earlier life has come so far
+        kept.parent.mkdir(exist_ok=True)
+        try:
+            storage.move(dropped, kept)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            if dropped.is_symlink() or _size(dropped) > MAX_COPIED_BYTES:
+                claims.rejected.mkdir(exist_ok=True)
+                storage.move(drop.entry, claims.rejected / drop.entry.name)
+                log.warning("%s is too large to be copied from the inbox; it lies in %s", drop.label, claims.rejected)
+            else:
+                building = place / ".copy"
+                storage.remove_tree(building)
+                building.mkdir()
+                storage.copy_tree(dropped, building / kept.name)
+                storage.move(building / kept.name, kept)
+                building.rmdir()
+    if drop.entry.exists():
+        claims.let_go(drop)
+    claims.tidy()
+
+
+def _size(dropped: Path) -> int:
+    """Bytes of a file, or of all files of a folder that has passed the limits of one."""
+    if not dropped.is_dir():
+        return dropped.lstat().st_size
+    return sum(Path(parent, name).lstat().st_size for parent, _, names in os.walk(dropped) for name in names)
+
+
+@contextlib.contextmanager
+def _looked_at_again() -> Iterator[None]:
+    """What cannot be opened any more is told when the drop is judged anew."""
+    try:
+        yield
+    except PermissionError as error:
+        raise ChangedError(str(error)) from error
 
 
 def _id(drop: Drop) -> str:

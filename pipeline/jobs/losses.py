@@ -76,7 +76,7 @@ def read(folder: Path) -> list[Loss]:
     """The lines of a job's loss log, up to the first that is not whole: a machine that lost its power may leave one."""
     try:
         return list(_parsed((folder / FILE).read_bytes()))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
         return []
 
 

@@ -54,11 +54,12 @@ class Job(Model):
 
         Raises:
             FileNotFoundError: there is none.
-            RecordError: it is damaged, or of another version.
+            RecordError: it is damaged, of another version, or not ours to read.
         """
-        data = (folder / RECORD).read_bytes()
         try:
-            return cls.model_validate_json(data)
+            return cls.model_validate_json((folder / RECORD).read_bytes())
+        except (PermissionError, IsADirectoryError) as error:
+            raise RecordError(f"its record {RECORD} cannot be read ({error.strerror}).", "Drop it again.") from None
         except ValidationError as error:
             problems = "; ".join(
                 f"`{'.'.join(map(str, p['loc'])).removeprefix('manifest.')}`: {p['msg']}" for p in error.errors()

@@ -90,7 +90,7 @@ def read(folder: Path) -> Result | None:
     """How a job ended; None where its worker is not through, or the report is damaged: the job then goes on."""
     try:
         return _REPORT.validate_json((folder / RESULT / REPORT).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValidationError):
         return None
 
 

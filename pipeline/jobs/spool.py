@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from pipeline.jobs.result import RESULT
 
 log = logging.getLogger(__name__)
 
+KEPT = "drop"  # in a failed job's folder: what was dropped, where it never became a job
+REJECTED = ".rejected"  # in the inbox: what was dropped and is too large to be kept elsewhere
 STOP = "stop"  # in a running job's folder: its steps look at it, checkpoint and end
 
 
@@ -39,8 +40,8 @@ class Spool:
         """Make the state folders, and remove what an earlier life left unfinished under dot-names."""
         for folder in (self.queued, self.running, self.failed, self.done):
             folder.mkdir(exist_ok=True)
-        storage.remove_tree(self._staging)
-        storage.remove_tree(self._trash)
+        storage.clear_away(self._staging)
+        storage.clear_away(self._trash)
 
     def holds(self, job_id: str) -> bool:
         """Whether a job of this id is in any state."""
@@ -62,7 +63,7 @@ class Spool:
     def admit(self, draft: Path, job: Job, state: Path) -> None:
         """Write the record into a draft and move it to ``queued`` or ``failed``."""
         job.save(draft)
-        storage.move(draft, state / job.id)
+        _move(draft, state / job.id)
         storage.remove_if_empty(self._staging)
 
     def next(self) -> str | None:
@@ -85,12 +86,11 @@ class Spool:
         try:
             job = Job.load(self.queued / job_id)
         except (RecordError, FileNotFoundError, NotADirectoryError):
-            storage.move(self.queued / job_id, folder)
-            job = self.load(job_id)
-        else:
-            job = job.model_copy(update={"attempts": job.attempts + 1, "started_at": now()})
-            job.save(self.queued / job_id)
-            storage.move(self.queued / job_id, folder)
+            _move(self.queued / job_id, folder)
+            return self.load(job_id)
+        job = job.model_copy(update={"attempts": job.attempts + 1, "started_at": now()})
+        job.save(self.queued / job_id)
+        _move(self.queued / job_id, folder)
         return job
 
     def load(self, job_id: str) -> Job:
@@ -110,11 +110,22 @@ class Spool:
         if died:
             job.model_copy(update={"deaths": job.deaths + 1}).save(folder)
         (folder / STOP).unlink(missing_ok=True)
-        storage.move(folder, self.queued / job.id)
+        _move(folder, self.queued / job.id)
+
+    def leave_alone(self, job_id: str, reason: str) -> None:
+        """Do not offer a queued job again in this life, as it cannot be touched."""
+        self._immovable.add(self.queued / job_id)
+        self._order.pop(job_id, None)
+        log.error("%s cannot be run (%s); it stays where it is", self.queued / job_id, reason)
+
+    def withdraw(self, job_id: str) -> None:
+        """Take a job out of the queue that somebody else has."""
+        storage.discard(self.queued / job_id, self._trash)
 
     def finish(self, ended: Log) -> None:
         """Note that a published job is done, and remove its folder."""
         kept = {"status", "job", "timing", "output"}
+        self.done.mkdir(exist_ok=True)
         storage.write_json(self.done / f"{ended.job.id}.json", ended.model_dump(mode="json", include=kept))
         storage.discard(self.running / ended.job.id, self._trash)
 
@@ -123,7 +134,7 @@ class Spool:
         folder = self.running / job_id
         for unfinished in (*folder.glob(".*"), folder / STOP):
             unfinished.unlink(missing_ok=True)
-        storage.move(folder, self.failed / job_id)
+        _move(folder, self.failed / job_id)
 
     def interrupted(self) -> list[str]:
         """The jobs that an earlier life left in ``running/``."""
@@ -152,18 +163,20 @@ class Spool:
         folder, job = self.failed / job_id, self.require_failed(job_id)
         if not job.images:
             self.retries.mkdir(exist_ok=True)
+            if not (folder / KEPT).exists():
+                raise UsageError(f"{job_id}: it was too large to keep.", f"Drop it again from {REJECTED} in the inbox.")
             storage.move(folder, self.retries / job_id)
             return
         job.model_copy(update={"deaths": 0}).save(folder)
         storage.remove_tree(folder / RESULT)
-        storage.move(folder, self.queued / job_id)
+        _move(folder, self.queued / job_id)
 
     def _is_job(self, entry: Path) -> bool:
         """Whether an entry among the jobs is one; what is none is moved to ``.aside/``, once and for all."""
-        if is_job_id(entry.name) and entry.is_dir() and not entry.is_symlink():
-            return True
         if entry in self._immovable:
             return False
+        if is_job_id(entry.name) and entry.is_dir() and not entry.is_symlink():
+            return True
         number = 0
         while os.path.lexists(target := self.aside / (f"{entry.name}-{number}" if number else entry.name)):
             number += 1
@@ -186,8 +199,15 @@ def _order(folder: Path) -> tuple[int, str, str]:
         return -1_000_000, "", folder.name
 
 
-def _names(folder: Path) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith("."):
-                yield entry.name
+def _names(folder: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
+    except FileNotFoundError:
+        folder.mkdir()  # somebody has tidied up; where the whole jobs folder is gone this says so
+        return []
+
+
+def _move(source: Path, target: Path) -> None:
+    """``storage.move`` to a state whose folder somebody may have removed."""
+    target.parent.mkdir(exist_ok=True)
+    storage.move(source, target)

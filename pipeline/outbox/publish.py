@@ -24,11 +24,11 @@ def clean(outbox: Path) -> None:
     The outbox has to be there: where a share has just gone, none is made in its place.
     """
     os.stat(outbox)
-    storage.remove_tree(outbox / TRASH)
+    storage.clear_away(outbox / TRASH)
     # Others keep dot-names in a shared folder too: only what is named like our results is ours.
     for leftover in outbox.glob(".*-*-*-*"):
         if is_job_id(leftover.name[1:]):
-            storage.remove_tree(leftover)
+            storage.clear_away(leftover)
 
 
 def withdraw(outbox: Path, job_id: str) -> None:

@@ -110,6 +110,9 @@ class Dispatch:
             if (self._spool.queued / job_id).exists():
                 raise
             return  # taken away meanwhile
+        except PermissionError as error:
+            self._spool.leave_alone(job_id, str(error.strerror))
+            return
         except OSError:
             self.has_lost_track = True
             raise

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.errors import JobError
 from pipeline.inbox.alarm import Alarm
-from pipeline.inbox.claims import Claims
+from pipeline.inbox.claims import Claims, LostClaimError, UnclaimableError
 from pipeline.inbox.readiness import Ready, Rejected, Verdict, Waiting
 from pipeline.inbox.scan import Scanner
 from pipeline.inbox.staging import ChangedError, keep_rejected, rejected_job, require_unchanged, stage
@@ -68,6 +68,7 @@ class Intake:
             self._alarm.rung.clear()
             self.events_problem = self._alarm.keep_alive()
             self.left_nothing = True
+            self._claims.keep_fresh()
             self._scan = self.scanner.scan()
         try:
             for verdict in self._scan:
@@ -94,7 +95,13 @@ class Intake:
     def _accept(self, verdict: Ready | Rejected) -> bool:
         """Stage or reject a drop; tells whether it is settled. If not, it stays claimed and is judged anew."""
         name = verdict.manifest.name if verdict.manifest else verdict.drop.default_name
-        drop = self._claims.take(verdict.drop, name, self._is_taken)
+        try:
+            drop = self._claims.take(verdict.drop, name, self._is_taken)
+        except FileNotFoundError:  # taken away since it was judged
+            return True
+        except UnclaimableError as error:
+            self.scanner.wait(verdict.drop, Waiting(f"cannot be taken: {error}", is_fault=True))
+            return True
         job_id = str(drop.id)
         try:
             require_unchanged(verdict, drop)
@@ -102,12 +109,14 @@ class Intake:
                 stage(self._claims, self._spool, verdict, drop)
                 log.info("%s: queued", job_id)
                 return True
+            reason = verdict.reason if isinstance(verdict, Rejected) else ""
+            job = rejected_job(verdict, drop)
+            self._publisher.reject(job, reason)
+            keep_rejected(self._claims, self._spool, job, drop)
+        except LostClaimError:
+            log.warning("%s: another runner has taken it over", job_id)
         except (ChangedError, FileNotFoundError, JobError):
             return False
-        reason = verdict.reason if isinstance(verdict, Rejected) else ""
-        job = rejected_job(verdict, drop)
-        self._publisher.reject(job, reason)
-        keep_rejected(self._claims, self._spool, job, drop)
         return True
 
     def _is_taken(self, job_id: str) -> bool:

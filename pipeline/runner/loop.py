@@ -134,7 +134,8 @@ class Runner:
 
     def _is_over(self) -> bool:
         faulty = bool(self._faults.standing)
-        if self._dispatch.running or (self._publisher.waiting and not faulty):
+        publishing = self._publisher.waiting.keys() - self._publisher.blocked.keys()
+        if self._dispatch.running or (publishing and not faulty):
             return False
         if self._stopping or (faulty and not self._ending.forever):
             return True
@@ -152,7 +153,7 @@ class Runner:
         self._wake.clear()
 
     def _raise_faults(self) -> None:
-        faults = list(self._faults.standing.values())
+        faults = [*self._faults.standing.values(), *self._publisher.blocked.values()]
         waiting = self._intake.scanner.waiting
         faults += [f"{name} {found.reason}" for name, found in waiting.items() if found.is_fault]
         if faults:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.jobs import log, result
+from pipeline.jobs import log as logs
+from pipeline.jobs import result
 from pipeline.jobs.log import Log
 from pipeline.jobs.record import Job, RecordError, name_in, now
 from pipeline.jobs.result import Failed, Result
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.publish import publish
 
+log = logging.getLogger(__name__)
+
+# What an entry of somebody else answers, where a result of ours should be.
+_IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 MAX_WAITING = 2  # results that may wait for the outbox before no further job is started
 
 
@@ -36,6 +43,7 @@ class Publisher:
     def __init__(self, spool: Spool, outbox: Path, announce: Callable[[str], None]) -> None:
         self.tally = Tally()
         self.waiting: dict[str, tuple[Job, Result | None]] = {}
+        self.blocked: dict[str, str] = {}  # those of them that cannot be published, and why
         self._spool = spool
         self._outbox = outbox
         self._announce = announce
@@ -43,7 +51,7 @@ class Publisher:
     @property
     def is_full(self) -> bool:
         """Whether so many results wait that no further job should start."""
-        return len(self.waiting) >= MAX_WAITING
+        return len(self.waiting) - len(self.blocked) >= MAX_WAITING
 
     def add(self, job: Job, ended: Result | None) -> None:
         """Publish a job of ``running/`` at the next turn; ``None`` for what its worker has left there."""
@@ -55,17 +63,26 @@ class Publisher:
 
     def turn(self) -> None:
         """Publish what waits. What the environment prevents is tried again at the next turn."""
+        blocked = {}
         for job_id, (job, ended) in list(self.waiting.items()):
-            self._publish(job, ended)
-            del self.waiting[job_id]
+            try:
+                self._publish(job, ended)
+                del self.waiting[job_id]
+            except OSError as error:
+                if error.errno not in _IN_THE_WAY:
+                    raise
+                blocked[job_id] = f"{self._outbox / job_id} is in the way of a result; move it elsewhere"
+        for job_id in blocked.keys() - self.blocked.keys():
+            log.error("%s", blocked[job_id])
+        self.blocked = blocked
 
     def reject(self, job: Job, reason: str) -> None:
         """Publish the failure of a drop that never became a job. One that was published before a crash is final."""
-        self._count(log.read(self._outbox, job.id) or publish(self._outbox, job, None, Failed(reason=reason)))
+        self._count(logs.read(self._outbox, job.id) or publish(self._outbox, job, None, Failed(reason=reason)))
 
     def is_published(self, job_id: str) -> bool:
         """Whether a job has its result in the outbox."""
-        return log.read(self._outbox, job_id) is not None
+        return logs.read(self._outbox, job_id) is not None
 
     def is_there(self, job_id: str) -> bool:
         """Whether the outbox has something of this name."""
@@ -76,7 +93,7 @@ class Publisher:
         folder = self._spool.running / job.id
         if not folder.exists():
             return
-        published = log.read(self._outbox, job.id)
+        published = logs.read(self._outbox, job.id)
         if published is None:
             ended = ended or result.read(folder) or Failed(reason="its result is gone from the job's folder.")
             published = publish(self._outbox, job, folder, ended)

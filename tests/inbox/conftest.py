@@ -43,8 +43,8 @@ class Inbox(Scanner):
 
     def __init__(self, folder: Path, libraries: list[Path], judge: Judge) -> None:
         retries = folder.parent / ".retry"
-        super().__init__(Drops(folder, retries, libraries), judge)
-        self.claims = Claims(folder, retries)
+        self.claims = Claims(folder, folder.parent / "jobs", retries)
+        super().__init__(Drops(folder, self.claims.folder, retries, libraries), judge)
 
 
 def make(folder: Path, libraries: list[Path] | None = None, **settings: Any) -> Inbox:

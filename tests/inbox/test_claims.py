@@ -20,7 +20,7 @@ class TestClaim:
         assert isinstance(ready, Ready)
         claimed = inbox.claims.take(ready.drop, ready.manifest.name, lambda _: False)
         assert not path.exists()
-        assert claimed.entry == folder / ".claimed" / f"{claimed.id}.yaml"
+        assert claimed.entry == inbox.claims.folder / f"{claimed.id}.yaml"
         assert claimed.entry.exists()
         assert sorted(p.name for p in folder.iterdir()) == [".claimed", "painting.png", "photo.png"]
 

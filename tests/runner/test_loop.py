@@ -20,8 +20,8 @@ from tests.runner.conftest import FakeExecutor, FakeRun, admit
 
 def runner(spool: Spool, tmp_path: Path, executor: FakeExecutor, ending: Ending) -> Runner:
     inbox = tmp_path / "inbox"
-    scanner = Scanner(Drops(inbox, spool.retries, []), Judge(0, 600, Limits(), trust_times=True))
-    claims = Claims(inbox, spool.retries)
+    claims = Claims(inbox, tmp_path / "jobs", spool.retries)
+    scanner = Scanner(Drops(inbox, claims.folder, spool.retries, []), Judge(0, 600, Limits(), trust_times=True))
     return Runner(scanner, claims, spool, tmp_path / "outbox", executor, Alarm(None), ending, lambda line: None)
 
 
