@@ -33,6 +33,52 @@ class TestWriting:
         storage.write_json(tmp_path / "a.json", {"file": "a\udcff"})
         assert json.loads((tmp_path / "a.json").read_text()) == {"file": "a\udcff"}
 
+    def test_a_tree_deeper_than_any_path_is_removed(self, tmp_path: Path) -> None:
+        top = tmp_path / "top"
+        top.mkdir()
+        (top / "file").write_text("file")
+        descriptor = os.open(top, os.O_RDONLY)
+        for _ in range(1500):
+            os.mkdir("d" * 10, dir_fd=descriptor)
+            below = os.open("d" * 10, os.O_RDONLY, dir_fd=descriptor)
+            os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+            os.close(descriptor)
+            descriptor = below
+        os.close(descriptor)
+        storage.remove_tree(top)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_links_are_removed_and_not_what_they_lead_to(self, tmp_path: Path) -> None:
+        (tmp_path / "theirs").mkdir()
+        (tmp_path / "theirs" / "file").write_text("theirs")
+        (tmp_path / "top" / "in").mkdir(parents=True)
+        for place in (tmp_path / "top", tmp_path / "top" / "in"):
+            (place / "link").symlink_to(tmp_path / "theirs")
+        storage.remove_tree(tmp_path / "top")
+        assert (tmp_path / "theirs" / "file").read_text() == "theirs"
+        assert not (tmp_path / "top").exists()
+
+    def test_what_cannot_be_removed_is_told_and_the_rest_is_gone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "top" / "theirs").mkdir(parents=True)
+        (tmp_path / "top" / "theirs" / "a").touch()
+        (tmp_path / "top" / "b").touch()
+        real = os.unlink
+
+        def refuse(path: Path) -> None:
+            if path.name == "a":
+                raise PermissionError(13, "Permission denied", str(path))
+            real(path)
+
+        monkeypatch.setattr(os, "unlink", refuse)
+        storage.clear_away(tmp_path / "top")
+        assert "theirs/a cannot be removed (Permission denied)" in caplog.text
+        assert [path.name for path in (tmp_path / "top").rglob("*")] == ["theirs", "a"]
+        monkeypatch.undo()
+        storage.discard(tmp_path / "top", tmp_path / ".trash")
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_copied_tree_leaves_links_behind(self, tmp_path: Path) -> None:
         (tmp_path / "a" / "b").mkdir(parents=True)
         (tmp_path / "a" / "b" / "c").write_text("c")
