@@ -2,7 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-faults bench bench-peers lint examples tuning clean
+# The exact versions that were tested together.
+INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: help demo test test-faults bench bench-peers lint examples tuning constraints clean
 
 help:
 	@echo "make demo      paint the example pictures"
@@ -13,18 +16,19 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make tuning    make the contact sheets of docs/tuning.md again"
 	@echo "make examples  draw the example pictures again"
+	@echo "make constraints  renew the exact versions that are installed here"
 
-$(BIN)/stylistic: setup.cfg pyproject.toml
+$(BIN)/stylistic: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python $(INSTALL) .
 	@touch $@
 
 $(VENV)/.test: $(BIN)/stylistic
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	$(BIN)/python $(INSTALL) ".[test]"
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,lint]"
+	$(BIN)/python $(INSTALL) ".[test,lint]"
 	@touch $@
 
 # A copy under a dot-name first: the inbox never shows a job that is half there.
@@ -64,6 +68,13 @@ examples: $(BIN)/stylistic
 
 tuning: $(BIN)/stylistic
 	$(BIN)/python examples/tuning.py
+
+constraints:
+	rm -rf .venv-constraints
+	$(PYTHON) -m venv .venv-constraints
+	.venv-constraints/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test,lint]"
+	.venv-constraints/bin/python -m pip freeze --exclude-editable > constraints.txt
+	rm -rf .venv-constraints
 
 clean:
 	rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

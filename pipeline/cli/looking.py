@@ -22,7 +22,12 @@ from pipeline.errors import EnvironmentFault
 @click.option(
     "--layers", is_flag=True, help="Recover the picture from each content layer; draws IMAGE.layers.png here."
 )
-@click.option("--no-classifier", is_flag=True, help="Leave out what VGG-19 sees, which needs 575 MB of weights.")
+@click.option(
+    "--classes/--no-classes",
+    default=None,
+    help="What VGG-19 sees, which needs 575 MB of weights; default: if they are there.",
+)
+@click.option("--no-classifier", is_flag=True, hidden=True, help="As --no-classes.")
 @option("--max-pixels", type=COUNT, default=200_000_000, help="Larger images are refused before decoding.")
 @option("--weights", type=FILE, default=None, help="VGG-19 with its classifier, Keras HDF5; default: fetched.")
 def inspect(
@@ -30,6 +35,7 @@ def inspect(
     image_size: int,
     as_json: bool,
     layers: bool,
+    classes: bool | None,
     no_classifier: bool,
     max_pixels: int,
     weights: Path | None,
@@ -37,8 +43,12 @@ def inspect(
     """What VGG-19 sees in a photo (top 5), its noise and colours, and the parameters these suggest."""
     from pipeline import inspection
 
+    from pipeline.engine.weights import CLASSIFIER_FILE
+
     classify = recover = None
-    if not no_classifier:
+    if classes is None:
+        classes = layers or weights is not None or (weights_cache() / CLASSIFIER_FILE).exists()
+    if classes and not no_classifier:
         try:
             classify, recover = _classifier(weights)
         except EnvironmentFault as error:
@@ -93,17 +103,22 @@ def weights(context: click.Context, weights: Path | None) -> None:
 def fetch() -> None:
     """Fetch the weights into the cache now, so that the first job need not."""
     from pipeline.engine import weights as store
+    from pipeline.worker.session import tensorflow
 
-    loaded = store.load(None, weights_cache())
+    tensorflow()  # quietly; Keras would bring it in with its greetings
+    with contextlib.redirect_stdout(sys.stderr):  # where Keras shows the progress of a download
+        loaded = store.load(None, weights_cache())
     click.echo(f"{loaded.source}\nSHA-256 {loaded.sha256}")
 
 
 @weights.command()
 @weights_option
-def verify(weights: Path | None) -> None:
+@click.pass_context
+def verify(context: click.Context, weights: Path | None) -> None:
     """Check the weights in the cache, or those named by --weights."""
     from pipeline.engine import weights as store
 
+    weights = weights or context.parent and context.parent.params["weights"]
     if weights is not None:
         loaded = store.load(weights, weights_cache())
         click.echo(f"{weights}: {len(loaded.kernels)} convolutions, SHA-256 {loaded.sha256}")
