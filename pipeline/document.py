@@ -38,6 +38,11 @@ for _tag, _pattern, _first in (
     )
 
 
+# What YAML does not allow in any place, and JSON not in most.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+
+
 @dataclass(frozen=True)
 class Document:
     """Plain data (dict, list, str, int, float, bool, None) and the line, from 1, that each path in it starts at."""
@@ -68,19 +73,65 @@ def read_document(data: bytes, file: str) -> Document:
 
 
 def _read_json(text: str, file: str) -> Document:
-    # JSON is YAML but for two things: tabs, which in JSON can only be white space between tokens, and characters
-    # beyond U+FFFF as two escapes. Lines come from the YAML reader, so the values of those escapes do not matter to it.
-    shape = re.sub(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}", "\\\\u0000", text).replace("\t", " ")
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
+        if found := _CONTROL.match(text, error.pos):
+            raise _no_text(found, file) from None
         raise ManifestError(f"{file}, line {error.lineno}: not well-formed JSON: {error.msg}.") from None
-    except (RecursionError, ValueError) as error:
+    except RecursionError:
+        raise ManifestError(f"{file}: nested more than {MAX_DEPTH} levels deep.") from None
+    except ValueError as error:  # a whole number of thousands of digits
         raise ManifestError(f"{file}: not well-formed JSON: {error}.") from None
-    return Document(data, _read_yaml(shape, file).lines)
+    return Document(data, _json_lines(text, file))
+
+
+def _json_lines(text: str, file: str) -> dict[Path, int]:
+    """The line of every value and key in well-formed JSON; refuses what YAML is refused for too."""
+    lines: dict[Path, int] = {}
+    place: list[int | str | None] = []  # for each open bracket the index, or the key; None where a key is due
+    line, end = 1, 0
+    for count, token in enumerate(_JSON_TOKEN.finditer(text)):
+        line += text.count("\n", end, token.start())
+        word, end = token[0], token.start()
+        if word in "}]":
+            place.pop()
+        elif word == ",":
+            place[-1] = place[-1] + 1 if isinstance(place[-1], int) else None
+        elif word != ":":
+            is_key = bool(place) and place[-1] is None
+            if word[0] == '"':
+                text_of = _whole_text(word, f"{file}, line {line}")
+                if is_key:
+                    place[-1] = text_of
+            path = tuple(step for step in place if step is not None)
+            if is_key and path in lines:
+                raise ManifestError(
+                    f"{file}, line {line}: `{path[-1]}` stands twice; the first is in line {lines[path]}."
+                )
+            lines.setdefault(path, line)
+            if word in "{[":
+                place.append(None if word == "{" else 0)
+        if len(place) > MAX_DEPTH:
+            raise ManifestError(f"{file}, line {line}: nested more than {MAX_DEPTH} levels deep.")
+        if count > 2 * MAX_NODES:  # half of the tokens are punctuation
+            raise ManifestError(f"{file}, line {line}: more than {MAX_NODES:,} values.")
+    return lines
+
+
+def _whole_text(token: str, where: str) -> str:
+    text: str = json.loads(token)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise ManifestError(f"{where}: {half} is half of a character; write the character itself.") from None
+    return text
 
 
 def _read_yaml(text: str, file: str) -> Document:
+    if found := _CONTROL.search(text):
+        raise _no_text(found, file)
     try:
         _check_shape(text, file)
         lines: dict[Path, int] = {}
@@ -95,12 +146,23 @@ def _read_yaml(text: str, file: str) -> Document:
 
 
 def _decode(data: bytes, file: str) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    """The text, its lines ended by ``\\n``; what is not UTF-8 is told by its byte order mark or its zero bytes."""
     try:
-        return data.decode(encoding)
+        text = data.decode(json.detect_encoding(data))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ManifestError(f"{file}, line {line}: not UTF-8 text; save it as UTF-8.") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _no_text(found: re.Match[str], file: str) -> ManifestError:
+    line = found.string.count("\n", 0, found.start()) + 1
+    character = f"the control character U+{ord(found[0]):04X}"
+    return ManifestError(f"{file}, line {line}: {character}; delete it, or save the file as UTF-8.")
+
+
+def _repeated(key: object, where: str, first: int) -> ManifestError:
+    return ManifestError(f"{where}: `{key}` stands twice; the first is in line {first}.")
 
 
 def _check_shape(text: str, file: str) -> None:
@@ -142,7 +204,7 @@ def _plain_mapping(node: Any, path: Path, lines: dict[Path, int], file: str) -> 
             raise ManifestError(f"{file}, line {line}: a key must be a word.")
         key = key_node.value
         if key in mapping:
-            raise ManifestError(f"{file}, line {line}: `{key}` stands twice; the first is in line {lines[*path, key]}.")
+            raise _repeated(key, f"{file}, line {line}", lines[*path, key])
         lines[*path, key] = line
         mapping[key] = _plain(value_node, (*path, key), lines, file)
     return mapping

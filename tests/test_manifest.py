@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.document import read_document
 from pipeline.errors import ManifestError
 from pipeline.manifest import Manifest, default_name, json_schema, parse_manifest
 from pipeline.parameters import PRESETS, Parameters
@@ -21,6 +23,12 @@ def problems(text: str | bytes, file: str = "harbour.yaml") -> list[str]:
     with pytest.raises(ManifestError) as caught:
         parse(text, file)
     return list(caught.value.problems)
+
+
+def _count_of_values(data: Any) -> int:
+    """All values below a list or dict, itself left out."""
+    inner = list(data.values()) if isinstance(data, dict) else data if isinstance(data, list) else []
+    return len(inner) + sum(map(_count_of_values, inner))
 
 
 MINIMAL = "content: a.jpg\nstyle: b.jpg\n"
@@ -50,9 +58,48 @@ class TestReading:
         assert list(manifest.images.values()) == ["😀.jpg", "b/c.jpg"]
         assert manifest.parameters.style_weight == 0.01
 
-    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
     def test_what_windows_editors_save_is_read(self, encoding: str) -> None:
         assert parse("content: grün.jpg\r\nstyle: b.jpg\r\n".encode(encoding)).content == "grün.jpg"
+        assert parse('{"content": "grün.jpg", "style": "b"}'.encode(encoding), "x.json").content == "grün.jpg"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"content"\n:\n"a", "style": "b"}',
+            '{"content": "a", "style": "b\x7f\x80"}',
+            '{"content": "a", "style": "b", "parameters": {"seed"\t\r\n:\t3}}',
+            '{"content": "a", "style": "b", "name": "' + "x" * 90 + '", "parameters"\n: {}}',
+            '{"' + "content" + '": "a?: -,[]{}#&*!|>%@`", "style": "b"}',
+        ],
+    )
+    def test_whatever_is_json_is_read(self, text: str) -> None:
+        data = json.loads(text)
+        manifest = parse(text, "x.json")
+        assert (manifest.content, manifest.style[0].image) == (data["content"], data["style"])
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('ab"\\\n:,{[', max_size=4), inner),
+            max_leaves=12,
+        ),
+        st.sampled_from([None, 1, "\t"]),
+    )
+    def test_every_value_of_json_has_the_line_it_stands_in(self, data: Any, indent: int | str | None) -> None:
+        text = json.dumps(data, indent=indent, ensure_ascii=False)
+        document = read_document(text.encode(), "x.json")
+        assert document.data == data
+        lines = text.split("\n")
+        for path in document.lines:
+            value = data
+            for step in path:
+                value = value[step]
+            label = f"{json.dumps(path[-1], ensure_ascii=False)}:" if path and isinstance(path[-1], str) else ""
+            start = "[{"[isinstance(value, dict)] if isinstance(value, dict | list) else ""
+            shown = label or start or json.dumps(value, ensure_ascii=False)
+            assert shown in lines[document.line(path) - 1]
+        assert len(document.lines) == 1 + _count_of_values(data)
 
     def test_several_styles_with_weights(self) -> None:
         manifest = parse("content: a\nstyle: [{image: b, weight: 2}, c]")
@@ -196,6 +243,8 @@ class TestProblems:
             ("x: " + "1" * 40, "a whole number of 40 digits"),
             ("a: " + "x" * 300_000, "more than 262,144 bytes, the limit for a manifest (--max-manifest-bytes)"),
             (b"\xff\xfeA", "not UTF-8"),
+            ("content: a\nstyle: b\x01\n", "harbour.yaml, line 2: the control character U+0001; delete it, or save"),
+            (b"\0" * 100, "line 1: the control character U+0000; delete it, or save the file as UTF-8"),
             (b"content: a\nstyle: \xe4\n", "line 2: not UTF-8"),
             ("content: a\n", "`style`: missing"),
             (MINIMAL + "name: ../../etc", "`name`: may hold letters"),
@@ -223,6 +272,26 @@ class TestProblems:
     )
     def test_what_is_wrong_is_said(self, text: str | bytes, sentence: str) -> None:
         assert sentence in "\n".join(problems(text))
+
+    @pytest.mark.parametrize(
+        ("text", "sentence"),
+        [
+            (
+                '{"content": "a",\n"style": "b",\n"content": "c"}',
+                "line 3: `content` stands twice; the first is in line 1",
+            ),
+            ('{"content": "\\ud83d.jpg",\n"style": "b"}', "x.json, line 1: \\ud83d is half of a character"),
+            ('{"content": "a",\n"\\udc00": "b"}', "x.json, line 2: \\udc00 is half of a character"),
+            ('{"content": "a",\n"style": "b\x02"}', "x.json, line 2: the control character U+0002; delete it"),
+            ('{"content": "a",\n"style" "b"}', "x.json, line 2: not well-formed JSON: Expecting ':' delimiter"),
+            ('{"a":\n' * 30 + "1" + "}" * 30, "x.json, line 21: nested more than 20 levels deep"),
+            ("[" * 100_000, "nested more than 20 levels deep"),
+            ("[" + "0," * 20_000 + "0]", "more than 10,000 values"),
+            ("9" * 5000, "not well-formed JSON"),
+        ],
+    )
+    def test_what_is_wrong_with_json_is_said(self, text: str, sentence: str) -> None:
+        assert sentence in "\n".join(problems(text, "x.json"))
 
     @given(st.binary(max_size=400))
     def test_any_bytes_end_in_a_manifest_or_a_sentence(self, data: bytes) -> None:
