@@ -18,25 +18,29 @@ MAX_NODES = 10_000
 Path = tuple[int | str, ...]
 
 
+def shown(value: Any) -> str:
+    """A value as a sentence quotes it."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
 class _Loader(yaml.CSafeLoader):
     """Scalars as YAML 1.2's core schema reads them: `1e-2` is a number, `off` and `2026-01-01` are text."""
 
 
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    (
-        "float",
+_SCALARS = {  # by tag: in words, as written, the first characters
+    "bool": ("truth value (true, false)", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": ("whole number", r"[-+]?[0-9]+", "-+0123456789"),
+    "float": (
+        "number",
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "-+.0123456789",
     ),
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), [*_first.replace("\0", ""), ""]
-    )
-
+    "null": ("null", r"~|null|Null|NULL|", "~nN"),
+}
+_Loader.yaml_implicit_resolvers = {}
+for _tag, (_, _pattern, _first) in _SCALARS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), [*_first, ""])
 
 # What YAML does not allow in any place, and JSON not in most.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -212,18 +216,20 @@ def _plain_mapping(node: Any, path: Path, lines: dict[Path, int], file: str) -> 
 
 def _plain_scalar(node: Any, where: str) -> Any:
     text: str = node.value
-    match node.tag:
-        case "tag:yaml.org,2002:str":
-            return text
-        case "tag:yaml.org,2002:int":
+    tag = node.tag.removeprefix("tag:yaml.org,2002:")
+    if tag == "str":
+        return text
+    if tag not in _SCALARS:
+        raise ManifestError(f"{where}: the tag {node.tag!r} is not allowed; write a plain value.")
+    kind, pattern, _ = _SCALARS[tag]
+    if not re.fullmatch(pattern, text):
+        raise ManifestError(f"{where}: {shown(text)} is no {kind}, as !!{tag} says; leave the tag out.")
+    match tag:
+        case "bool":
+            return text.lower() == "true"
+        case "int":
             if len(text) > 30:
                 raise ManifestError(f"{where}: a whole number of {len(text)} digits.")
             return int(text)
-        case "tag:yaml.org,2002:float":
+        case "float":
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        case "tag:yaml.org,2002:bool":
-            return text.lower() == "true"
-        case "tag:yaml.org,2002:null":
-            return None
-        case tag:
-            raise ManifestError(f"{where}: the tag {tag!r} is not allowed; write a plain value.")

@@ -23,9 +23,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from pipeline.document import read_document
+from pipeline.document import read_document, shown
 from pipeline.errors import ManifestError
-from pipeline.parameters import PRESETS, Float, Int, Model, Parameters, shown, suggestion
+from pipeline.parameters import PRESETS, Float, Int, Model, Parameters, suggestion
 
 MAX_NAME_CHARACTERS = 100
 

@@ -19,6 +19,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from pipeline.document import shown
+
 VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
 )
@@ -166,12 +168,6 @@ class Parameters(Model):
     denoise: Annotated[float | Literal["auto"], *_number_or_auto(1.0)] = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     output_format: Literal["png", "jpeg", "webp", "tiff"] = "png"
-
-
-def shown(value: Any) -> str:
-    """A value as a sentence quotes it."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -49,6 +49,10 @@ class TestReading:
         ).parameters
         assert (parameters.style_weight, parameters.content_weight, parameters.learning_rate) == (0.01, 10000.0, 0.02)
 
+    def test_tags_that_say_what_is_written_are_read(self) -> None:
+        manifest = parse(MINIMAL + "priority: !!int 3\nparameters: {style_weight: !!float 2e-2, seed: !!int '7'}")
+        assert (manifest.priority, manifest.parameters.style_weight, manifest.parameters.seed) == (3, 0.02, 7)
+
     def test_off_means_off(self) -> None:
         assert parse(MINIMAL + "parameters: {pyramid: off}").parameters.pyramid == "off"
 
@@ -238,6 +242,12 @@ class TestProblems:
             ("a: &x 1\nb: *x\n", "line 2: aliases (*x) are not allowed"),
             ("content: !!python/name:os.system ''", "the tag 'tag:yaml.org,2002:python/name:os.system' is not allowed"),
             ("a: 1\n---\nb: 2\n", "a second document"),
+            (MINIMAL + "priority: !!int high", "line 3: 'high' is no whole number, as !!int says; leave the tag out"),
+            (MINIMAL + "priority: !!float abc", "line 3: 'abc' is no number, as !!float says"),
+            (MINIMAL + "priority: !!int 1_000", "'1_000' is no whole number"),
+            (MINIMAL + "sweep: !!bool yes", "line 3: 'yes' is no truth value (true, false), as !!bool says"),
+            (MINIMAL + "sweep: !!null nothing", "'nothing' is no null, as !!null says"),
+            (MINIMAL + "parameters: {seed: !!int 0x10, image_size: !!float 1e3}", "'0x10' is no whole number"),
             ("{" * 50, "nested more than 20 levels"),
             ("[" * 100_000, "nested more than 20 levels"),
             ("x: " + "1" * 40, "a whole number of 40 digits"),
