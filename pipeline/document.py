@@ -144,6 +144,8 @@ def _read_yaml(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
+        if re.match(rf"(?:.*\n){{{line - 1}}}[ -]*\t", text):
+            raise ManifestError(f"{file}, line {line}: YAML does not allow tabs; use spaces before the word.") from None
         raise ManifestError(f"{file}, line {line}: not well formed: {error.problem}.") from None
     except yaml.YAMLError as error:
         raise ManifestError(f"{file}: not well formed: {error}.") from None

@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -330,14 +330,14 @@ def _sentence(problem: ErrorDetails) -> str:
     value = shown(problem["input"])
     match problem["type"]:
         case "extra_forbidden":
-            known = _fields(location[:-1])
-            return f"`{field}`: unknown{suggestion(str(location[-1]), known)}"
+            return f"`{field}`: {_elsewhere(location) or 'unknown' + suggestion(str(location[-1]), _fields(location))}"
         case "missing":
             return f"`{field}`: missing"
         case "value_error":
             return f"`{field}`: {context['error']}"
         case "literal_error":
-            return f"`{field}`: must be one of {context['expected']}, not {value}"
+            own = ", or have a file of its name in the folder of --presets" if location == ["preset"] else ""
+            return f"`{field}`: must be one of {context['expected']}{own}, not {value}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return f"`{field}`: must be {_range(location, context)}, not {value}"
         case kind if kind.startswith(("int_", "float_")):
@@ -353,8 +353,20 @@ def _sentence(problem: ErrorDetails) -> str:
             return f"`{field}`: {problem['msg'].replace('Input should', 'must')}, not {value}"
 
 
-def _fields(location: Iterable[int | str]) -> list[str]:
-    match list(location):
+def _elsewhere(location: list[int | str]) -> str:
+    """Where a known word belongs that stands in the wrong place."""
+    match location:
+        case [str(word)] if word in Parameters.model_fields:
+            return "belongs under `parameters`, indented"
+        case ["parameters", str(word)] if word in Manifest.model_fields:
+            return "belongs at the top, beside `content`, not under `parameters`"
+        case _:
+            return ""
+
+
+def _fields(location: list[int | str]) -> list[str]:
+    """The words that are known where the last one of ``location`` stands."""
+    match location[:-1]:
         case ["parameters"]:
             return list(Parameters.model_fields)
         case ["style", *_]:
