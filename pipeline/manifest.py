@@ -186,11 +186,21 @@ class Manifest(Model):
         return found
 
     def excess_of_variants(self, limits: Limits) -> str:
-        """A sentence where a sweep has too many; else nothing."""
+        """A sentence where a sweep has too many variants, or these ask for too much; else nothing.
+
+        Raises:
+            ValidationError: a combination cannot be run.
+        """
         count = math.prod(map(len, (self.sweep or {}).values()))
-        if count <= limits.max_variants:
-            return ""
-        return f"`sweep`: {count:,} combinations; the limit is {limits.max_variants} (--max-variants)"
+        if count > limits.max_variants:
+            return f"`sweep`: {count:,} combinations; the limit is {limits.max_variants} (--max-variants)"
+        styles = max(len(run.style) for run in self.variants())
+        if styles > limits.max_styles:
+            return f"`sweep`: a combination of {styles} style images; the limit is {limits.max_styles} (--max-styles)"
+        if self.steps > limits.max_steps:
+            asked = f"{self.steps:,} steps in all {count} combinations"
+            return f"`sweep`: {asked}; the limit is {limits.max_steps:,} (--max-steps)"
+        return ""
 
     def with_contents(self, paths: list[str]) -> Manifest:
         """The manifest with a sweep over these content images."""
@@ -263,24 +273,29 @@ def parse_manifest(
             if problem["type"] != "default_factory_not_called"
         ]
         raise ManifestError(*(f"{file}, line {line}: {text}" for line, text in sorted(found))) from None
-    excesses = []
+    if excesses := _excesses(manifest, limits):
+        raise ManifestError(*(f"{file}, line {document.line(location)}: {text}" for location, text in excesses))
+    return manifest
+
+
+def _excesses(manifest: Manifest, limits: Limits) -> list[tuple[list[str], str]]:
+    """What a manifest asks for beyond the limits, and combinations that cannot be: where, and a sentence."""
+    if manifest.sweep:
+        try:
+            excess = manifest.excess_of_variants(limits)
+        except ValidationError as error:
+            return [(["sweep"], f"`sweep`, {_sentence(problem)}") for problem in error.errors()]
+        return [(["sweep"], excess)] if excess else []
+    found = []
     if len(manifest.style) > limits.max_styles:
         excess = f"`style`: {len(manifest.style)} images; the limit is {limits.max_styles} (--max-styles)"
-        excesses.append(f"{file}, line {document.line(['style'])}: {excess}")
-    steps = manifest.parameters.epochs * manifest.parameters.steps_per_epoch
-    if steps > limits.max_steps:
-        excess = f"`epochs` × `steps_per_epoch`: {steps:,} steps; the limit is {limits.max_steps:,} (--max-steps)"
-        excesses.append(f"{file}, line {document.line(['parameters', 'epochs'])}: {excess}")
-    if excess := manifest.excess_of_variants(limits):
-        excesses.append(f"{file}, line {document.line(['sweep'])}: {excess}")
-    if excesses:
-        raise ManifestError(*excesses)
-    try:
-        manifest.variants()
-    except ValidationError as error:
-        line = document.line(["sweep"])
-        raise ManifestError(*(f"{file}, line {line}: `sweep`, {_sentence(p)}" for p in error.errors())) from None
-    return manifest
+        found.append((["style"], excess))
+    if manifest.steps > limits.max_steps:
+        excess = (
+            f"`epochs` × `steps_per_epoch`: {manifest.steps:,} steps; the limit is {limits.max_steps:,} (--max-steps)"
+        )
+        found.append((["parameters", "epochs"], excess))
+    return found
 
 
 def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits) -> dict[str, Any]:

@@ -192,6 +192,21 @@ class TestSweep:
         assert parse(yaml.safe_dump(manifest.effective())) == manifest
         assert manifest.steps == 4 * 300
 
+    def test_what_a_sweep_asks_for_is_the_sum_of_its_variants(self) -> None:
+        usual = MINIMAL + f"preset: tutorial\nsweep: {{seed: {list(range(64))}}}"
+        assert parse(usual).steps == 64_000
+        text = MINIMAL + "parameters: {steps_per_epoch: 10000}\nsweep: {epochs: [1000, 999]}"
+        assert problems(text) == [
+            "harbour.yaml, line 4: `sweep`: 19,990,000 steps in all 2 combinations; the limit is 100,000 (--max-steps)"
+        ]
+
+    def test_a_sweep_may_try_more_paintings_than_a_picture_may_mix(self) -> None:
+        letters = "bcdefghijklmnopqrs"
+        assert len(parse(f"content: a\nsweep: {{style: [{', '.join(letters)}]}}").variants()) == 18
+        assert problems(f"content: a\nsweep: {{style: [b, [{', '.join(letters)}]]}}") == [
+            "harbour.yaml, line 2: `sweep`: a combination of 18 style images; the limit is 16 (--max-styles)"
+        ]
+
     @pytest.mark.parametrize(
         ("sweep", "sentence"),
         [
