@@ -178,8 +178,6 @@ class Manifest(Model):
         for values in itertools.product(*swept.values()):
             changes = dict(zip(swept, values, strict=True))
             fields = {key: changes.pop(key) for key in ("content", "style") if key in changes}
-            if self.parameters.style_size == self.parameters.image_size and "image_size" in changes:
-                changes.setdefault("style_size", changes["image_size"])
             parameters = {**base["parameters"], **changes}
             name = f"{self.name[: MAX_NAME_CHARACTERS - 8].rstrip()}-{len(found) + 1:03}"
             found.append(Manifest.model_validate({**base, **fields, "name": name, "parameters": parameters}))
@@ -214,8 +212,14 @@ class Manifest(Model):
         return sum(run.parameters.epochs * run.parameters.steps_per_epoch for run in runs)
 
     def effective(self) -> dict[str, Any]:
-        """Plain data with every default filled in; as a manifest it makes the same picture."""
-        return self.model_dump(mode="json")
+        """Plain data with every default filled in; as a manifest it makes the same picture.
+
+        Where a sweep changes `image_size` and nobody gave a `style_size`, it stays out, as it follows each one.
+        """
+        data = self.model_dump(mode="json")
+        if "image_size" in (self.sweep or {}) and "style_size" not in self.parameters.model_fields_set:
+            del data["parameters"]["style_size"]
+        return data
 
     @functools.cached_property
     def images(self) -> dict[str, str]:

@@ -184,8 +184,16 @@ class TestSweep:
         assert [style.weight for style in manifest.variants()[1].style] == [1.0, 2.0]
 
     def test_a_swept_image_size_takes_the_style_size_along(self) -> None:
-        sizes = [v.parameters.style_size for v in parse(MINIMAL + "sweep: {image_size: [64, 96]}").variants()]
-        assert sizes == [64, 96]
+        manifest = parse(MINIMAL + "parameters: {image_size: 80}\nsweep: {image_size: [64, 96]}")
+        for one in (manifest, parse(yaml.safe_dump(manifest.effective())), manifest.with_contents(["c"])):
+            assert [variant.parameters.style_size for variant in one.variants()] == [64, 96]
+
+    @pytest.mark.parametrize("base", ["image_size: 80, style_size: 80", "style_size: 512"])
+    def test_a_style_size_that_was_given_stays_whatever_it_equals(self, base: str) -> None:
+        manifest = parse(MINIMAL + f"parameters: {{{base}}}\nsweep: {{image_size: [64, 96]}}")
+        given = manifest.parameters.style_size
+        for one in (manifest, parse(yaml.safe_dump(manifest.effective())), manifest.with_contents(["c"])):
+            assert [variant.parameters.style_size for variant in one.variants()] == [given, given]
 
     def test_the_effective_manifest_says_the_same_again(self) -> None:
         manifest = parse(self.TEXT)
