@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from pipeline.document import read_document, shown
+from pipeline.document import Document, read_document, shown
 from pipeline.errors import ManifestError
 from pipeline.parameters import PRESETS, Float, Int, Model, Parameters, suggestion
 
@@ -42,7 +42,6 @@ class Limits:
 
 
 _SWEPT_FIELDS = ("content", "style")
-_NO_IMAGES = b"\ncontent: none\nstyle: none\n"  # after a preset's lines, whose numbers they leave alone
 _RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _NAME = re.compile(r"\w(?:[\w. -]*[\w-])?")
 
@@ -259,16 +258,24 @@ def parse_manifest(
     Raises:
         ManifestError: with every problem, each a sentence that names file, line and field.
     """
-    if len(data) > limits.max_manifest_bytes:
-        raise ManifestError(
-            f"{file}: more than {limits.max_manifest_bytes:,} bytes, the limit for a manifest (--max-manifest-bytes)."
-        )
-    document = read_document(data, file)
+    document = _read(data, file, limits)
     if not isinstance(document.data, dict):
         raise ManifestError(f"{file}: a manifest is a list of `key: value` lines, such as `content: photo.jpg`.")
-    fields = {"name": name or default_name(file), **document.data}
+    fields = _on_own_preset({"name": name or default_name(file), **document.data}, presets, limits)
+    return _validated(fields, document, file, limits)
+
+
+def _read(data: bytes, file: str, limits: Limits) -> Document:
+    if len(data) > limits.max_manifest_bytes:
+        limit = f"{limits.max_manifest_bytes:,} bytes, the limit for a manifest (--max-manifest-bytes)"
+        raise ManifestError(f"{file}: more than {limit}.")
+    return read_document(data, file)
+
+
+def _validated(fields: dict[str, Any], document: Document, file: str, limits: Limits) -> Manifest:
+    """The manifest of these fields; what is wrong with it is told with the lines of the document."""
     try:
-        manifest = Manifest.model_validate(_on_own_preset(fields, presets, limits))
+        manifest = Manifest.model_validate(fields)
     except ValidationError as error:
         found = [
             (document.line(problem["loc"]), _sentence(problem))
@@ -317,12 +324,11 @@ def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits)
         return fields
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read ({error.strerror}).") from None
-    own = read_document(data, path.name).data
-    if not isinstance(own, dict) or not set(own) <= {"preset", "parameters"}:
+    own = _read(data, path.name, limits)
+    if not isinstance(own.data, dict) or not set(own.data) <= {"preset", "parameters"}:
         raise ManifestError(f"{path.name}: a preset has `parameters`, and `preset` for what it rests on, alone.")
+    base = _validated({"name": preset, "content": "none", "style": "none", **own.data}, own, path.name, limits)
     given = fields.get("parameters")
-    # Read as a manifest, so that its mistakes are told with its own lines.
-    base = parse_manifest(data + _NO_IMAGES, path.name, preset, limits)
     parameters = base.parameters.model_dump(mode="json", exclude_unset=True)
     given = {} if given is None else given
     return {
