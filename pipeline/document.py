@@ -20,7 +20,11 @@ Path = tuple[int | str, ...]
 
 def shown(value: Any) -> str:
     """A value as a sentence quotes it."""
-    text = repr(value)
+    return short(repr(value))
+
+
+def short(text: str) -> str:
+    """A text that may be of any length, cut to what a sentence can hold."""
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
@@ -41,6 +45,13 @@ _SCALARS = {  # by tag: in words, as written, the first characters
 _Loader.yaml_implicit_resolvers = {}
 for _tag, (_, _pattern, _first) in _SCALARS.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), [*_first, ""])
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the texts that ``_Loader`` would take for something else, such as `1e5`."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
 
 # What YAML does not allow in any place, and JSON not in most.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -74,6 +85,11 @@ def read_document(data: bytes, file: str) -> Document:
     if file.lower().endswith(".json"):
         return _read_json(text, file)
     return _read_yaml(text, file)
+
+
+def write_document(data: Any) -> bytes:
+    """Plain data as YAML in UTF-8, which ``read_document`` reads as the same data."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
 
 
 def _read_json(text: str, file: str) -> Document:
@@ -168,7 +184,7 @@ def _no_text(found: re.Match[str], file: str) -> ManifestError:
 
 
 def _repeated(key: object, where: str, first: int) -> ManifestError:
-    return ManifestError(f"{where}: `{key}` stands twice; the first is in line {first}.")
+    return ManifestError(f"{where}: `{short(str(key))}` stands twice; the first is in line {first}.")
 
 
 def _check_shape(text: str, file: str) -> None:
@@ -177,7 +193,9 @@ def _check_shape(text: str, file: str) -> None:
     for count, event in enumerate(yaml.parse(text, _Loader)):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
-            raise ManifestError(f"{file}, line {line}: aliases (*{event.anchor}) are not allowed; write the value out.")
+            raise ManifestError(
+                f"{file}, line {line}: aliases (*{short(str(event.anchor))}) are not allowed; write the value out."
+            )
         if isinstance(event, yaml.DocumentStartEvent) and count > 1:
             raise ManifestError(f"{file}, line {line}: a second document starts; a manifest is a single one.")
         if isinstance(event, yaml.CollectionStartEvent):
@@ -199,7 +217,7 @@ def _plain(node: Any, path: Path, lines: dict[Path, int], file: str) -> Any:
         return [_plain(child, (*path, index), lines, file) for index, child in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode):
         return _plain_scalar(node, f"{file}, line {line}")
-    raise ManifestError(f"{file}, line {line}: the tag {node.tag!r} is not allowed; write a plain value.")
+    raise ManifestError(f"{file}, line {line}: the tag {shown(node.tag)} is not allowed; write a plain value.")
 
 
 def _plain_mapping(node: Any, path: Path, lines: dict[Path, int], file: str) -> dict[str, Any]:
@@ -222,7 +240,7 @@ def _plain_scalar(node: Any, where: str) -> Any:
     if tag == "str":
         return text
     if tag not in _SCALARS:
-        raise ManifestError(f"{where}: the tag {node.tag!r} is not allowed; write a plain value.")
+        raise ManifestError(f"{where}: the tag {shown(node.tag)} is not allowed; write a plain value.")
     kind, pattern, _ = _SCALARS[tag]
     if not re.fullmatch(pattern, text):
         raise ManifestError(f"{where}: {shown(text)} is no {kind}, as !!{tag} says; leave the tag out.")

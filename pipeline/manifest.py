@@ -23,11 +23,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from pipeline.document import Document, read_document, shown
+from pipeline.document import Document, read_document, short, shown
 from pipeline.errors import ManifestError
 from pipeline.parameters import PRESETS, Float, Int, Model, Parameters, suggestion
 
 MAX_NAME_CHARACTERS = 100
+MAX_PROBLEMS = 50  # told at once
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ _NAME = re.compile(r"\w(?:[\w. -]*[\w-])?")
 
 
 def _valid_name(name: str) -> str:
-    name = unicodedata.normalize("NFC", name)
+    if len(name) <= 10 * MAX_NAME_CHARACTERS:  # normalising marks without end takes its time
+        name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name):
         raise ValueError("may hold letters, digits, spaces and . _ - only, and starts with a letter or digit")
     if len(name) > MAX_NAME_CHARACTERS or len(name.encode()) > 2 * MAX_NAME_CHARACTERS:
         raise ValueError(f"is longer than {MAX_NAME_CHARACTERS} characters")
     if name.split(".")[0].lower() in _RESERVED_NAMES:
-        raise ValueError(f"{name!r} is a name that Windows keeps for a device")
+        raise ValueError(f"{shown(name)} is a name that Windows keeps for a device")
     return name
 
 
@@ -87,7 +89,7 @@ def _lists_of_values(value: Any) -> Any:
     known = [*_SWEPT_FIELDS, *Parameters.model_fields]
     for key, values in value.items():
         if key not in known:
-            raise ValueError(f"`{key}`: unknown{suggestion(str(key), known)}")
+            raise ValueError(f"`{short(str(key))}`: unknown{suggestion(str(key), known)}")
         if not isinstance(values, list) or not values:
             raise ValueError(f"`{key}`: must be a list of values, not {shown(values)}")
     return value
@@ -277,13 +279,14 @@ def _validated(fields: dict[str, Any], document: Document, file: str, limits: Li
     try:
         manifest = Manifest.model_validate(fields)
     except ValidationError as error:
-        found = [
-            (document.line(problem["loc"]), _sentence(problem))
-            for problem in error.errors()
-            # style_size waits for image_size, whose own problem is in the list.
-            if problem["type"] != "default_factory_not_called"
+        # style_size waits for image_size, whose own problem is in the list.
+        found = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
+        found.sort(key=lambda problem: document.line(problem["loc"]))
+        told = [
+            f"{file}, line {document.line(problem['loc'])}: {_sentence(problem)}" for problem in found[:MAX_PROBLEMS]
         ]
-        raise ManifestError(*(f"{file}, line {line}: {text}" for line, text in sorted(found))) from None
+        more = len(found) - len(told)
+        raise ManifestError(*told, *([f"{file}: {more:,} more problems."] if more else [])) from None
     if excesses := _excesses(manifest, limits):
         raise ManifestError(*(f"{file}, line {document.line(location)}: {text}" for location, text in excesses))
     return manifest
@@ -350,7 +353,7 @@ def default_name(file: str) -> str:
 
 def _sentence(problem: ErrorDetails) -> str:
     location = [part for part in problem["loc"] if part != "[key]"]
-    field = ".".join(str(part) for part in location) or "manifest"
+    field = ".".join(short(str(part)) for part in location) or "manifest"
     context: Mapping[str, Any] = problem.get("ctx", {})
     value = shown(problem["input"])
     match problem["type"]:
@@ -407,10 +410,15 @@ def _range(location: list[int | str], context: Mapping[str, Any]) -> str:
     return " and ".join(f"{names[key]} {bound:g}" for key, bound in context.items() if key in names)
 
 
+@functools.cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
 def _and_range(location: list[int | str]) -> str:
     models: dict[str, type[BaseModel]] = {"parameters": Parameters, "style": StyleImage}
     model = models.get(str(location[0]), Manifest)
-    schema = model.model_json_schema()["properties"].get(str(location[-1]), {})
+    schema = _schema(model)["properties"].get(str(location[-1]), {})
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     if low is None or high is None:
