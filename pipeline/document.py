@@ -48,9 +48,16 @@ for _tag, (_, _pattern, _first) in _SCALARS.items():
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes the texts that ``_Loader`` would take for something else, such as `1e5`."""
+    """Quotes the texts that ``_Loader`` would take for something else, and escapes YAML's own line ends."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = '"' if re.search("[\x85\u2028\u2029]", data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 # What YAML does not allow in any place, and JSON not in most.

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.document import read_document
+from pipeline.document import read_document, write_document
 from pipeline.errors import ManifestError
 from pipeline.manifest import Manifest, default_name, json_schema, parse_manifest
 from pipeline.parameters import PRESETS, Parameters
@@ -127,6 +127,13 @@ class TestReading:
         again = parse(yaml.safe_dump(manifest.effective()), "other-name.yaml")
         assert again == manifest
         assert set(manifest.effective()["parameters"]) == set(Parameters.model_fields)
+
+    @given(st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["1e5", "off", "~", "0x1F", "<<", "."]))
+    def test_what_is_written_is_read_as_the_same(self, text: str) -> None:
+        assert read_document(write_document({"name": text, text: [1e-7, None, True]}), "x.yaml").data == {
+            "name": text,
+            text: [1e-7, None, True],
+        }
 
 
 class TestOwnPresets:
