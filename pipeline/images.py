@@ -6,12 +6,13 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from pipeline.completeness import Watched, ends_unwritten, may_be_on_its_way
 from pipeline.errors import ImageError, IncompleteImageError
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
@@ -90,31 +91,40 @@ def encode(picture: Picture, output_format: str) -> bytes:
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     """The first frame, decoded."""
-    head = file.read(16)
-    file.seek(0)
+    watched = Watched(file)
+    image = None
     try:
         # Pillow warns of broken metadata, which does not concern the pixels.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(cast("IO[bytes]", watched), formats=FORMATS)
             if image.width * image.height > max_pixels:
                 raise ImageError(
                     f"{name}: {image.width}×{image.height} pixels; the limit is {max_pixels:,} (--max-pixels).",
                     "Make it smaller, or raise the limit.",
                 )
             image.load()
+        if ends_unwritten(file, image):
+            raise IncompleteImageError(f"{name}: ends in zeros.", "Copy the file again.")
     except ImageError:
         raise
-    except UnidentifiedImageError:
-        # Copying tools that reserve the whole file first leave zeros where the header comes last.
-        if len(head) < 16 or not any(head):
-            raise IncompleteImageError(f"{name}: no image yet ({len(head)} bytes or nothing but zeros).") from None
-        raise ImageError(f"{name}: not an image of a known format.", f"Formats read: {', '.join(FORMATS)}.") from None
     except MemoryError:
         raise ImageError(f"{name}: too large to decode in memory.", "Make it smaller.") from None
     except Exception as error:  # Pillow's decoders raise whatever their parsing runs into.
-        raise IncompleteImageError(f"{name}: does not decode to its end ({error}).", "Copy the file again.") from None
+        raise _failure(file, name, watched.ran_out, image, error) from None
     return image
+
+
+def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None, error: Exception) -> ImageError:
+    unknown = isinstance(error, UnidentifiedImageError)
+    if may_be_on_its_way(file, ran_out, image):
+        why = f"no image within its {file.seek(0, io.SEEK_END):,} bytes yet" if unknown else error
+        return IncompleteImageError(f"{name}: does not decode to its end ({why}).", "Copy the file again.")
+    if unknown:
+        formats = ", ".join(FORMATS)
+        return ImageError(f"{name}: not an image of a known format, or a damaged one.", f"Save it as one of {formats}.")
+    remedy = "It is damaged, or of a rare kind; open it in another program and save it as PNG or JPEG."
+    return ImageError(f"{name}: cannot be read ({error}).", remedy)
 
 
 def _orientation(image: Image.Image) -> int:

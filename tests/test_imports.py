@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "pipeline"
 LEVELS = [
     {"errors"},
     {"faults"},
-    {"document", "storage", "memory", "contact"},
+    {"document", "storage", "memory", "contact", "completeness"},
     {"parameters", "images", "color", "advice"},
     {"manifest"},
     {"job", "checkpoint"},
