@@ -157,15 +157,25 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
+    """8 bits a channel, rounded; what a grey value or colour makes transparent becomes alpha."""
+    transparent = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(transparent, tuple) and max(transparent) > 255:
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)  # of 16 bits, where Pillow keeps 8
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    values = np.asarray(image)
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(image, np.float64))
+        levels = (values.astype(np.uint32) + 128) // 257
+    else:
         # Without a stated range: unit floats, 8 bits or 16 bits, by the largest value.
-        top = float(values.max(initial=0.0))
+        finite = np.nan_to_num(values.astype(np.float64))
+        top = float(finite.max(initial=0.0))
         full = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 else max(top, 65535.0)
-        return Image.fromarray(np.clip(values / full * 255.0, 0, 255).astype(np.uint8))
-    return image
+        levels = np.rint(np.clip(finite / full * 255.0, 0, 255))
+    grey = Image.fromarray(levels.astype(np.uint8))
+    if transparent is not None:
+        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:

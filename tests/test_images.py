@@ -70,6 +70,32 @@ class TestWhatPeopleDrop:
         Image.fromarray(ramp).save(tmp_path / "a.png")
         assert close(load(tmp_path / "a.png").rgb[..., 0], ramp / 65535, 1)
 
+    def test_16_bits_are_rounded_to_the_nearest_of_8(self, tmp_path: Path) -> None:
+        values = np.arange(0, 65536, 7, dtype=np.uint16)[:9216].reshape(96, 96)
+        Image.fromarray(values).save(tmp_path / "a.png")
+        Image.fromarray(values.astype(np.int32)).save(tmp_path / "i.tif")
+        Image.fromarray((values / 65535).astype(np.float32)).save(tmp_path / "f.tif")
+        nearest = np.rint(values / 257)
+        for name in ("a.png", "i.tif", "f.tif"):
+            assert (np.rint(load(tmp_path / name, 96).rgb[..., 0] * 255) == nearest).all(), name
+
+    @pytest.mark.parametrize(("kind", "values"), [(0, (1000,)), (2, (1000, 40000, 7))])
+    def test_16_bits_with_one_transparent_value_keep_their_alpha(
+        self, tmp_path: Path, kind: int, values: tuple[int, ...]
+    ) -> None:
+        pixels = np.full((64, 80, len(values)), 30_000, ">u2")
+        pixels[:, :40] = values
+        rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+        header = struct.pack(">IIBBBBB", 80, 64, 16, kind, 0, 0, 0)
+        chunks = [(b"IHDR", header), (b"tRNS", struct.pack(f">{len(values)}H", *values))]
+        chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+        parts = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks]
+        (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+        alpha = load(tmp_path / "a.png").alpha
+        assert alpha is not None
+        assert (alpha[:, :40] == 0).all()
+        assert (alpha[:, 40:] == 255).all()
+
     def test_the_first_frame_of_an_animation_counts(self, tmp_path: Path) -> None:
         frames = [Image.new("RGB", (80, 64), color) for color in ("red", "blue")]
         frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
