@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import io
 import warnings
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
 
 from pipeline.completeness import Watched, ends_unwritten, may_be_on_its_way
 from pipeline.errors import ImageError, IncompleteImageError
@@ -91,6 +94,7 @@ def encode(picture: Picture, output_format: str) -> bytes:
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     """The first frame, decoded."""
+    _prepare_pillow()
     watched = Watched(file)
     image = None
     try:
@@ -125,6 +129,16 @@ def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None
         return ImageError(f"{name}: not an image of a known format, or a damaged one.", f"Save it as one of {formats}.")
     remedy = "It is damaged, or of a rare kind; open it in another program and save it as PNG or JPEG."
     return ImageError(f"{name}: cannot be read ({error}).", remedy)
+
+
+@functools.cache
+def _prepare_pillow() -> None:
+    """Teach libtiff to be silent, which tells standard error, without a name, what Pillow raises."""
+    with contextlib.suppress(OSError, AttributeError):  # a Pillow that has libtiff within itself
+        libraries = ctypes.CDLL(_imaging.__file__)
+        for handler in (libraries.TIFFSetErrorHandler, libraries.TIFFSetWarningHandler):
+            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            handler(None)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -272,6 +272,13 @@ class TestBroken:
         assert {verdict(whole[:length]) for length in range(len(whole) - 2)} == {"incomplete"}
 
 
+def test_a_broken_tiff_says_nothing_but_its_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(encoded("TIFF", {"compression": "tiff_lzw"}))
+    data[1000:3000] = b"\x55" * 2000
+    assert "decoder error" in verdict(bytes(data))
+    assert capfd.readouterr() == ("", "")
+
+
 class TestSaving:
     @pytest.mark.parametrize(("form", "mode"), [("png", "RGBA"), ("webp", "RGBA"), ("tiff", "RGBA"), ("jpeg", "RGB")])
     def test_alpha_returns_where_the_format_has_it(self, form: str, mode: str) -> None:
