@@ -19,7 +19,8 @@ from pipeline.completeness import Watched, ends_unwritten, may_be_on_its_way
 from pipeline.errors import ImageError, IncompleteImageError
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".heic", ".heif")
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 # What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
 NEUTRAL = (128, 128, 128)
@@ -133,7 +134,10 @@ def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None
 
 @functools.cache
 def _prepare_pillow() -> None:
-    """Teach libtiff to be silent, which tells standard error, without a name, what Pillow raises."""
+    """Teach Pillow HEIF, and libtiff to be silent, which tells standard error, without a name, what Pillow raises."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
     with contextlib.suppress(OSError, AttributeError):  # a Pillow that has libtiff within itself
         libraries = ctypes.CDLL(_imaging.__file__)
         for handler in (libraries.TIFFSetErrorHandler, libraries.TIFFSetWarningHandler):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
@@ -153,6 +154,54 @@ class TestWhatPeopleDrop:
         assert sorted(set(alpha.ravel().tolist())) == [0, 255]
 
 
+class TestHeic:
+    """What telephones take."""
+
+    @pytest.fixture(autouse=True)
+    def writer(self) -> None:
+        pillow_heif.register_heif_opener()
+
+    def test_colours_are_kept(self, tmp_path: Path, original: Image.Image) -> None:
+        original.save(tmp_path / "a.heic", quality=95, chroma=444)
+        loaded = load(tmp_path / "a.heic")
+        assert close(loaded.rgb, np.asarray(original) / 255, 4)
+        assert loaded.alpha is None
+
+    def test_grey_and_10_bits_are_read(self, tmp_path: Path) -> None:
+        ramp = np.tile(np.linspace(0, 65535, 80).astype(np.uint16), (64, 1))
+        deep = pillow_heif.from_bytes("RGB;16", (80, 64), np.repeat(ramp[..., None], 3, -1).tobytes())
+        deep.save(tmp_path / "deep.heic", quality=100)
+        Image.fromarray((ramp >> 8).astype(np.uint8)).save(tmp_path / "grey.heic", quality=95)
+        for name in ("deep.heic", "grey.heic"):
+            assert close(load(tmp_path / name).rgb[..., 1], ramp / 65535, 2), name
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_pictures_stand_upright(self, tmp_path: Path, original: Image.Image, orientation: int) -> None:
+        undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+        stored = original.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else original
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored.save(tmp_path / "a.heic", exif=exif.tobytes(), quality=95, chroma=444)
+        assert close(load(tmp_path / "a.heic").rgb, np.asarray(original) / 255, 4)
+        with (tmp_path / "a.heic").open("rb") as file:
+            assert images.verify(file, "a.heic", LIMIT) == (80, 64)
+
+    def test_alpha_is_kept(self, tmp_path: Path) -> None:
+        image = Image.new("RGBA", (80, 64), (255, 0, 0, 255))
+        image.paste((0, 255, 0, 0), (40, 0, 80, 64))
+        image.save(tmp_path / "a.heic", quality=100, chroma=444)
+        alpha = load(tmp_path / "a.heic").alpha
+        assert alpha is not None
+        assert (alpha[:, :36] > 250).all()
+        assert (alpha[:, 44:] < 5).all()
+
+    def test_too_many_pixels_are_refused_before_decoding(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        Image.new("RGB", (400, 300)).save(tmp_path / "a.heic")
+        monkeypatch.setattr(pillow_heif.HeifImageFile, "load", lambda _: pytest.fail("decoded"))
+        with pytest.raises(ImageError, match=r"400×300 pixels; the limit is 100,000 \(--max-pixels\)"):
+            images.load(tmp_path / "a.heic", 80, "a.heic", 100_000)
+
+
 class TestSizes:
     @pytest.mark.parametrize(("size", "expected"), [((400, 200), (40, 80)), ((30, 60), (80, 40)), ((1, 400), (80, 1))])
     def test_the_long_side_is_what_was_asked_for(
@@ -185,10 +234,12 @@ FILES: list[tuple[str, dict[str, Any]]] = [
     ("GIF", {}),
     ("BMP", {}),
     ("AVIF", {}),
+    ("HEIF", {}),
 ]
 
 
 def encoded(form: str, options: dict[str, Any]) -> bytes:
+    pillow_heif.register_heif_opener()
     buffer = io.BytesIO()
     picture(200, 150, seed=4).save(buffer, form, **options)
     return buffer.getvalue()
