@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "pipeline"
 LEVELS = [
     {"errors"},
     {"faults"},
-    {"document", "storage", "memory", "contact", "completeness"},
-    {"parameters", "images", "color", "advice"},
+    {"document", "storage", "memory", "fonts", "completeness"},
+    {"parameters", "images", "color", "advice", "contact"},
     {"manifest"},
     {"job", "checkpoint"},
     {"inputs", "inspection", "sweep"},
