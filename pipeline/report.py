@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pipeline import storage, sweep
+from pipeline import fonts, storage, sweep
 from pipeline.job import LOSSES, REPORT, RESULT, VARIANTS, Input, Job, name_in, now, read_report
 
 SCHEMA = "stylistic.log/1"
@@ -117,7 +117,8 @@ def loss_plot(loss: dict[str, list[float]], title: str) -> bytes:
     ):
         axes.plot(loss["step"], loss[column], label=column.replace("_", " "), color=color, linewidth=1.2)
     scales = loss["scale"]
-    axes.set_yscale("log", nonpositive="mask")
+    if any(value > 0 for column in COLUMNS[2:] for value in loss[column]):  # a logarithm of nothing is a warning
+        axes.set_yscale("log", nonpositive="mask")
     for index, scale in enumerate(scales):
         if index == 0 or scale != scales[index - 1]:
             axes.axvline(loss["step"][index], color="#bbbbbb", linewidth=0.8, zorder=0)
@@ -125,7 +126,8 @@ def loss_plot(loss: dict[str, list[float]], title: str) -> bytes:
             axes.text(loss["step"][index], 1.0, label, transform=axes.get_xaxis_transform(), fontsize=8, va="bottom")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
-    axes.set_title(title.replace("$", r"\$"), pad=18)
+    words = fonts.drawable(title)
+    axes.set_title(words.replace("$", r"\$"), pad=18, fontfamily=fonts.families(words))
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
