@@ -18,24 +18,51 @@ MAX_NODES = 10_000
 Path = tuple[int | str, ...]
 
 
+def shown(value: Any) -> str:
+    """A value as a sentence quotes it."""
+    return short(repr(value))
+
+
+def short(text: str) -> str:
+    """A text that may be of any length, cut to what a sentence can hold."""
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
 class _Loader(yaml.CSafeLoader):
     """Scalars as YAML 1.2's core schema reads them: `1e-2` is a number, `off` and `2026-01-01` are text."""
 
 
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    (
-        "float",
+_SCALARS = {  # by tag: in words, as written, the first characters
+    "bool": ("truth value (true, false)", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": ("whole number", r"[-+]?[0-9]+", "-+0123456789"),
+    "float": (
+        "number",
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "-+.0123456789",
     ),
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), [*_first.replace("\0", ""), ""]
-    )
+    "null": ("null", r"~|null|Null|NULL|", "~nN"),
+}
+_Loader.yaml_implicit_resolvers = {}
+for _tag, (_, _pattern, _first) in _SCALARS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), [*_first, ""])
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the texts that ``_Loader`` would take for something else, and escapes YAML's own line ends."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = '"' if re.search("[\x85\u2028\u2029]", data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
+# What YAML does not allow in any place, and JSON not in most.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
 @dataclass(frozen=True)
@@ -67,20 +94,71 @@ def read_document(data: bytes, file: str) -> Document:
     return _read_yaml(text, file)
 
 
+def write_document(data: Any) -> bytes:
+    """Plain data as YAML in UTF-8, which ``read_document`` reads as the same data."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
+
+
 def _read_json(text: str, file: str) -> Document:
-    # JSON is YAML but for two things: tabs, which in JSON can only be white space between tokens, and characters
-    # beyond U+FFFF as two escapes. Lines come from the YAML reader, so the values of those escapes do not matter to it.
-    shape = re.sub(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}", "\\\\u0000", text).replace("\t", " ")
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
+        if found := _CONTROL.match(text, error.pos):
+            raise _no_text(found, file) from None
         raise ManifestError(f"{file}, line {error.lineno}: not well-formed JSON: {error.msg}.") from None
-    except (RecursionError, ValueError) as error:
+    except RecursionError:
+        raise ManifestError(f"{file}: nested more than {MAX_DEPTH} levels deep.") from None
+    except ValueError as error:  # a whole number of thousands of digits
         raise ManifestError(f"{file}: not well-formed JSON: {error}.") from None
-    return Document(data, _read_yaml(shape, file).lines)
+    return Document(data, _json_lines(text, file))
+
+
+def _json_lines(text: str, file: str) -> dict[Path, int]:
+    """The line of every value and key in well-formed JSON; refuses what YAML is refused for too."""
+    lines: dict[Path, int] = {}
+    place: list[int | str | None] = []  # for each open bracket the index, or the key; None where a key is due
+    line, end = 1, 0
+    for count, token in enumerate(_JSON_TOKEN.finditer(text)):
+        line += text.count("\n", end, token.start())
+        word, end = token[0], token.start()
+        if word in "}]":
+            place.pop()
+        elif word == ",":
+            place[-1] = place[-1] + 1 if isinstance(place[-1], int) else None
+        elif word != ":":
+            is_key = bool(place) and place[-1] is None
+            if word[0] == '"':
+                text_of = _whole_text(word, f"{file}, line {line}")
+                if is_key:
+                    place[-1] = text_of
+            path = tuple(step for step in place if step is not None)
+            if is_key and path in lines:
+                raise ManifestError(
+                    f"{file}, line {line}: `{path[-1]}` stands twice; the first is in line {lines[path]}."
+                )
+            lines.setdefault(path, line)
+            if word in "{[":
+                place.append(None if word == "{" else 0)
+        if len(place) > MAX_DEPTH:
+            raise ManifestError(f"{file}, line {line}: nested more than {MAX_DEPTH} levels deep.")
+        if count > 2 * MAX_NODES:  # half of the tokens are punctuation
+            raise ManifestError(f"{file}, line {line}: more than {MAX_NODES:,} values.")
+    return lines
+
+
+def _whole_text(token: str, where: str) -> str:
+    text: str = json.loads(token)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise ManifestError(f"{where}: {half} is half of a character; write the character itself.") from None
+    return text
 
 
 def _read_yaml(text: str, file: str) -> Document:
+    if found := _CONTROL.search(text):
+        raise _no_text(found, file)
     try:
         _check_shape(text, file)
         lines: dict[Path, int] = {}
@@ -89,18 +167,31 @@ def _read_yaml(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
+        if re.match(rf"(?:.*\n){{{line - 1}}}[ -]*\t", text):
+            raise ManifestError(f"{file}, line {line}: YAML does not allow tabs; use spaces before the word.") from None
         raise ManifestError(f"{file}, line {line}: not well formed: {error.problem}.") from None
     except yaml.YAMLError as error:
         raise ManifestError(f"{file}: not well formed: {error}.") from None
 
 
 def _decode(data: bytes, file: str) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    """The text, its lines ended by ``\\n``; what is not UTF-8 is told by its byte order mark or its zero bytes."""
     try:
-        return data.decode(encoding)
+        text = data.decode(json.detect_encoding(data))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ManifestError(f"{file}, line {line}: not UTF-8 text; save it as UTF-8.") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _no_text(found: re.Match[str], file: str) -> ManifestError:
+    line = found.string.count("\n", 0, found.start()) + 1
+    character = f"the control character U+{ord(found[0]):04X}"
+    return ManifestError(f"{file}, line {line}: {character}; delete it, or save the file as UTF-8.")
+
+
+def _repeated(key: object, where: str, first: int) -> ManifestError:
+    return ManifestError(f"{where}: `{short(str(key))}` stands twice; the first is in line {first}.")
 
 
 def _check_shape(text: str, file: str) -> None:
@@ -109,7 +200,9 @@ def _check_shape(text: str, file: str) -> None:
     for count, event in enumerate(yaml.parse(text, _Loader)):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
-            raise ManifestError(f"{file}, line {line}: aliases (*{event.anchor}) are not allowed; write the value out.")
+            raise ManifestError(
+                f"{file}, line {line}: aliases (*{short(str(event.anchor))}) are not allowed; write the value out."
+            )
         if isinstance(event, yaml.DocumentStartEvent) and count > 1:
             raise ManifestError(f"{file}, line {line}: a second document starts; a manifest is a single one.")
         if isinstance(event, yaml.CollectionStartEvent):
@@ -131,7 +224,7 @@ def _plain(node: Any, path: Path, lines: dict[Path, int], file: str) -> Any:
         return [_plain(child, (*path, index), lines, file) for index, child in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode):
         return _plain_scalar(node, f"{file}, line {line}")
-    raise ManifestError(f"{file}, line {line}: the tag {node.tag!r} is not allowed; write a plain value.")
+    raise ManifestError(f"{file}, line {line}: the tag {shown(node.tag)} is not allowed; write a plain value.")
 
 
 def _plain_mapping(node: Any, path: Path, lines: dict[Path, int], file: str) -> dict[str, Any]:
@@ -142,7 +235,7 @@ def _plain_mapping(node: Any, path: Path, lines: dict[Path, int], file: str) -> 
             raise ManifestError(f"{file}, line {line}: a key must be a word.")
         key = key_node.value
         if key in mapping:
-            raise ManifestError(f"{file}, line {line}: `{key}` stands twice; the first is in line {lines[*path, key]}.")
+            raise _repeated(key, f"{file}, line {line}", lines[*path, key])
         lines[*path, key] = line
         mapping[key] = _plain(value_node, (*path, key), lines, file)
     return mapping
@@ -150,18 +243,20 @@ def _plain_mapping(node: Any, path: Path, lines: dict[Path, int], file: str) -> 
 
 def _plain_scalar(node: Any, where: str) -> Any:
     text: str = node.value
-    match node.tag:
-        case "tag:yaml.org,2002:str":
-            return text
-        case "tag:yaml.org,2002:int":
+    tag = node.tag.removeprefix("tag:yaml.org,2002:")
+    if tag == "str":
+        return text
+    if tag not in _SCALARS:
+        raise ManifestError(f"{where}: the tag {shown(node.tag)} is not allowed; write a plain value.")
+    kind, pattern, _ = _SCALARS[tag]
+    if not re.fullmatch(pattern, text):
+        raise ManifestError(f"{where}: {shown(text)} is no {kind}, as !!{tag} says; leave the tag out.")
+    match tag:
+        case "bool":
+            return text.lower() == "true"
+        case "int":
             if len(text) > 30:
                 raise ManifestError(f"{where}: a whole number of {len(text)} digits.")
             return int(text)
-        case "tag:yaml.org,2002:float":
+        case "float":
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        case "tag:yaml.org,2002:bool":
-            return text.lower() == "true"
-        case "tag:yaml.org,2002:null":
-            return None
-        case tag:
-            raise ManifestError(f"{where}: the tag {tag!r} is not allowed; write a plain value.")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
 
+from pipeline.completeness import Watched, ends_unwritten, may_be_on_its_way
 from pipeline.errors import ImageError, IncompleteImageError
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".heic", ".heif")
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 # What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
 NEUTRAL = (128, 128, 128)
@@ -90,31 +95,54 @@ def encode(picture: Picture, output_format: str) -> bytes:
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     """The first frame, decoded."""
-    head = file.read(16)
-    file.seek(0)
+    _prepare_pillow()
+    watched = Watched(file)
+    image = None
     try:
         # Pillow warns of broken metadata, which does not concern the pixels.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(cast("IO[bytes]", watched), formats=FORMATS)
             if image.width * image.height > max_pixels:
                 raise ImageError(
                     f"{name}: {image.width}×{image.height} pixels; the limit is {max_pixels:,} (--max-pixels).",
                     "Make it smaller, or raise the limit.",
                 )
             image.load()
+        if ends_unwritten(file, image):
+            raise IncompleteImageError(f"{name}: ends in zeros.", "Copy the file again.")
     except ImageError:
         raise
-    except UnidentifiedImageError:
-        # Copying tools that reserve the whole file first leave zeros where the header comes last.
-        if len(head) < 16 or not any(head):
-            raise IncompleteImageError(f"{name}: no image yet ({len(head)} bytes or nothing but zeros).") from None
-        raise ImageError(f"{name}: not an image of a known format.", f"Formats read: {', '.join(FORMATS)}.") from None
     except MemoryError:
         raise ImageError(f"{name}: too large to decode in memory.", "Make it smaller.") from None
     except Exception as error:  # Pillow's decoders raise whatever their parsing runs into.
-        raise IncompleteImageError(f"{name}: does not decode to its end ({error}).", "Copy the file again.") from None
+        raise _failure(file, name, watched.ran_out, image, error) from None
     return image
+
+
+def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None, error: Exception) -> ImageError:
+    unknown = isinstance(error, UnidentifiedImageError)
+    if may_be_on_its_way(file, ran_out, image):
+        why = f"no image within its {file.seek(0, io.SEEK_END):,} bytes yet" if unknown else error
+        return IncompleteImageError(f"{name}: does not decode to its end ({why}).", "Copy the file again.")
+    if unknown:
+        formats = ", ".join(FORMATS)
+        return ImageError(f"{name}: not an image of a known format, or a damaged one.", f"Save it as one of {formats}.")
+    remedy = "It is damaged, or of a rare kind; open it in another program and save it as PNG or JPEG."
+    return ImageError(f"{name}: cannot be read ({error}).", remedy)
+
+
+@functools.cache
+def _prepare_pillow() -> None:
+    """Teach Pillow HEIF, and libtiff to be silent, which tells standard error, without a name, what Pillow raises."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    with contextlib.suppress(OSError, AttributeError):  # a Pillow that has libtiff within itself
+        libraries = ctypes.CDLL(_imaging.__file__)
+        for handler in (libraries.TIFFSetErrorHandler, libraries.TIFFSetWarningHandler):
+            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            handler(None)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -147,15 +175,25 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
+    """8 bits a channel, rounded; what a grey value or colour makes transparent becomes alpha."""
+    transparent = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(transparent, tuple) and max(transparent) > 255:
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)  # of 16 bits, where Pillow keeps 8
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    values = np.asarray(image)
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(image, np.float64))
+        levels = (values.astype(np.uint32) + 128) // 257
+    else:
         # Without a stated range: unit floats, 8 bits or 16 bits, by the largest value.
-        top = float(values.max(initial=0.0))
+        finite = np.nan_to_num(values.astype(np.float64))
+        top = float(finite.max(initial=0.0))
         full = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 else max(top, 65535.0)
-        return Image.fromarray(np.clip(values / full * 255.0, 0, 255).astype(np.uint8))
-    return image
+        levels = np.rint(np.clip(finite / full * 255.0, 0, 255))
+    grey = Image.fromarray(levels.astype(np.uint8))
+    if transparent is not None:
+        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:

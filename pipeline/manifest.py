@@ -7,7 +7,7 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,11 +23,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from pipeline.document import read_document
+from pipeline.document import Document, read_document, short, shown
 from pipeline.errors import ManifestError
-from pipeline.parameters import PRESETS, Float, Int, Model, Parameters, shown, suggestion
+from pipeline.parameters import PRESETS, Float, Int, Model, Parameters, suggestion
 
 MAX_NAME_CHARACTERS = 100
+MAX_PROBLEMS = 50  # told at once
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,19 @@ class Limits:
 
 
 _SWEPT_FIELDS = ("content", "style")
-_NO_IMAGES = b"\ncontent: none\nstyle: none\n"  # after a preset's lines, whose numbers they leave alone
 _RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _NAME = re.compile(r"\w(?:[\w. -]*[\w-])?")
 
 
 def _valid_name(name: str) -> str:
-    name = unicodedata.normalize("NFC", name)
+    if len(name) <= 10 * MAX_NAME_CHARACTERS:  # normalising marks without end takes its time
+        name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name):
         raise ValueError("may hold letters, digits, spaces and . _ - only, and starts with a letter or digit")
     if len(name) > MAX_NAME_CHARACTERS or len(name.encode()) > 2 * MAX_NAME_CHARACTERS:
         raise ValueError(f"is longer than {MAX_NAME_CHARACTERS} characters")
     if name.split(".")[0].lower() in _RESERVED_NAMES:
-        raise ValueError(f"{name!r} is a name that Windows keeps for a device")
+        raise ValueError(f"{shown(name)} is a name that Windows keeps for a device")
     return name
 
 
@@ -90,7 +91,7 @@ def _lists_of_values(value: Any) -> Any:
     known = [*_SWEPT_FIELDS, *Parameters.model_fields]
     for key, values in value.items():
         if key not in known:
-            raise ValueError(f"`{key}`: unknown{suggestion(str(key), known)}")
+            raise ValueError(f"`{short(str(key))}`: unknown{suggestion(str(key), known)}")
         if not isinstance(values, list) or not values:
             raise ValueError(f"`{key}`: must be a list of values, not {shown(values)}")
     return value
@@ -180,19 +181,27 @@ class Manifest(Model):
         for values in itertools.product(*swept.values()):
             changes = dict(zip(swept, values, strict=True))
             fields = {key: changes.pop(key) for key in ("content", "style") if key in changes}
-            if self.parameters.style_size == self.parameters.image_size and "image_size" in changes:
-                changes.setdefault("style_size", changes["image_size"])
             parameters = {**base["parameters"], **changes}
             name = f"{self.name[: MAX_NAME_CHARACTERS - 8].rstrip()}-{len(found) + 1:03}"
             found.append(Manifest.model_validate({**base, **fields, "name": name, "parameters": parameters}))
         return found
 
     def excess_of_variants(self, limits: Limits) -> str:
-        """A sentence where a sweep has too many; else nothing."""
+        """A sentence where a sweep has too many variants, or these ask for too much; else nothing.
+
+        Raises:
+            ValidationError: a combination cannot be run.
+        """
         count = math.prod(map(len, (self.sweep or {}).values()))
-        if count <= limits.max_variants:
-            return ""
-        return f"`sweep`: {count:,} combinations; the limit is {limits.max_variants} (--max-variants)"
+        if count > limits.max_variants:
+            return f"`sweep`: {count:,} combinations; the limit is {limits.max_variants} (--max-variants)"
+        styles = max(len(run.style) for run in self.variants())
+        if styles > limits.max_styles:
+            return f"`sweep`: a combination of {styles} style images; the limit is {limits.max_styles} (--max-styles)"
+        if self.steps > limits.max_steps:
+            asked = f"{self.steps:,} steps in all {count} combinations"
+            return f"`sweep`: {asked}; the limit is {limits.max_steps:,} (--max-steps)"
+        return ""
 
     def with_contents(self, paths: list[str]) -> Manifest:
         """The manifest with a sweep over these content images."""
@@ -206,8 +215,14 @@ class Manifest(Model):
         return sum(run.parameters.epochs * run.parameters.steps_per_epoch for run in runs)
 
     def effective(self) -> dict[str, Any]:
-        """Plain data with every default filled in; as a manifest it makes the same picture."""
-        return self.model_dump(mode="json")
+        """Plain data with every default filled in; as a manifest it makes the same picture.
+
+        Where a sweep changes `image_size` and nobody gave a `style_size`, it stays out, as it follows each one.
+        """
+        data = self.model_dump(mode="json")
+        if "image_size" in (self.sweep or {}) and "style_size" not in self.parameters.model_fields_set:
+            del data["parameters"]["style_size"]
+        return data
 
     @functools.cached_property
     def images(self) -> dict[str, str]:
@@ -247,42 +262,56 @@ def parse_manifest(
     Raises:
         ManifestError: with every problem, each a sentence that names file, line and field.
     """
-    if len(data) > limits.max_manifest_bytes:
-        raise ManifestError(
-            f"{file}: more than {limits.max_manifest_bytes:,} bytes, the limit for a manifest (--max-manifest-bytes)."
-        )
-    document = read_document(data, file)
+    document = _read(data, file, limits)
     if not isinstance(document.data, dict):
         raise ManifestError(f"{file}: a manifest is a list of `key: value` lines, such as `content: photo.jpg`.")
-    fields = {"name": name or default_name(file), **document.data}
+    fields = _on_own_preset({"name": name or default_name(file), **document.data}, presets, limits)
+    return _validated(fields, document, file, limits)
+
+
+def _read(data: bytes, file: str, limits: Limits) -> Document:
+    if len(data) > limits.max_manifest_bytes:
+        limit = f"{limits.max_manifest_bytes:,} bytes, the limit for a manifest (--max-manifest-bytes)"
+        raise ManifestError(f"{file}: more than {limit}.")
+    return read_document(data, file)
+
+
+def _validated(fields: dict[str, Any], document: Document, file: str, limits: Limits) -> Manifest:
+    """The manifest of these fields; what is wrong with it is told with the lines of the document."""
     try:
-        manifest = Manifest.model_validate(_on_own_preset(fields, presets, limits))
+        manifest = Manifest.model_validate(fields)
     except ValidationError as error:
-        found = [
-            (document.line(problem["loc"]), _sentence(problem))
-            for problem in error.errors()
-            # style_size waits for image_size, whose own problem is in the list.
-            if problem["type"] != "default_factory_not_called"
+        # style_size waits for image_size, whose own problem is in the list.
+        found = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
+        found.sort(key=lambda problem: document.line(problem["loc"]))
+        told = [
+            f"{file}, line {document.line(problem['loc'])}: {_sentence(problem)}" for problem in found[:MAX_PROBLEMS]
         ]
-        raise ManifestError(*(f"{file}, line {line}: {text}" for line, text in sorted(found))) from None
-    excesses = []
+        more = len(found) - len(told)
+        raise ManifestError(*told, *([f"{file}: {more:,} more problems."] if more else [])) from None
+    if excesses := _excesses(manifest, limits):
+        raise ManifestError(*(f"{file}, line {document.line(location)}: {text}" for location, text in excesses))
+    return manifest
+
+
+def _excesses(manifest: Manifest, limits: Limits) -> list[tuple[list[str], str]]:
+    """What a manifest asks for beyond the limits, and combinations that cannot be: where, and a sentence."""
+    if manifest.sweep:
+        try:
+            excess = manifest.excess_of_variants(limits)
+        except ValidationError as error:
+            return [(["sweep"], f"`sweep`, {_sentence(problem)}") for problem in error.errors()]
+        return [(["sweep"], excess)] if excess else []
+    found = []
     if len(manifest.style) > limits.max_styles:
         excess = f"`style`: {len(manifest.style)} images; the limit is {limits.max_styles} (--max-styles)"
-        excesses.append(f"{file}, line {document.line(['style'])}: {excess}")
-    steps = manifest.parameters.epochs * manifest.parameters.steps_per_epoch
-    if steps > limits.max_steps:
-        excess = f"`epochs` × `steps_per_epoch`: {steps:,} steps; the limit is {limits.max_steps:,} (--max-steps)"
-        excesses.append(f"{file}, line {document.line(['parameters', 'epochs'])}: {excess}")
-    if excess := manifest.excess_of_variants(limits):
-        excesses.append(f"{file}, line {document.line(['sweep'])}: {excess}")
-    if excesses:
-        raise ManifestError(*excesses)
-    try:
-        manifest.variants()
-    except ValidationError as error:
-        line = document.line(["sweep"])
-        raise ManifestError(*(f"{file}, line {line}: `sweep`, {_sentence(p)}" for p in error.errors())) from None
-    return manifest
+        found.append((["style"], excess))
+    if manifest.steps > limits.max_steps:
+        excess = (
+            f"`epochs` × `steps_per_epoch`: {manifest.steps:,} steps; the limit is {limits.max_steps:,} (--max-steps)"
+        )
+        found.append((["parameters", "epochs"], excess))
+    return found
 
 
 def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits) -> dict[str, Any]:
@@ -300,12 +329,11 @@ def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits)
         return fields
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read ({error.strerror}).") from None
-    own = read_document(data, path.name).data
-    if not isinstance(own, dict) or not set(own) <= {"preset", "parameters"}:
+    own = _read(data, path.name, limits)
+    if not isinstance(own.data, dict) or not set(own.data) <= {"preset", "parameters"}:
         raise ManifestError(f"{path.name}: a preset has `parameters`, and `preset` for what it rests on, alone.")
+    base = _validated({"name": preset, "content": "none", "style": "none", **own.data}, own, path.name, limits)
     given = fields.get("parameters")
-    # Read as a manifest, so that its mistakes are told with its own lines.
-    base = parse_manifest(data + _NO_IMAGES, path.name, preset, limits)
     parameters = base.parameters.model_dump(mode="json", exclude_unset=True)
     given = {} if given is None else given
     return {
@@ -327,19 +355,19 @@ def default_name(file: str) -> str:
 
 def _sentence(problem: ErrorDetails) -> str:
     location = [part for part in problem["loc"] if part != "[key]"]
-    field = ".".join(str(part) for part in location) or "manifest"
+    field = ".".join(short(str(part)) for part in location) or "manifest"
     context: Mapping[str, Any] = problem.get("ctx", {})
     value = shown(problem["input"])
     match problem["type"]:
         case "extra_forbidden":
-            known = _fields(location[:-1])
-            return f"`{field}`: unknown{suggestion(str(location[-1]), known)}"
+            return f"`{field}`: {_elsewhere(location) or 'unknown' + suggestion(str(location[-1]), _fields(location))}"
         case "missing":
             return f"`{field}`: missing"
         case "value_error":
             return f"`{field}`: {context['error']}"
         case "literal_error":
-            return f"`{field}`: must be one of {context['expected']}, not {value}"
+            own = ", or have a file of its name in the folder of --presets" if location == ["preset"] else ""
+            return f"`{field}`: must be one of {context['expected']}{own}, not {value}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return f"`{field}`: must be {_range(location, context)}, not {value}"
         case kind if kind.startswith(("int_", "float_")):
@@ -355,8 +383,20 @@ def _sentence(problem: ErrorDetails) -> str:
             return f"`{field}`: {problem['msg'].replace('Input should', 'must')}, not {value}"
 
 
-def _fields(location: Iterable[int | str]) -> list[str]:
-    match list(location):
+def _elsewhere(location: list[int | str]) -> str:
+    """Where a known word belongs that stands in the wrong place."""
+    match location:
+        case [str(word)] if word in Parameters.model_fields:
+            return "belongs under `parameters`, indented"
+        case ["parameters", str(word)] if word in Manifest.model_fields:
+            return "belongs at the top, beside `content`, not under `parameters`"
+        case _:
+            return ""
+
+
+def _fields(location: list[int | str]) -> list[str]:
+    """The words that are known where the last one of ``location`` stands."""
+    match location[:-1]:
         case ["parameters"]:
             return list(Parameters.model_fields)
         case ["style", *_]:
@@ -372,10 +412,15 @@ def _range(location: list[int | str], context: Mapping[str, Any]) -> str:
     return " and ".join(f"{names[key]} {bound:g}" for key, bound in context.items() if key in names)
 
 
+@functools.cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
 def _and_range(location: list[int | str]) -> str:
     models: dict[str, type[BaseModel]] = {"parameters": Parameters, "style": StyleImage}
     model = models.get(str(location[0]), Manifest)
-    schema = model.model_json_schema()["properties"].get(str(location[-1]), {})
+    schema = _schema(model)["properties"].get(str(location[-1]), {})
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     if low is None or high is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,8 @@ from pydantic import (
     PlainValidator,
     WithJsonSchema,
 )
+
+from pipeline.document import short, shown
 
 VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
@@ -57,15 +60,16 @@ def _layer_weights(value: Any) -> Any:
         return value
     if not all(isinstance(layer, str) for layer in value):
         raise ValueError("must list names of layers such as block5_conv2")
-    if repeated := [layer for layer in value if value.count(layer) > 1]:
-        raise ValueError(f"{repeated[0]!r} is listed twice; give it a weight instead: {{{repeated[0]}: 2}}")
+    layer, times = max(Counter(value).items(), key=lambda item: item[1], default=("", 0))
+    if times > 1:
+        raise ValueError(f"{shown(layer)} is listed twice; give it a weight instead: {{{short(layer)}: 2}}")
     return dict.fromkeys(value, 1.0)
 
 
 def _known_layers(layers: dict[str, float]) -> dict[str, float]:
     for layer in layers:
         if layer not in VGG19_LAYERS:
-            raise ValueError(f"{layer!r} is no convolution of VGG-19{suggestion(layer, VGG19_LAYERS)}")
+            raise ValueError(f"{shown(layer)} is no convolution of VGG-19{suggestion(layer, VGG19_LAYERS)}")
     return layers
 
 
@@ -84,7 +88,9 @@ def _rising(value: Any) -> Any:
         return value
     if value in ("auto", "off"):
         return value
-    raise ValueError(f"must be auto, off, or a list of long sides in pixels such as [128, 256, 512], not {value!r}")
+    raise ValueError(
+        f"must be auto, off, or a list of long sides in pixels such as [128, 256, 512], not {shown(value)}"
+    )
 
 
 def _number_or_auto(high: float) -> tuple[Any, ...]:
@@ -168,13 +174,7 @@ class Parameters(Model):
     output_format: Literal["png", "jpeg", "webp", "tiff"] = "png"
 
 
-def shown(value: Any) -> str:
-    """A value as a sentence quotes it."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
 def suggestion(word: str, known: Iterable[str]) -> str:
     """The end of a sentence: the known word that may have been meant, if one comes near."""
-    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.5)
     return f"; did you mean `{nearest[0]}`?" if nearest else ""

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.document import read_document, write_document
 from pipeline.errors import ManifestError
 from pipeline.manifest import Manifest, default_name, json_schema, parse_manifest
 from pipeline.parameters import PRESETS, Parameters
@@ -21,6 +23,12 @@ def problems(text: str | bytes, file: str = "harbour.yaml") -> list[str]:
     with pytest.raises(ManifestError) as caught:
         parse(text, file)
     return list(caught.value.problems)
+
+
+def _count_of_values(data: Any) -> int:
+    """All values below a list or dict, itself left out."""
+    inner = list(data.values()) if isinstance(data, dict) else data if isinstance(data, list) else []
+    return len(inner) + sum(map(_count_of_values, inner))
 
 
 MINIMAL = "content: a.jpg\nstyle: b.jpg\n"
@@ -41,6 +49,10 @@ class TestReading:
         ).parameters
         assert (parameters.style_weight, parameters.content_weight, parameters.learning_rate) == (0.01, 10000.0, 0.02)
 
+    def test_tags_that_say_what_is_written_are_read(self) -> None:
+        manifest = parse(MINIMAL + "priority: !!int 3\nparameters: {style_weight: !!float 2e-2, seed: !!int '7'}")
+        assert (manifest.priority, manifest.parameters.style_weight, manifest.parameters.seed) == (3, 0.02, 7)
+
     def test_off_means_off(self) -> None:
         assert parse(MINIMAL + "parameters: {pyramid: off}").parameters.pyramid == "off"
 
@@ -50,9 +62,48 @@ class TestReading:
         assert list(manifest.images.values()) == ["😀.jpg", "b/c.jpg"]
         assert manifest.parameters.style_weight == 0.01
 
-    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
     def test_what_windows_editors_save_is_read(self, encoding: str) -> None:
         assert parse("content: grün.jpg\r\nstyle: b.jpg\r\n".encode(encoding)).content == "grün.jpg"
+        assert parse('{"content": "grün.jpg", "style": "b"}'.encode(encoding), "x.json").content == "grün.jpg"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"content"\n:\n"a", "style": "b"}',
+            '{"content": "a", "style": "b\x7f\x80"}',
+            '{"content": "a", "style": "b", "parameters": {"seed"\t\r\n:\t3}}',
+            '{"content": "a", "style": "b", "name": "' + "x" * 90 + '", "parameters"\n: {}}',
+            '{"' + "content" + '": "a?: -,[]{}#&*!|>%@`", "style": "b"}',
+        ],
+    )
+    def test_whatever_is_json_is_read(self, text: str) -> None:
+        data = json.loads(text)
+        manifest = parse(text, "x.json")
+        assert (manifest.content, manifest.style[0].image) == (data["content"], data["style"])
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('ab"\\\n:,{[', max_size=4), inner),
+            max_leaves=12,
+        ),
+        st.sampled_from([None, 1, "\t"]),
+    )
+    def test_every_value_of_json_has_the_line_it_stands_in(self, data: Any, indent: int | str | None) -> None:
+        text = json.dumps(data, indent=indent, ensure_ascii=False)
+        document = read_document(text.encode(), "x.json")
+        assert document.data == data
+        lines = text.split("\n")
+        for path in document.lines:
+            value = data
+            for step in path:
+                value = value[step]
+            label = f"{json.dumps(path[-1], ensure_ascii=False)}:" if path and isinstance(path[-1], str) else ""
+            start = "[{"[isinstance(value, dict)] if isinstance(value, dict | list) else ""
+            shown = label or start or json.dumps(value, ensure_ascii=False)
+            assert shown in lines[document.line(path) - 1]
+        assert len(document.lines) == 1 + _count_of_values(data)
 
     def test_several_styles_with_weights(self) -> None:
         manifest = parse("content: a\nstyle: [{image: b, weight: 2}, c]")
@@ -77,6 +128,13 @@ class TestReading:
         assert again == manifest
         assert set(manifest.effective()["parameters"]) == set(Parameters.model_fields)
 
+    @given(st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["1e5", "off", "~", "0x1F", "<<", "."]))
+    def test_what_is_written_is_read_as_the_same(self, text: str) -> None:
+        assert read_document(write_document({"name": text, text: [1e-7, None, True]}), "x.yaml").data == {
+            "name": text,
+            text: [1e-7, None, True],
+        }
+
 
 class TestOwnPresets:
     def parse(self, folder: Path, text: str) -> Manifest:
@@ -89,6 +147,24 @@ class TestOwnPresets:
         ).parameters
         assert (parameters.style_weight, parameters.epochs, parameters.epsilon) == (0.05, 7, 0.1)
         assert parameters.style_size == 300
+
+    @pytest.mark.parametrize(
+        ("data", "line"),
+        [
+            (b"{preset: tutorial, parameters: {style_weight: 5e-2}}", 1),
+            ("preset: tutorial\r\nparameters: {style_weight: 5e-2}".encode("utf-16"), 2),
+            (b"---\npreset: tutorial\nparameters:\n  style_weight: 5e-2\n...\n", 4),
+        ],
+    )
+    def test_it_may_have_any_form_that_a_manifest_may_have(self, tmp_path: Path, data: bytes, line: int) -> None:
+        (tmp_path / "night.yaml").write_bytes(data)
+        parameters = self.parse(tmp_path, MINIMAL + "preset: night").parameters
+        assert (parameters.style_weight, parameters.epsilon) == (0.05, 0.1)
+        (tmp_path / "night.yaml").write_bytes(data.replace(b"5", b"x"))
+        with pytest.raises(
+            ManifestError, match=f"night.yaml, line {line}: `parameters.style_weight`: must be a number"
+        ):
+            self.parse(tmp_path, MINIMAL + "preset: night")
 
     def test_the_effective_manifest_does_without_it(self, tmp_path: Path) -> None:
         (tmp_path / "night.yaml").write_text("parameters: {style_weight: 5e-2}")
@@ -133,13 +209,36 @@ class TestSweep:
         assert [style.weight for style in manifest.variants()[1].style] == [1.0, 2.0]
 
     def test_a_swept_image_size_takes_the_style_size_along(self) -> None:
-        sizes = [v.parameters.style_size for v in parse(MINIMAL + "sweep: {image_size: [64, 96]}").variants()]
-        assert sizes == [64, 96]
+        manifest = parse(MINIMAL + "parameters: {image_size: 80}\nsweep: {image_size: [64, 96]}")
+        for one in (manifest, parse(yaml.safe_dump(manifest.effective())), manifest.with_contents(["c"])):
+            assert [variant.parameters.style_size for variant in one.variants()] == [64, 96]
+
+    @pytest.mark.parametrize("base", ["image_size: 80, style_size: 80", "style_size: 512"])
+    def test_a_style_size_that_was_given_stays_whatever_it_equals(self, base: str) -> None:
+        manifest = parse(MINIMAL + f"parameters: {{{base}}}\nsweep: {{image_size: [64, 96]}}")
+        given = manifest.parameters.style_size
+        for one in (manifest, parse(yaml.safe_dump(manifest.effective())), manifest.with_contents(["c"])):
+            assert [variant.parameters.style_size for variant in one.variants()] == [given, given]
 
     def test_the_effective_manifest_says_the_same_again(self) -> None:
         manifest = parse(self.TEXT)
         assert parse(yaml.safe_dump(manifest.effective())) == manifest
         assert manifest.steps == 4 * 300
+
+    def test_what_a_sweep_asks_for_is_the_sum_of_its_variants(self) -> None:
+        usual = MINIMAL + f"preset: tutorial\nsweep: {{seed: {list(range(64))}}}"
+        assert parse(usual).steps == 64_000
+        text = MINIMAL + "parameters: {steps_per_epoch: 10000}\nsweep: {epochs: [1000, 999]}"
+        assert problems(text) == [
+            "harbour.yaml, line 4: `sweep`: 19,990,000 steps in all 2 combinations; the limit is 100,000 (--max-steps)"
+        ]
+
+    def test_a_sweep_may_try_more_paintings_than_a_picture_may_mix(self) -> None:
+        letters = "bcdefghijklmnopqrs"
+        assert len(parse(f"content: a\nsweep: {{style: [{', '.join(letters)}]}}").variants()) == 18
+        assert problems(f"content: a\nsweep: {{style: [b, [{', '.join(letters)}]]}}") == [
+            "harbour.yaml, line 2: `sweep`: a combination of 18 style images; the limit is 16 (--max-styles)"
+        ]
 
     @pytest.mark.parametrize(
         ("sweep", "sentence"),
@@ -191,11 +290,24 @@ class TestProblems:
             ("a: &x 1\nb: *x\n", "line 2: aliases (*x) are not allowed"),
             ("content: !!python/name:os.system ''", "the tag 'tag:yaml.org,2002:python/name:os.system' is not allowed"),
             ("a: 1\n---\nb: 2\n", "a second document"),
+            ("content: a\nparameters:\n\tepochs: 2\n", "line 3: YAML does not allow tabs; use spaces before the word"),
+            ("content: a\nstyle:\n- \timage: b\n\tweight: 2", "line 3: YAML does not allow tabs"),
+            (MINIMAL + "preset: nihgt", "or have a file of its name in the folder of --presets, not 'nihgt'"),
+            (MINIMAL + "style_weight: 1e-2", "line 3: `style_weight`: belongs under `parameters`, indented"),
+            (MINIMAL + "parameters: {priority: 1}", "`parameters.priority`: belongs at the top, beside `content`"),
+            (MINIMAL + "priority: !!int high", "line 3: 'high' is no whole number, as !!int says; leave the tag out"),
+            (MINIMAL + "priority: !!float abc", "line 3: 'abc' is no number, as !!float says"),
+            (MINIMAL + "priority: !!int 1_000", "'1_000' is no whole number"),
+            (MINIMAL + "sweep: !!bool yes", "line 3: 'yes' is no truth value (true, false), as !!bool says"),
+            (MINIMAL + "sweep: !!null nothing", "'nothing' is no null, as !!null says"),
+            (MINIMAL + "parameters: {seed: !!int 0x10, image_size: !!float 1e3}", "'0x10' is no whole number"),
             ("{" * 50, "nested more than 20 levels"),
             ("[" * 100_000, "nested more than 20 levels"),
             ("x: " + "1" * 40, "a whole number of 40 digits"),
             ("a: " + "x" * 300_000, "more than 262,144 bytes, the limit for a manifest (--max-manifest-bytes)"),
             (b"\xff\xfeA", "not UTF-8"),
+            ("content: a\nstyle: b\x01\n", "harbour.yaml, line 2: the control character U+0001; delete it, or save"),
+            (b"\0" * 100, "line 1: the control character U+0000; delete it, or save the file as UTF-8"),
             (b"content: a\nstyle: \xe4\n", "line 2: not UTF-8"),
             ("content: a\n", "`style`: missing"),
             (MINIMAL + "name: ../../etc", "`name`: may hold letters"),
@@ -223,6 +335,26 @@ class TestProblems:
     )
     def test_what_is_wrong_is_said(self, text: str | bytes, sentence: str) -> None:
         assert sentence in "\n".join(problems(text))
+
+    @pytest.mark.parametrize(
+        ("text", "sentence"),
+        [
+            (
+                '{"content": "a",\n"style": "b",\n"content": "c"}',
+                "line 3: `content` stands twice; the first is in line 1",
+            ),
+            ('{"content": "\\ud83d.jpg",\n"style": "b"}', "x.json, line 1: \\ud83d is half of a character"),
+            ('{"content": "a",\n"\\udc00": "b"}', "x.json, line 2: \\udc00 is half of a character"),
+            ('{"content": "a",\n"style": "b\x02"}', "x.json, line 2: the control character U+0002; delete it"),
+            ('{"content": "a",\n"style" "b"}', "x.json, line 2: not well-formed JSON: Expecting ':' delimiter"),
+            ('{"a":\n' * 30 + "1" + "}" * 30, "x.json, line 21: nested more than 20 levels deep"),
+            ("[" * 100_000, "nested more than 20 levels deep"),
+            ("[" + "0," * 20_000 + "0]", "more than 10,000 values"),
+            ("9" * 5000, "not well-formed JSON"),
+        ],
+    )
+    def test_what_is_wrong_with_json_is_said(self, text: str, sentence: str) -> None:
+        assert sentence in "\n".join(problems(text, "x.json"))
 
     @given(st.binary(max_size=400))
     def test_any_bytes_end_in_a_manifest_or_a_sentence(self, data: bytes) -> None:

@@ -42,7 +42,6 @@ def inspect(
 ) -> None:
     """What VGG-19 sees in a photo (top 5), its noise and colours, and the parameters these suggest."""
     from pipeline import inspection
-
     from pipeline.engine.weights import CLASSIFIER_FILE
 
     classify = recover = None
@@ -118,7 +117,8 @@ def verify(context: click.Context, weights: Path | None) -> None:
     """Check the weights in the cache, or those named by --weights."""
     from pipeline.engine import weights as store
 
-    weights = weights or context.parent and context.parent.params["weights"]
+    if weights is None and context.parent is not None:
+        weights = context.parent.params["weights"]
     if weights is not None:
         loaded = store.load(weights, weights_cache())
         click.echo(f"{weights}: {len(loaded.kernels)} convolutions, SHA-256 {loaded.sha256}")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline import images
 from pipeline.errors import JobError
 from pipeline.inbox.places import Places
 from pipeline.manifest import Limits, Manifest
-
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif")
 
 
 def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
@@ -56,5 +55,5 @@ def _matches(folder: Path, pattern: str) -> list[str]:
     return sorted(
         str(path)
         for path in found
-        if path.suffix.lower() in PHOTO_SUFFIXES and not any(part.startswith(".") for part in path.parts)
+        if path.suffix.lower() in images.PHOTO_SUFFIXES and not any(part.startswith(".") for part in path.parts)
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from pipeline import storage
 
 FILE = "checkpoint.npz"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,11 @@ def save(folder: Path, checkpoint: Checkpoint, valid_with: str) -> None:
         "step": checkpoint.step,
         "scale": checkpoint.scale,
         "optimize_seconds": checkpoint.optimize_seconds,
+        "arrays": len(checkpoint.arrays),
         "valid_with": valid_with,
     }
     buffer = io.BytesIO()
-    arrays: dict[str, Any] = {f"array_{index:02d}": array for index, array in enumerate(checkpoint.arrays)}
+    arrays: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(checkpoint.arrays)}
     np.savez(buffer, **{"meta": np.array(json.dumps(meta)), **arrays})
     storage.write_atomic(folder / FILE, buffer.getvalue())
 
@@ -51,13 +51,14 @@ def save(folder: Path, checkpoint: Checkpoint, valid_with: str) -> None:
 def load(folder: Path, valid_with: str) -> Checkpoint | str | None:
     """The folder's checkpoint; None where there is none; a sentence where there is one that must not be used."""
     try:
-        with np.load(folder / FILE, allow_pickle=False) as archive:
+        # Opened here, as NumPy leaves it open where it fails.
+        with (folder / FILE).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             meta = json.loads(str(archive["meta"]))
             if meta["valid_with"] != valid_with:
                 return "the checkpoint was made with other weights, parameters or versions"
-            arrays = [archive[name] for name in sorted(archive.files) if name != "meta"]
+            arrays = [archive[f"array_{index}"] for index in range(meta["arrays"])]
+            return Checkpoint(int(meta["step"]), int(meta["scale"]), arrays, float(meta["optimize_seconds"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        return f"the checkpoint cannot be read ({error})"
-    return Checkpoint(meta["step"], meta["scale"], arrays, meta["optimize_seconds"])
+    except Exception as error:  # whatever zip, NumPy and JSON run into; the job only has to start over
+        return f"the checkpoint cannot be read ({type(error).__name__}: {error})"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 
+from pipeline import fonts
 from pipeline.jobs.losses import Losses
+
+PARTS = {"total": "black", "style": "#c2571a", "content": "#2b6cb0", "total_variation": "#6b8e23"}
 
 
 def loss_plot(loss: Losses, title: str) -> bytes:
@@ -13,15 +16,11 @@ def loss_plot(loss: Losses, title: str) -> bytes:
 
     figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    for column, color in (
-        ("total", "black"),
-        ("style", "#c2571a"),
-        ("content", "#2b6cb0"),
-        ("total_variation", "#6b8e23"),
-    ):
+    for column, color in PARTS.items():
         axes.plot(loss.step, getattr(loss, column), label=column.replace("_", " "), color=color, linewidth=1.2)
     scales = loss.scale
-    axes.set_yscale("log", nonpositive="mask")
+    if any(value > 0 for column in PARTS for value in getattr(loss, column)):  # a logarithm of nothing is a warning
+        axes.set_yscale("log", nonpositive="mask")
     for index, scale in enumerate(scales):
         if index == 0 or scale != scales[index - 1]:
             axes.axvline(loss.step[index], color="#bbbbbb", linewidth=0.8, zorder=0)
@@ -29,7 +28,8 @@ def loss_plot(loss: Losses, title: str) -> bytes:
             axes.text(loss.step[index], 1.0, label, transform=axes.get_xaxis_transform(), fontsize=8, va="bottom")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
-    axes.set_title(title.replace("$", r"\$"), pad=18)
+    words = fonts.drawable(title)
+    axes.set_title(words.replace("$", r"\$"), pad=18, fontfamily=fonts.families(words))
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
