@@ -28,7 +28,7 @@ def run(until: str | None, max_jobs: int | None, **options: Any) -> None:
     """
     from pipeline.runner.loop import Ending
 
-    _run(Ending(until=_next_time(until), max_jobs=max_jobs, step_timeout_seconds=options["step_timeout"]), **options)
+    _run(Ending(until=_next_time(until), max_jobs=max_jobs), **options)
 
 
 @click.command()
@@ -37,7 +37,7 @@ def watch(**options: Any) -> None:
     """Run what is dropped, for ever; stop with Ctrl-C or SIGTERM."""
     from pipeline.runner.loop import Ending
 
-    _run(Ending(forever=True, step_timeout_seconds=options["step_timeout"]), **options)
+    _run(Ending(forever=True), **options)
 
 
 def _run(ending: Ending, **options: Any) -> None:
@@ -61,6 +61,7 @@ def _runner(
     settle: float,
     input_timeout: float,
     checkpoint_seconds: float,
+    step_timeout: float,
     weights: Path | None,
     max_pixels: int,
     poll: bool,
@@ -96,6 +97,7 @@ def _runner(
         LocalExecutor(jobs, Options(weights and weights.resolve(), weights_cache(), max_pixels, checkpoint_seconds)),
         Alarm(None if poll or not ending.forever else inbox),
         ending,
+        step_timeout,
         lambda line: click.echo(printable(line)),
     )
 

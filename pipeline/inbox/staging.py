@@ -14,7 +14,7 @@ from pipeline.inbox.claims import Claims, LostClaimError
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.readiness import Ready, Rejected, signature_of
-from pipeline.jobs.record import Input, Job, name_in, now
+from pipeline.jobs.record import Job, JobImage, name_in, now
 from pipeline.jobs.spool import KEPT, Spool
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> None:
                 digest = storage.copy_stream(file, draft / stored)
                 if signature_of(os.fstat(file.fileno())) != signature:
                     raise ChangedError(image)
-            inputs[part] = Input(file=image, stored=stored, sha256=digest, width=size[0], height=size[1])
+            inputs[part] = JobImage(file=image, stored=stored, sha256=digest, width=size[0], height=size[1])
         job = Job(
             id=job_id,
             name=manifest.name,

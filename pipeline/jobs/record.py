@@ -21,7 +21,7 @@ class RecordError(JobError):
     """A job's record that cannot be used; the sentence says why."""
 
 
-class Input(Model):
+class JobImage(Model):
     """An image of a job: as the manifest wrote it, the copy's name in the job's folder, and what it is."""
 
     file: str
@@ -42,7 +42,7 @@ class Job(Model):
     claimed_at: str
     priority: int = 0
     manifest: Manifest | None = None
-    images: dict[str, Input] = Field(default_factory=dict)
+    images: dict[str, JobImage] = Field(default_factory=dict)
     steps: int = 0  # in all, of every variant
     attempts: int = 0
     deaths: int = 0

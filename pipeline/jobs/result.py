@@ -16,7 +16,7 @@ RESULT = "result"
 REPORT = "result.json"
 
 
-class Weights(Model):
+class WeightsUsed(Model):
     """Where the kernels came from."""
 
     source: str
@@ -29,7 +29,7 @@ class Engine(Model):
     tensorflow: str
     device: str
     precision: str
-    weights: Weights
+    weights: WeightsUsed
 
 
 class Timing(Model):

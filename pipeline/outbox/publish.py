@@ -11,7 +11,7 @@ from pipeline import storage
 from pipeline.jobs import losses, result
 from pipeline.jobs.log import JobFacts, Log, Source, Sources
 from pipeline.jobs.losses import Losses
-from pipeline.jobs.record import VARIANTS, Input, Job, is_job_id, now
+from pipeline.jobs.record import VARIANTS, Job, JobImage, is_job_id, now
 from pipeline.jobs.result import Done, Failed, Result
 from pipeline.outbox.curve import loss_plot
 
@@ -113,5 +113,5 @@ def _copy(path: Path, folder: Path) -> None:
         storage.copy_stream(file, folder / path.name)
 
 
-def _source(image: Input) -> Source:
+def _source(image: JobImage) -> Source:
     return Source(file=image.file, sha256=image.sha256, width=image.width, height=image.height)

@@ -19,7 +19,9 @@ class Chatter:
         self._events_problem = ""
 
     def tell(self, waiting: Mapping[str, Waiting], hints: set[str], events_problem: str) -> None:
-        """Say what is new since the last time."""
+        """Say what is new since the last time. ``waiting`` is another mapping after every scan."""
+        if waiting is self._waiting:
+            return
         if events_problem and events_problem != self._events_problem:
             log.warning("%s", events_problem)
         for name, found in waiting.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.jobs import losses
 from pipeline.jobs.record import Job, RecordError
@@ -32,20 +32,6 @@ class _Running:
     is_told_to_stop: bool = False
 
 
-@dataclass
-class Limits:
-    """How many jobs may be started, and how long one may be without a step."""
-
-    max_jobs: int | None
-    step_timeout_seconds: float
-    started: int = field(default=0, init=False)
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether no more may be started."""
-        return self.max_jobs is not None and self.started >= self.max_jobs
-
-
 class Dispatch:
     """The jobs that run, by id, and the queue behind them.
 
@@ -54,7 +40,8 @@ class Dispatch:
         executor: what runs them.
         publisher: told of those that are through.
         faults: where a worker's are noted; while one stands nothing is started.
-        limits: see there.
+        max_jobs: how many may be started; None for any number.
+        step_timeout_seconds: how long one may be without a step before what runs it is ended.
         wake: called from another thread when a run has ended.
     """
 
@@ -64,22 +51,29 @@ class Dispatch:
         executor: Executor,
         publisher: Publisher,
         faults: Faults,
-        limits: Limits,
+        max_jobs: int | None,
+        step_timeout_seconds: float,
         wake: Callable[[], None],
     ) -> None:
         self.running: dict[str, _Running] = {}
         self.has_lost_track = False  # a job may lie in running/ that nobody runs
-        self.limits = limits
         self._spool = spool
         self._executor = executor
         self._publisher = publisher
         self._faults = faults
+        self._left_to_start = max_jobs
+        self._step_timeout = step_timeout_seconds
         self._wake = wake
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing is queued."""
         return not self.running and self._spool.next() is None
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether no more jobs may be started."""
+        return self._left_to_start == 0
 
     def turn(self, may_start: bool, stopping: bool) -> None:
         """Look at what runs, or have it stop; start what there is room for."""
@@ -97,7 +91,7 @@ class Dispatch:
 
     def _has_room(self) -> bool:
         free = len(self.running) < self._executor.capacity and not self._publisher.is_full
-        return free and not self.limits.is_reached and not self._faults.is_paused(WORKER)
+        return free and not self.is_at_limit and not self._faults.is_paused(WORKER)
 
     def _start(self, job_id: str) -> None:
         self._executor.warm()
@@ -118,10 +112,13 @@ class Dispatch:
             raise
         folder = self._spool.running / job_id
         upcoming = self._spool.next()
+        self.has_lost_track = True  # until it runs
         run = self._executor.submit(job, folder, self._spool.queued / upcoming if upcoming else None)
+        self.has_lost_track = False
         run.future.add_done_callback(lambda _: self._wake())
         self.running[job_id] = _Running(job, run, losses.Tail(folder), Bar(job.name, job.steps), time.monotonic())
-        self.limits.started += 1
+        if self._left_to_start is not None:
+            self._left_to_start -= 1
         log.info("%s: started", job_id)
 
     def _look_at(self, running: _Running) -> None:
@@ -131,8 +128,8 @@ class Dispatch:
             self._faults.mended(WORKER)
         if running.run.future.done():
             self._settle(running)
-        elif time.monotonic() - running.last_sign > self.limits.step_timeout_seconds:
-            log.warning("%s: no step for %g s; ending its worker", running.job.id, self.limits.step_timeout_seconds)
+        elif time.monotonic() - running.last_sign > self._step_timeout:
+            log.warning("%s: no step for %g s; ending its worker", running.job.id, self._step_timeout)
             running.last_sign = time.monotonic()
             running.run.kill()
 

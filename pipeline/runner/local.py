@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from pipeline.errors import EnvironmentFault
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Outcome
 from pipeline.jobs.spool import STOP
@@ -46,7 +47,7 @@ class WorkerProcess:
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
             self._pool = pool
-            (self._process,) = set(multiprocessing.active_children()) - others
+            self._process = next(iter(set(multiprocessing.active_children()) - others), None)
         return self._pool
 
     def submit(self, job: Job, attempt: Path, upcoming: Path | None) -> Run:
@@ -59,7 +60,10 @@ class WorkerProcess:
             self.future = send()
         except BrokenExecutor:  # the process has died while it had nothing to do
             self.kill()
-            self.future = send()
+            try:
+                self.future = send()
+            except BrokenExecutor as error:
+                raise EnvironmentFault(f"the worker process does not start: {error}") from error
         return _LocalRun(self.future, attempt, self)
 
     def terminate(self) -> None:
@@ -69,10 +73,11 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process at once; the next job has another."""
-        if self._pool is not None and self._process is not None:
+        if self._process is not None:
             self._process.kill()
+        if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = self._process = None
+        self._pool = self._process = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pipeline.inbox.scan import Scanner
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page
 from pipeline.runner.chatter import Chatter
-from pipeline.runner.dispatch import Dispatch, Limits
+from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.executor import Executor
 from pipeline.runner.faults import Faults
 from pipeline.runner.intake import Intake
@@ -34,12 +34,11 @@ TICK_SECONDS = 0.2  # between looks at what runs
 
 @dataclass(frozen=True)
 class Ending:
-    """When a runner stops by itself, and when it gives up on a worker."""
+    """When a runner stops by itself."""
 
     forever: bool = False
     until: float | None = None  # wall clock, seconds since the epoch
-    max_jobs: int | None = None
-    step_timeout_seconds: float = 1800.0
+    max_jobs: int | None = None  # started
 
 
 class Runner:
@@ -53,6 +52,7 @@ class Runner:
         executor: what runs the jobs.
         alarm: tells of changes in the inbox.
         ending: when it ends.
+        step_timeout_seconds: how long a job may be without a step before its worker is ended.
         announce: told in a line how each job ended.
     """
 
@@ -65,6 +65,7 @@ class Runner:
         executor: Executor,
         alarm: Alarm,
         ending: Ending,
+        step_timeout_seconds: float,
         announce: Callable[[str], None],
     ) -> None:
         self._ending = ending
@@ -72,8 +73,9 @@ class Runner:
         self._stopping = False
         self._faults = Faults()
         self._publisher = Publisher(spool, outbox, announce)
-        limits = Limits(ending.max_jobs, ending.step_timeout_seconds)
-        self._dispatch = Dispatch(spool, executor, self._publisher, self._faults, limits, self._wake.set)
+        self._dispatch = Dispatch(
+            spool, executor, self._publisher, self._faults, ending.max_jobs, step_timeout_seconds, self._wake.set
+        )
         self._intake = Intake(scanner, claims, spool, self._publisher, alarm, executor.warm)
         self._recovery = Recovery(spool, outbox, claims, self._publisher, self._dispatch)
         self._chatter = Chatter()
@@ -141,7 +143,7 @@ class Runner:
             return True
         if self._ending.forever or not self._recovery.is_done:
             return False
-        if self._dispatch.limits.is_reached:
+        if self._dispatch.is_at_limit:
             return True
         at_rest = all(waiting.is_fault for waiting in self._intake.scanner.waiting.values())
         return self._intake.left_nothing and not self._intake.is_busy and at_rest and self._dispatch.is_idle

@@ -16,7 +16,7 @@ from pipeline.jobs import checkpoint, losses, result
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
-from pipeline.jobs.result import Done, Engine, Output, Timing, Weights
+from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.parameters import Parameters
 from pipeline.worker import memory
 from pipeline.worker.inputs import InputLoader
@@ -86,7 +86,7 @@ def paint(
             tensorflow=importlib.metadata.version("tensorflow"),
             device=session.device,
             precision=session.precision,
-            weights=Weights(source=session.weights.source, sha256=session.weights.sha256),
+            weights=WeightsUsed(source=session.weights.source, sha256=session.weights.sha256),
         ),
         timing=Timing(
             setup_seconds=round(setup_seconds, 4),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.jobs.record import Input, Job, RecordError, is_job_id, name_in
+from pipeline.jobs.record import Job, JobImage, RecordError, is_job_id, name_in
 from pipeline.jobs.spool import STOP, Spool
 from pipeline.manifest import parse_manifest
 from pipeline.outbox import publish
@@ -23,7 +23,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def admit(spool: Spool, job_id: str, state: Path | None = None, **fields: Any) -> Job:
-    images = {"content": Input(file="photo.png", stored="content.png", sha256="0" * 64, width=8, height=8)}
+    images = {"content": JobImage(file="photo.png", stored="content.png", sha256="0" * 64, width=8, height=8)}
     job = Job(id=job_id, name=name_in(job_id), **{"claimed_at": "2026-01-01", "images": images, **fields})
     spool.admit(spool.draft(job_id), job, state or spool.queued)
     return job

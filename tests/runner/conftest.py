@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.jobs import result
-from pipeline.jobs.record import Input, Job
+from pipeline.jobs.record import Job, JobImage
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import Spool
 from pipeline.manifest import parse_manifest
@@ -27,7 +27,7 @@ def spool(tmp_path: Path) -> Spool:
 def admit(spool: Spool, name: str) -> str:
     """Queue a job; gives its id."""
     manifest = parse_manifest(b"content: photo.png\nstyle: painting.png", f"{name}.yaml")
-    images = {"content": Input(file="photo.png", stored="content.png", sha256="0" * 64, width=8, height=8)}
+    images = {"content": JobImage(file="photo.png", stored="content.png", sha256="0" * 64, width=8, height=8)}
     job_id = f"{name}-20260101-000000-0000"
     job = Job(id=job_id, name=name, claimed_at=f"2026-{name}", manifest=manifest, images=images, steps=300)
     spool.admit(spool.draft(job_id), job, spool.queued)

@@ -12,7 +12,7 @@ from pipeline.jobs.record import Job
 from pipeline.jobs.result import Outcome
 from pipeline.jobs.spool import Spool
 from pipeline.runner import faults
-from pipeline.runner.dispatch import Dispatch, Limits
+from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.faults import Faults
 from pipeline.runner.publisher import Publisher
 from tests.runner.conftest import FakeExecutor, admit
@@ -27,8 +27,7 @@ class Desk:
         self.said: list[str] = []
         self.publisher = Publisher(spool, tmp_path / "outbox", self.said.append)
         self.faults = Faults()
-        limits = Limits(max_jobs, 1800)
-        self.dispatch = Dispatch(spool, self.executor, self.publisher, self.faults, limits, lambda: None)
+        self.dispatch = Dispatch(spool, self.executor, self.publisher, self.faults, max_jobs, 1800, lambda: None)
 
     def turn(self, stopping: bool = False) -> None:
         self.dispatch.turn(not stopping, stopping)

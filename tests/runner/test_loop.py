@@ -22,7 +22,7 @@ def runner(spool: Spool, tmp_path: Path, executor: FakeExecutor, ending: Ending)
     inbox = tmp_path / "inbox"
     claims = Claims(inbox, tmp_path / "jobs", spool.retries)
     scanner = Scanner(Drops(inbox, claims.folder, spool.retries, []), Judge(0, 600, Limits(), trust_times=True))
-    return Runner(scanner, claims, spool, tmp_path / "outbox", executor, Alarm(None), ending, lambda line: None)
+    return Runner(scanner, claims, spool, tmp_path / "outbox", executor, Alarm(None), ending, 1800, lambda line: None)
 
 
 def test_a_stop_that_comes_while_a_job_is_being_started_stops_it(spool: Spool, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ImageError
-from pipeline.jobs.record import Input, Job
+from pipeline.jobs.record import Job, JobImage
 from pipeline.manifest import parse_manifest
 from pipeline.worker import inputs
 from tests.conftest import picture
@@ -22,7 +22,7 @@ def job(folder: Path, **parameters: Any) -> Path:
     for seed, part in enumerate(("content", "style-1")):
         picture(seed=seed).save(folder / f"{part}.png")
         digest = hashlib.sha256((folder / f"{part}.png").read_bytes()).hexdigest()
-        images[part] = Input(file=f"{part}.png", stored=f"{part}.png", sha256=digest, width=80, height=64)
+        images[part] = JobImage(file=f"{part}.png", stored=f"{part}.png", sha256=digest, width=80, height=64)
     fields = {"content": "content.png", "style": "style-1.png", "parameters": {"image_size": 64, **parameters}}
     manifest = parse_manifest(json.dumps(fields).encode(), "a.json")
     record = Job(id="a-20260101-000000-0000", name="a", claimed_at="2026-01-01", manifest=manifest, images=images)

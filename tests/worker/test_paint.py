@@ -15,7 +15,7 @@ from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import Step, Style, Stylizer
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
-from pipeline.jobs.record import Input, Job
+from pipeline.jobs.record import Job, JobImage
 from pipeline.parameters import Parameters
 from pipeline.worker import memory, paint
 from tests.conftest import picture, tiny_kernels
@@ -64,7 +64,7 @@ class TestMemory:
     def refusal(self, monkeypatch: pytest.MonkeyPatch, free: float, **parameters: Any) -> str:
         sizes = {"content": (4000, 3000), "style-1": (1000, 2000)}
         images = {
-            part: Input(file=part, stored=part, sha256="", width=width, height=height)
+            part: JobImage(file=part, stored=part, sha256="", width=width, height=height)
             for part, (width, height) in sizes.items()
         }
         job = Job(id="a", name="a", claimed_at="", images=images)
