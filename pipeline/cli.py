@@ -138,7 +138,7 @@ def submit(
 @_limits
 def check(manifests: tuple[Path, ...], library: tuple[Path, ...], presets: Path | None, **limits: int) -> None:
     """Validate manifests and the images they name, without running anything."""
-    from pipeline.manifest import Limits
+    from pipeline.manifest.model import Limits
     from pipeline.submit import check as find_problems
 
     bad = 0
@@ -194,7 +194,7 @@ def inspect(
     weights: Path | None,
 ) -> None:
     """What VGG-19 sees in a photo (top 5), its noise and colours, and the parameters these suggest."""
-    from pipeline import inspection
+    from pipeline.pictures import inspection
 
     classify = recover = None
     if not no_classifier:
@@ -280,7 +280,7 @@ def verify(weights: Path | None) -> None:
 @cli.command()
 def schema() -> None:
     """Print the JSON Schema of a manifest."""
-    from pipeline.manifest import json_schema
+    from pipeline.manifest.model import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
 
@@ -348,7 +348,7 @@ def _runner(
     presets: Path | None,
     **_: Any,
 ) -> Runner:
-    from pipeline.manifest import Limits
+    from pipeline.manifest.model import Limits
     from pipeline.process import Worker
     from pipeline.runner import Runner
     from pipeline.spool import Spool

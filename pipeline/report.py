@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from pipeline import fonts, storage, sweep
+from pipeline import storage, sweep
 from pipeline.job import LOSSES, REPORT, RESULT, VARIANTS, Input, Job, name_in, now, read_report
+from pipeline.pictures import fonts
 
 SCHEMA = "stylistic.log/1"
 PAGE = "index.html"

@@ -9,11 +9,14 @@ from typing import Any
 
 import yaml
 
-from pipeline import images, storage
-from pipeline.document import read_document
+from pipeline import storage
 from pipeline.errors import JobError, ManifestError, UsageError
-from pipeline.manifest import Limits, Manifest, default_name, parse_manifest
-from pipeline.parameters import Parameters
+from pipeline.manifest.document import read_document
+from pipeline.manifest.model import Limits, Manifest
+from pipeline.manifest.names import default_name
+from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.parse import parse_manifest
+from pipeline.pictures import images
 from pipeline.sweep import expand
 
 

@@ -17,12 +17,12 @@ from typing import Any
 from PIL import Image
 
 from pipeline import storage
-from pipeline.contact import contact_sheet
 from pipeline.errors import JobError
 from pipeline.job import LOSSES, REPORT, RESULT, VARIANTS, Job, has_report, read_report, write_result
-from pipeline.manifest import Limits, Manifest
+from pipeline.manifest.model import Limits, Manifest
+from pipeline.pictures.contact import contact_sheet
+from pipeline.pictures.images import PHOTO_SUFFIXES
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif")
 TILE = 320  # pixels of a picture's long side on the sheet
 
 

@@ -18,10 +18,13 @@ from typing import Any, BinaryIO
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from pipeline import images, storage, sweep
+from pipeline import storage, sweep
 from pipeline.errors import ImageError, IncompleteImageError, JobError, ManifestError
 from pipeline.job import name_in
-from pipeline.manifest import Limits, Manifest, default_name, parse_manifest
+from pipeline.manifest.model import Limits, Manifest
+from pipeline.manifest.names import default_name
+from pipeline.manifest.parse import parse_manifest
+from pipeline.pictures import images
 
 log = logging.getLogger(__name__)
 

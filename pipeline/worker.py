@@ -24,13 +24,14 @@ from typing import IO, TYPE_CHECKING, Any
 from filelock import FileLock
 from pydantic import ValidationError
 
-from pipeline import checkpoint, color, images, inputs, memory, storage, sweep
+from pipeline import checkpoint, inputs, memory, storage, sweep
 from pipeline.checkpoint import Checkpoint
 from pipeline.errors import EnvironmentFault, JobError
 from pipeline.inputs import Inputs
 from pipeline.job import LOSSES, Job, write_result
-from pipeline.manifest import Manifest
-from pipeline.parameters import Parameters
+from pipeline.manifest.model import Manifest
+from pipeline.manifest.parameters import Parameters
+from pipeline.pictures import color, images
 
 if TYPE_CHECKING:
     from pipeline.engine.stylize import State, Step, Stylizer

@@ -12,12 +12,10 @@ PACKAGE = Path(__file__).parent.parent / "pipeline"
 # Who may be imported by whom: a module imports from rows above its own only.
 LEVELS = [
     {"errors"},
-    {"faults"},
-    {"document", "storage", "memory", "fonts", "completeness"},
-    {"parameters", "images", "color", "advice", "contact"},
-    {"manifest"},
+    {"faults", "storage", "memory"},
+    {"manifest", "pictures"},
     {"job", "checkpoint"},
-    {"inputs", "inspection", "sweep"},
+    {"inputs", "sweep"},
     {"engine"},
     {"watcher", "spool", "worker", "report", "progress"},
     {"intake", "status", "submit", "process"},

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import inputs, worker
 from pipeline.job import Input, Job
-from pipeline.manifest import parse_manifest
+from pipeline.manifest.parse import parse_manifest
 from tests.conftest import picture
 
 

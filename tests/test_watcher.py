@@ -9,8 +9,10 @@ from typing import Any, BinaryIO
 import pytest
 from watchdog.observers import Observer
 
-from pipeline import images, storage
-from pipeline.manifest import Limits, parse_manifest
+from pipeline import storage
+from pipeline.manifest.model import Limits
+from pipeline.manifest.parse import parse_manifest
+from pipeline.pictures import images
 from pipeline.watcher import Alarm, Inbox, Ready, Rejected, Waiting
 from tests.conftest import picture, wait_for
 

@@ -14,7 +14,7 @@ from pipeline import checkpoint, worker
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import Step, Style, Stylizer
 from pipeline.job import LOSSES
-from pipeline.parameters import Parameters
+from pipeline.manifest.parameters import Parameters
 from tests.conftest import picture, tiny_kernels
 
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from pipeline import storage
-from pipeline.manifest import Limits
+from pipeline.manifest.model import Limits
 from pipeline.watcher import Inbox, Ready
 from tests.conftest import SMALL, Place, picture, wait_for, wait_until_said
 
