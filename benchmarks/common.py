@@ -10,10 +10,10 @@ from typing import Any
 
 import platformdirs
 
-from pipeline import images
 from pipeline.engine import weights
-from pipeline.manifest import parse_manifest
-from pipeline.parameters import Parameters
+from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.parse import parse_manifest
+from pipeline.pictures import images
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"

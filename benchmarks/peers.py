@@ -19,7 +19,7 @@ from torch.nn import functional
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS
 from pipeline.engine.extractor import MEAN, depth
 from pipeline.engine.weights import Kernel
-from pipeline.parameters import VGG19_LAYERS
+from pipeline.manifest.parameters import VGG19_LAYERS
 
 
 def make_step(

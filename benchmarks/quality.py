@@ -23,7 +23,7 @@ from benchmarks import common
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.optimizers import OPTIMIZERS
 from pipeline.engine.stylize import State, Step, Style, Stylizer
-from pipeline.parameters import STYLE_LAYERS, Parameters
+from pipeline.manifest.parameters import STYLE_LAYERS, Parameters
 
 
 def main() -> None:

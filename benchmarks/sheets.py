@@ -25,11 +25,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import common
 from examples.draw import glass, harbour, swirl
-from pipeline.contact import contact_sheet
 from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor, best_precision
 from pipeline.engine.stylize import Style, Stylizer
-from pipeline.parameters import CONTENT_LAYERS, STYLE_LAYERS
+from pipeline.manifest.parameters import CONTENT_LAYERS, STYLE_LAYERS
+from pipeline.pictures.contact import contact_sheet
 
 SHEETS = common.HERE.parent / "docs" / "sheets"
 # The tutorial's recipe in the precision that is fast here: within 1.5 % of float32, so the same picture.

@@ -24,7 +24,7 @@ from benchmarks.tutorial import CONTENT_LAYERS, make_step
 from pipeline.engine.extractor import Extractor, block, depth
 from pipeline.engine.stylize import Style, Stylizer
 from pipeline.engine.weights import Kernel
-from pipeline.parameters import VGG19_LAYERS
+from pipeline.manifest.parameters import VGG19_LAYERS
 
 ROUNDS = 7
 PRODUCT_SIDE = 3072

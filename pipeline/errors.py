@@ -1,6 +1,13 @@
-"""The error family: an error is a sentence with advice, and knows the exit code of a command that ends with it."""
+"""The error family: an error is a sentence with advice, and knows the exit code of a command that ends with it.
+
+And what sentences quote: values, texts of any length, the word that may have been meant.
+"""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
 
 
 class StylisticError(Exception):
@@ -67,3 +74,19 @@ class RunnerBusyError(StylisticError):
     """Another runner works on the same jobs folder."""
 
     exit_code = 75
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence quotes it."""
+    return short(repr(value))
+
+
+def short(text: str) -> str:
+    """A text that may be of any length, cut to what a sentence can hold."""
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence: the known word that may have been meant, if one comes near."""
+    nearest = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.5)
+    return f"; did you mean `{nearest[0]}`?" if nearest else ""

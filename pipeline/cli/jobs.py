@@ -52,7 +52,7 @@ def check(
 ) -> None:
     """Validate manifests and the images they name, without running anything."""
     from pipeline.inbox.check import check as find_problems
-    from pipeline.manifest import Limits
+    from pipeline.manifest.model import Limits
 
     bad = 0
     for manifest in manifests:

@@ -41,8 +41,8 @@ def inspect(
     weights: Path | None,
 ) -> None:
     """What VGG-19 sees in a photo (top 5), its noise and colours, and the parameters these suggest."""
-    from pipeline import inspection
     from pipeline.engine.weights import CLASSIFIER_FILE
+    from pipeline.pictures import inspection
 
     classify = recover = None
     if classes is None:
@@ -133,6 +133,6 @@ def verify(context: click.Context, weights: Path | None) -> None:
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of a manifest."""
-    from pipeline.manifest import json_schema
+    from pipeline.manifest.model import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

@@ -74,7 +74,7 @@ def _runner(
     from pipeline.inbox.readiness import Judge
     from pipeline.inbox.scan import Scanner
     from pipeline.jobs.spool import Spool
-    from pipeline.manifest import Limits
+    from pipeline.manifest.model import Limits
     from pipeline.runner.local import LocalExecutor
     from pipeline.runner.loop import Runner
     from pipeline.worker.session import Options

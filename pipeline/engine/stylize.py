@@ -19,7 +19,7 @@ from pipeline.engine.extractor import Extractor, smallest_side
 from pipeline.engine.objective import STYLE_LOSSES, Tensor
 from pipeline.engine.optimizers import OPTIMIZERS, Rates
 from pipeline.errors import ImageError, JobError
-from pipeline.parameters import Parameters
+from pipeline.manifest.parameters import Parameters
 
 Image = npt.NDArray[np.float32]
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from pipeline.engine.torch_legacy import read_tensors
 from pipeline.errors import WeightsError
-from pipeline.parameters import VGG19_LAYERS
+from pipeline.manifest.parameters import VGG19_LAYERS
 
 log = logging.getLogger(__name__)
 

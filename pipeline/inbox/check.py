@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import images
 from pipeline.errors import JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
-from pipeline.manifest import Limits, default_name, parse_manifest
+from pipeline.manifest.model import Limits
+from pipeline.manifest.names import default_name
+from pipeline.manifest.parse import parse_manifest
+from pipeline.pictures import images
 
 
 def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, presets: Path | None = None) -> list[str]:

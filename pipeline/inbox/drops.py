@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.inbox.places import Places
 from pipeline.jobs.record import name_in
-from pipeline.manifest import default_name
+from pipeline.manifest.names import default_name
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import images
 from pipeline.errors import JobError
 from pipeline.inbox.places import Places
-from pipeline.manifest import Limits, Manifest
+from pipeline.manifest.model import Limits, Manifest
+from pipeline.pictures import images
 
 
 def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:

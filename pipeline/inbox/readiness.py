@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline import images
 from pipeline.errors import ImageError, IncompleteImageError, JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.places import open_inside
-from pipeline.manifest import Limits, Manifest, parse_manifest
+from pipeline.manifest.model import Limits, Manifest
+from pipeline.manifest.parse import parse_manifest
+from pipeline.pictures import images
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,12 @@ from typing import Any
 import yaml
 
 from pipeline import storage
-from pipeline.document import read_document
 from pipeline.errors import ManifestError, UsageError
-from pipeline.manifest import Manifest, default_name, parse_manifest
-from pipeline.parameters import Parameters
+from pipeline.manifest.document import read_document
+from pipeline.manifest.model import Manifest
+from pipeline.manifest.names import default_name
+from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.parse import parse_manifest
 
 
 def submit(

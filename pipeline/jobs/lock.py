@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault, RunnerBusyError
-from pipeline.parameters import Model
+from pipeline.manifest.parameters import Model
 
 HOLDER = ".runner.json"
 

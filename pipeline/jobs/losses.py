@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.jobs.record import VARIANTS
-from pipeline.parameters import Model
+from pipeline.manifest.parameters import Model
 
 FILE = "loss.jsonl"
 

@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.manifest import Manifest
-from pipeline.parameters import Model
+from pipeline.manifest.model import Manifest
+from pipeline.manifest.parameters import Model
 
 RECORD = "job.json"
 VARIANTS = "variants"  # a folder with a job of its own for each combination of a sweep

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline import storage
-from pipeline.parameters import Model
+from pipeline.manifest.parameters import Model
 
 RESULT = "result"
 REPORT = "result.json"

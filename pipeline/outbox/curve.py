@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 
-from pipeline import fonts
 from pipeline.jobs.losses import Losses
+from pipeline.pictures import fonts
 
 PARTS = {"total": "black", "style": "#c2571a", "content": "#2b6cb0", "total_variation": "#6b8e23"}
 

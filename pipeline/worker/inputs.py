@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline import advice, color, images
 from pipeline.errors import ImageError, JobError
-from pipeline.images import Picture
 from pipeline.jobs.record import Job
-from pipeline.manifest import Manifest
+from pipeline.manifest.model import Manifest
+from pipeline.pictures import advice, color, images
+from pipeline.pictures.images import Picture
 
 # Those that the images are made by.
 PARAMETERS = ("image_size", "style_size", "style_scale", "color", "denoise", "init")

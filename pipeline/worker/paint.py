@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import color, images
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses, result
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
-from pipeline.parameters import Parameters
+from pipeline.manifest.parameters import Parameters
+from pipeline.pictures import color, images
 from pipeline.worker import memory
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.session import Options, Session, open_session, tensorflow

@@ -15,12 +15,12 @@ from typing import Any
 from PIL import Image
 
 from pipeline import storage
-from pipeline.contact import contact_sheet
 from pipeline.errors import JobError
 from pipeline.jobs import losses, result
 from pipeline.jobs.record import VARIANTS, Job
 from pipeline.jobs.result import RESULT, Done, Failed, Output, Result, Timing
-from pipeline.manifest import Manifest
+from pipeline.manifest.model import Manifest
+from pipeline.pictures.contact import contact_sheet
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
 from pipeline.worker.session import Options

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pipeline.engine.extractor import MEAN, Extractor, best_precision, depth, smallest_side
 from pipeline.engine.objective import gram_matrix
-from pipeline.parameters import VGG19_LAYERS
+from pipeline.manifest.parameters import VGG19_LAYERS
 from tests.conftest import tiny_kernels
 
 IMAGE = np.random.default_rng(0).random((1, 37, 50, 3)).astype(np.float32)

@@ -13,7 +13,7 @@ from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import State, Step, Style, Stylizer, schedule
 from pipeline.errors import ImageError, JobError
-from pipeline.parameters import PRESETS, Parameters
+from pipeline.manifest.parameters import PRESETS, Parameters
 from tests.conftest import opened, picture, tiny_kernels
 
 

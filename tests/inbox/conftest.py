@@ -12,7 +12,7 @@ from pipeline.inbox.claims import Claims
 from pipeline.inbox.drops import Drops
 from pipeline.inbox.readiness import Judge, Verdict
 from pipeline.inbox.scan import Scanner
-from pipeline.manifest import Limits
+from pipeline.manifest.model import Limits
 from tests.conftest import picture
 
 

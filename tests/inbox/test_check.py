@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.inbox.check import check
 from pipeline.inbox.readiness import Ready, Rejected
-from pipeline.manifest import Limits
+from pipeline.manifest.model import Limits
 from tests.inbox.conftest import drop, make, only, pair
 
 

@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from pipeline import images
 from pipeline.inbox import places
 from pipeline.inbox.readiness import Ready, Rejected, Waiting
-from pipeline.manifest import parse_manifest
+from pipeline.manifest.parse import parse_manifest
+from pipeline.pictures import images
 from tests.inbox.conftest import Clock, drop, make, only, pair
 
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline import color
-from pipeline.parameters import STYLE_LAYERS
+from pipeline.manifest.parameters import STYLE_LAYERS
+from pipeline.pictures import color
 from tests.conftest import Place, opened
 
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.jobs.record import Job, JobImage, RecordError, is_job_id, name_in
 from pipeline.jobs.spool import STOP, Spool
-from pipeline.manifest import parse_manifest
+from pipeline.manifest.parse import parse_manifest
 from pipeline.outbox import publish
 
 

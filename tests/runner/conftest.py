@@ -12,7 +12,7 @@ from pipeline.jobs import result
 from pipeline.jobs.record import Job, JobImage
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import Spool
-from pipeline.manifest import parse_manifest
+from pipeline.manifest.parse import parse_manifest
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pipeline.inbox.drops import Drops
 from pipeline.inbox.readiness import Judge
 from pipeline.inbox.scan import Scanner
 from pipeline.jobs.spool import Spool
-from pipeline.manifest import Limits
+from pipeline.manifest.model import Limits
 from pipeline.runner.loop import Ending, Runner
 from tests.runner.conftest import FakeExecutor, FakeRun, admit
 

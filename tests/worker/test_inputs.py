@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import ImageError
 from pipeline.jobs.record import Job, JobImage
-from pipeline.manifest import parse_manifest
+from pipeline.manifest.parse import parse_manifest
 from pipeline.worker import inputs
 from tests.conftest import picture
 

@@ -16,7 +16,7 @@ from pipeline.engine.stylize import Step, Style, Stylizer
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
 from pipeline.jobs.record import Job, JobImage
-from pipeline.parameters import Parameters
+from pipeline.manifest.parameters import Parameters
 from pipeline.worker import memory, paint
 from tests.conftest import picture, tiny_kernels
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,7 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from pipeline.document import short, shown
+from pipeline.errors import short, shown, suggestion
 
 VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
@@ -172,9 +170,3 @@ class Parameters(Model):
     denoise: Annotated[float | Literal["auto"], *_number_or_auto(1.0)] = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     output_format: Literal["png", "jpeg", "webp", "tiff"] = "png"
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence: the known word that may have been meant, if one comes near."""
-    nearest = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.5)
-    return f"; did you mean `{nearest[0]}`?" if nearest else ""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.contact import ACROSS, LINE, MARGIN, Grid, contact_sheet
+from pipeline.pictures.contact import ACROSS, LINE, MARGIN, Grid, contact_sheet
 
 
 def test_tiles_stand_in_rows_under_their_heads() -> None:

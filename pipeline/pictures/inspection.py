@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline import advice, images
-from pipeline.contact import contact_sheet
+from pipeline.pictures import advice, images
+from pipeline.pictures.contact import contact_sheet
 
 RECOGNISED = 0.3  # probability of the likeliest class from which VGG-19 may be said to know what it sees
 LAYERS = ("block1_conv2", "block2_conv2", "block3_conv2", "block4_conv2", "block5_conv2", "block5_conv3")

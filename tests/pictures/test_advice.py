@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from pipeline import advice
+from pipeline.pictures import advice
 
 PHOTO: Any = data.chelsea().astype(np.float32) / 255  # a cat
 

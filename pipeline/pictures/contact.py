@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from pipeline.fonts import Lettering, drawable
+from pipeline.pictures.fonts import Lettering, drawable
 
 MARGIN = 8
 LINE = 18  # pixels of a line of text

@@ -10,22 +10,12 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import ManifestError
+from pipeline.errors import ManifestError, short, shown
 
 MAX_DEPTH = 20
 MAX_NODES = 10_000
 
-Path = tuple[int | str, ...]
-
-
-def shown(value: Any) -> str:
-    """A value as a sentence quotes it."""
-    return short(repr(value))
-
-
-def short(text: str) -> str:
-    """A text that may be of any length, cut to what a sentence can hold."""
-    return text if len(text) <= 60 else f"{text[:57]}…"
+Location = tuple[int | str, ...]  # the keys and indices that lead to a value
 
 
 class _Loader(yaml.CSafeLoader):
@@ -70,7 +60,7 @@ class Document:
     """Plain data (dict, list, str, int, float, bool, None) and the line, from 1, that each path in it starts at."""
 
     data: Any
-    lines: dict[Path, int]
+    lines: dict[Location, int]
 
     def line(self, path: Sequence[int | str]) -> int:
         """The line of the value at ``path``, or of the nearest thing that encloses it."""
@@ -113,9 +103,9 @@ def _read_json(text: str, file: str) -> Document:
     return Document(data, _json_lines(text, file))
 
 
-def _json_lines(text: str, file: str) -> dict[Path, int]:
+def _json_lines(text: str, file: str) -> dict[Location, int]:
     """The line of every value and key in well-formed JSON; refuses what YAML is refused for too."""
-    lines: dict[Path, int] = {}
+    lines: dict[Location, int] = {}
     place: list[int | str | None] = []  # for each open bracket the index, or the key; None where a key is due
     line, end = 1, 0
     for count, token in enumerate(_JSON_TOKEN.finditer(text)):
@@ -161,7 +151,7 @@ def _read_yaml(text: str, file: str) -> Document:
         raise _no_text(found, file)
     try:
         _check_shape(text, file)
-        lines: dict[Path, int] = {}
+        lines: dict[Location, int] = {}
         node = yaml.compose(text, _Loader)
         return Document(_plain(node, (), lines, file) if node else None, lines)
     except yaml.MarkedYAMLError as error:
@@ -215,7 +205,7 @@ def _check_shape(text: str, file: str) -> None:
             raise ManifestError(f"{file}, line {line}: more than {MAX_NODES:,} values.")
 
 
-def _plain(node: Any, path: Path, lines: dict[Path, int], file: str) -> Any:
+def _plain(node: Any, path: Location, lines: dict[Location, int], file: str) -> Any:
     line = node.start_mark.line + 1
     lines.setdefault(path, line)
     if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
@@ -227,7 +217,7 @@ def _plain(node: Any, path: Path, lines: dict[Path, int], file: str) -> Any:
     raise ManifestError(f"{file}, line {line}: the tag {shown(node.tag)} is not allowed; write a plain value.")
 
 
-def _plain_mapping(node: Any, path: Path, lines: dict[Path, int], file: str) -> dict[str, Any]:
+def _plain_mapping(node: Any, path: Location, lines: dict[Location, int], file: str) -> dict[str, Any]:
     mapping: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1

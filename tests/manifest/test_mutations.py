@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.document import write_document
 from pipeline.errors import ManifestError
-from pipeline.manifest import Manifest, parse_manifest
+from pipeline.manifest.document import write_document
+from pipeline.manifest.model import Manifest
+from pipeline.manifest.parse import parse_manifest
 from tests.faults.test_broken_input import NASTY
 
 SECONDS = 1.0  # of processor time for one manifest; a usual one takes a thousandth

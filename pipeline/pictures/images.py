@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
 
-from pipeline.completeness import Watched, ends_unwritten, may_be_on_its_way
 from pipeline.errors import ImageError, IncompleteImageError
+from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_its_way
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import color
+from pipeline.pictures import color
 from tests.conftest import picture
 
 PHOTO: Any = np.asarray(picture(seed=1), np.float32) / 255

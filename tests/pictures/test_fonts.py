@@ -11,8 +11,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from PIL import Image, ImageDraw
 
-from pipeline import fonts
-from pipeline.fonts import Lettering, drawable, families
+from pipeline.pictures import fonts
+from pipeline.pictures.fonts import Lettering, drawable, families
 
 SQUARE = "\U00030000"  # a rare character that no font here has; below one has it, as a full square
 RARER = "\U00030001"

@@ -1,0 +1,1 @@
+"""What may be asked for: what a manifest may say, and how one is read."""

@@ -1,0 +1,208 @@
+"""What a manifest may say: the models, the variants of a sweep, the JSON Schema."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from pipeline.errors import short, shown, suggestion
+from pipeline.manifest.names import MAX_NAME_CHARACTERS, valid_name, valid_path
+from pipeline.manifest.parameters import PRESETS, Float, Int, Model, Parameters
+
+_SWEPT_FIELDS = ("content", "style")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one job may ask of the machine; each has an option of its name."""
+
+    max_pixels: int = 200_000_000
+    max_steps: int = 100_000
+    max_styles: int = 16
+    max_manifest_bytes: int = 256 * 1024
+    max_variants: int = 64
+    max_depth: int = 16  # of folders in a job folder
+    max_files: int = 10_000  # in a job folder
+
+
+def _as_styles(value: Any) -> Any:
+    styles = value if isinstance(value, list) else [value]
+    return [{"image": style} if isinstance(style, str) else style for style in styles]
+
+
+def _first_of_sweep(sweep: Any) -> dict[str, Any]:
+    """What stands for `content` and `style` where only a sweep names them."""
+    if not isinstance(sweep, dict):
+        return {}
+    lists = {key: sweep[key] if isinstance(sweep[key], list) else [sweep[key]] for key in _SWEPT_FIELDS if key in sweep}
+    return {key: values[0] for key, values in lists.items() if values}
+
+
+def _lists_of_values(value: Any) -> Any:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("must be lines of `parameter: [value, value]`")
+    value = {key: [v] if key in _SWEPT_FIELDS and isinstance(v, str) else v for key, v in value.items()}
+    known = [*_SWEPT_FIELDS, *Parameters.model_fields]
+    for key, values in value.items():
+        if key not in known:
+            raise ValueError(f"`{short(str(key))}`: unknown{suggestion(str(key), known)}")
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"`{key}`: must be a list of values, not {shown(values)}")
+    return value
+
+
+_STYLE_SCHEMA = {
+    "type": "object",
+    "properties": {"image": {"type": "string"}, "weight": {"type": "number", "exclusiveMinimum": 0}}
+    | {mask: {"type": ["string", "null"]} for mask in ("content_mask", "style_mask")},
+    "required": ["image"],
+    "additionalProperties": False,
+}
+_STYLES_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "array",
+            "items": {"anyOf": [{"type": "string"}, _STYLE_SCHEMA]},
+            "minItems": 1,
+        },
+    ]
+}
+_Path = Annotated[str, AfterValidator(valid_path)]
+
+
+class StyleImage(Model):
+    """One of several style images; weights count relative to each other.
+
+    Masks are greyscale: white is in, black is out, grey is a soft edge.
+    """
+
+    image: _Path
+    weight: Float = Field(1.0, gt=0, le=1e6)
+    content_mask: _Path | None = None  # where in the photo this style paints; None for everywhere
+    style_mask: _Path | None = None  # which part of the painting counts; None for all of it
+
+
+class Manifest(Model):
+    """A job: a photo, the painting or paintings to paint it like, and how."""
+
+    content: Annotated[_Path, Field(description="the photo; relative to the manifest")]
+    style: Annotated[
+        list[StyleImage],
+        BeforeValidator(_as_styles),
+        Field(min_length=1, description="the painting, or a list of paintings with weights"),
+        WithJsonSchema(_STYLES_SCHEMA),
+    ]
+    init_image: Annotated[_Path | None, Field(description="the picture to start from, with `init: file`")] = None
+    name: Annotated[str, AfterValidator(valid_name)]
+    priority: Int = Field(0, ge=-1000, le=1000, description="higher runs first")
+    preset: Annotated[Literal["tutorial", "draft", "standard", "fine"], Field(description="or one of --presets")] = (
+        "standard"
+    )
+    parameters: Parameters = Parameters()
+    sweep: Annotated[
+        Annotated[dict[str, list[Any]], Field(min_length=1)] | None,
+        BeforeValidator(_lists_of_values),
+        Field(description="lists of values for parameters, `style` or `content`: every combination runs"),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rest_on_preset(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        data = {**_first_of_sweep(data.get("sweep")), **data}
+        base = PRESETS.get(str(data.get("preset", "standard")), {})
+        given = data.get("parameters")
+        given = {} if given is None else given
+        return {**data, "parameters": {**base, **given} if isinstance(given, dict) else given}
+
+    @model_validator(mode="after")
+    def _start_from_something(self) -> Manifest:
+        if (self.init_image is not None) is not (self.parameters.init == "file"):
+            raise ValueError("`init: file` and `init_image: PATH` need each other")
+        return self
+
+    def variants(self) -> list[Manifest]:
+        """Every combination of a sweep as a manifest of its own, the last field changing fastest.
+
+        Raises:
+            ValidationError: a combination cannot be run.
+        """
+        found: list[Manifest] = []
+        base = {**self.effective(), "sweep": None}
+        swept = self.sweep or {}
+        for values in itertools.product(*swept.values()):
+            changes = dict(zip(swept, values, strict=True))
+            fields = {key: changes.pop(key) for key in ("content", "style") if key in changes}
+            parameters = {**base["parameters"], **changes}
+            name = f"{self.name[: MAX_NAME_CHARACTERS - 8].rstrip()}-{len(found) + 1:03}"
+            found.append(Manifest.model_validate({**base, **fields, "name": name, "parameters": parameters}))
+        return found
+
+    def excess_of_variants(self, limits: Limits) -> str:
+        """A sentence where a sweep has too many variants, or these ask for too much; else nothing.
+
+        Raises:
+            ValidationError: a combination cannot be run.
+        """
+        count = math.prod(map(len, (self.sweep or {}).values()))
+        if count > limits.max_variants:
+            return f"`sweep`: {count:,} combinations; the limit is {limits.max_variants} (--max-variants)"
+        styles = max(len(run.style) for run in self.variants())
+        if styles > limits.max_styles:
+            return f"`sweep`: a combination of {styles} style images; the limit is {limits.max_styles} (--max-styles)"
+        if self.steps > limits.max_steps:
+            asked = f"{self.steps:,} steps in all {count} combinations"
+            return f"`sweep`: {asked}; the limit is {limits.max_steps:,} (--max-steps)"
+        return ""
+
+    def with_contents(self, paths: list[str]) -> Manifest:
+        """The manifest with a sweep over these content images."""
+        data = self.effective()
+        return Manifest.model_validate({**data, "content": paths[0], "sweep": {**data["sweep"], "content": paths}})
+
+    @property
+    def steps(self) -> int:
+        """Steps in all, of every variant."""
+        runs = self.variants() if self.sweep else [self]
+        return sum(run.parameters.epochs * run.parameters.steps_per_epoch for run in runs)
+
+    def effective(self) -> dict[str, Any]:
+        """Plain data with every default filled in; as a manifest it makes the same picture.
+
+        Where a sweep changes `image_size` and nobody gave a `style_size`, it stays out, as it follows each one.
+        """
+        data = self.model_dump(mode="json")
+        if "image_size" in (self.sweep or {}) and "style_size" not in self.parameters.model_fields_set:
+            del data["parameters"]["style_size"]
+        return data
+
+    @functools.cached_property
+    def images(self) -> dict[str, str]:
+        """The path of each image as written, by its part: ``content``, ``style-1``, ``mask-1-content``, ``init``…"""
+        parts = {"content": self.content, **{f"style-{n}": style.image for n, style in enumerate(self.style, 1)}}
+        for number, style in enumerate(self.style, 1):
+            masks = {"content": style.content_mask, "style": style.style_mask}
+            parts |= {f"mask-{number}-{of}": path for of, path in masks.items() if path}
+        if self.init_image:
+            parts["init"] = self.init_image
+        if self.sweep:
+            others = {path for variant in self.variants() for path in variant.images.values()} - set(parts.values())
+            parts |= {f"sweep-{n}": path for n, path in enumerate(sorted(others), 1)}
+        return parts
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a manifest, for editors and other programs."""
+    schema = Manifest.model_json_schema()
+    # `name` falls back on the file's name, which the model does not know.
+    schema["required"].remove("name")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,92 @@
+"""What pydantic finds wrong with a manifest, as sentences to the person who wrote it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import short, shown, suggestion
+from pipeline.manifest.model import Manifest, StyleImage
+from pipeline.manifest.parameters import Parameters
+
+
+def sentence(problem: ErrorDetails) -> str:
+    """What is wrong, where in the manifest, and what it must be."""
+    location = [part for part in problem["loc"] if part != "[key]"]
+    field = ".".join(short(str(part)) for part in location) or "manifest"
+    context: Mapping[str, Any] = problem.get("ctx", {})
+    value = shown(problem["input"])
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"`{field}`: {_elsewhere(location) or 'unknown' + suggestion(str(location[-1]), _fields(location))}"
+        case "missing":
+            return f"`{field}`: missing"
+        case "value_error":
+            return f"`{field}`: {context['error']}"
+        case "literal_error":
+            own = ", or have a file of its name in the folder of --presets" if location == ["preset"] else ""
+            return f"`{field}`: must be one of {context['expected']}{own}, not {value}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return f"`{field}`: must be {_range(location, context)}, not {value}"
+        case kind if kind.startswith(("int_", "float_")):
+            number = "a whole number" if kind.startswith("int_") else "a number"
+            return f"`{field}`: must be {number}{_and_range(location)}, not {value}"
+        case "finite_number":
+            return f"`{field}`: must be a finite number{_and_range(location)}, not {value}"
+        case "too_short":
+            return f"`{field}`: must not be empty"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"`{field}`: must be lines of `key: value`, not {value}"
+        case _:
+            return f"`{field}`: {problem['msg'].replace('Input should', 'must')}, not {value}"
+
+
+def _elsewhere(location: list[int | str]) -> str:
+    """Where a known word belongs that stands in the wrong place."""
+    match location:
+        case [str(word)] if word in Parameters.model_fields:
+            return "belongs under `parameters`, indented"
+        case ["parameters", str(word)] if word in Manifest.model_fields:
+            return "belongs at the top, beside `content`, not under `parameters`"
+        case _:
+            return ""
+
+
+def _fields(location: list[int | str]) -> list[str]:
+    """The words that are known where the last one of ``location`` stands."""
+    match location[:-1]:
+        case ["parameters"]:
+            return list(Parameters.model_fields)
+        case ["style", *_]:
+            return list(StyleImage.model_fields)
+        case _:
+            return list(Manifest.model_fields)
+
+
+def _range(location: list[int | str], context: Mapping[str, Any]) -> str:
+    if words := _and_range(location):
+        return words.strip()
+    names = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+    return " and ".join(f"{names[key]} {bound:g}" for key, bound in context.items() if key in names)
+
+
+@functools.cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _and_range(location: list[int | str]) -> str:
+    models: dict[str, type[BaseModel]] = {"parameters": Parameters, "style": StyleImage}
+    model = models.get(str(location[0]), Manifest)
+    schema = _schema(model)["properties"].get(str(location[-1]), {})
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is None or high is None:
+        return ""
+    above = "above" if "exclusiveMinimum" in schema else "from"
+    below = "to below" if "exclusiveMaximum" in schema else "to"
+    return f" {above} {low:g} {below} {high:g}" if high < 1e6 else f" {above} {low:g} {below} {high:.0g}"

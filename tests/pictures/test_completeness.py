@@ -1,0 +1,122 @@
+"""Whether an image may still be on its way, or will never be read."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import pillow_heif
+import pytest
+
+from pipeline.errors import ImageError, IncompleteImageError
+from pipeline.pictures import images
+from tests.conftest import picture
+
+LIMIT = 10_000_000
+FILES: list[tuple[str, dict[str, Any]]] = [
+    ("JPEG", {}),
+    ("JPEG", {"progressive": True}),
+    ("PNG", {}),
+    ("WEBP", {}),
+    ("WEBP", {"lossless": True}),
+    ("TIFF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+    ("TIFF", {"compression": "jpeg"}),
+    ("GIF", {}),
+    ("BMP", {}),
+    ("AVIF", {}),
+    ("HEIF", {}),
+]
+
+
+def encoded(form: str, options: dict[str, Any]) -> bytes:
+    pillow_heif.register_heif_opener()
+    buffer = io.BytesIO()
+    picture(200, 150, seed=4).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def verdict(data: bytes) -> str:
+    try:
+        images.verify(io.BytesIO(data), "a", LIMIT)
+    except IncompleteImageError:
+        return "incomplete"
+    except ImageError as error:
+        return str(error)
+    return "whole"
+
+
+@pytest.mark.parametrize(("form", "options"), FILES, ids=lambda value: str(value))
+class TestCopiesThatAreNotThrough:
+    def test_a_file_that_breaks_off_anywhere_is_incomplete(self, form: str, options: dict[str, Any]) -> None:
+        data = encoded(form, options)
+        assert verdict(data) == "whole"
+        for length in [*range(100), *range(100, len(data) - 30, len(data) // 60)]:
+            assert verdict(data[:length]) == "incomplete", f"{length} of {len(data)} bytes"
+
+    def test_a_file_that_was_reserved_first_is_incomplete(self, form: str, options: dict[str, Any]) -> None:
+        data = encoded(form, options)
+        raw = form == "BMP" or (form == "TIFF" and options.get("compression") != "tiff_lzw")
+        allowed = {"incomplete", "whole"} if raw else {"incomplete"}  # what is unwritten may be black there
+        for length in range(0, len(data) - 30, len(data) // 40):
+            assert verdict(data[:length] + b"\0" * (len(data) - length)) in allowed, f"{length} of {len(data)} bytes"
+
+
+def bmp(header: bytes, rest: bytes, size: int | None = None) -> bytes:
+    data = b"BM" + b"\0" * 8 + (14 + 4 + len(header)).to_bytes(4, "little")
+    data += (4 + len(header)).to_bytes(4, "little") + header + rest
+    return data[:2] + (len(data) if size is None else size).to_bytes(4, "little") + data[6:]
+
+
+def tiff(compression: int) -> bytes:
+    """A grey TIFF of 8 × 8 pixels whose header says that it is compressed so."""
+    fields = {256: 8, 257: 8, 258: 8, 259: compression, 262: 1, 273: 200, 277: 1, 278: 8, 279: 64}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items())
+    head = b"II*\0" + struct.pack("<IH", 8, len(fields)) + entries + b"\0\0\0\0"
+    return head.ljust(200, b"x") + bytes(range(64, 128))
+
+
+class TestBroken:
+    @pytest.mark.parametrize("data", [b"", b"\x89PN", b"\0" * 5000])
+    def test_what_may_still_be_on_its_way_is_incomplete(self, data: bytes) -> None:
+        with pytest.raises(IncompleteImageError, match=f"no image within its {len(data):,} bytes yet"):
+            images.verify(io.BytesIO(data), "a.png", LIMIT)
+
+    @pytest.mark.parametrize(
+        "data", [b"this is a text, not a picture", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9, b"%PDF-1.7" * 9]
+    )
+    def test_what_is_no_image_is_refused_at_once(self, data: bytes) -> None:
+        assert "not an image of a known format" in verdict(data)
+
+    @pytest.mark.parametrize(
+        ("data", "reason"),
+        [
+            (bmp(struct.pack("<iiHH", 8, 8, 1, 24), b"\0" * 192), "Unsupported BMP header type (16)"),
+            (bmp(struct.pack("<iiHHIIiiII", 8, 8, 1, 24, 5, 0, 0, 0, 0, 0), b"x" * 192), "BMP compression (5)"),
+            (bmp(struct.pack("<iiHHIIiiII", 8, 8, 1, 2, 0, 0, 0, 0, 4, 0), b"\0" * 64), "BMP pixel depth (2)"),
+            (bmp(struct.pack("<iiHHIIiiII", 8, 8, 1, 16, 3, 0, 0, 0, 0, 0), b"\1" * 200), "BMP bitfields layout"),
+            (bmp(struct.pack("<iiHHIIiiII", 8, 8, 1, 24, 5, 0, 0, 0, 0, 0), b"\0" * 9, 0), "BMP compression (5)"),
+            (bmp(struct.pack("<iiHHIIiiII", 8, 8, 1, 8, 1, 0, 0, 0, 2, 0), b"\0\0\0\0\1\1\1\0\5\1"), "not enough"),
+            (tiff(34712), ""),
+            (tiff(5), "decoder error"),
+            (encoded("PNG", {}).replace(b"IDAT", b"IDAX", 1), "or a damaged one"),
+        ],
+        ids=range(9),
+    )
+    def test_what_will_never_be_read_is_refused_at_once_with_what_to_do(self, data: bytes, reason: str) -> None:
+        told = verdict(data)
+        assert reason in told
+        assert "save it as PNG or JPEG" in told or "Save it as one of JPEG, PNG" in told
+
+    def test_a_bmp_that_breaks_off_is_incomplete_whatever_kind_it_is(self) -> None:
+        whole = bmp(struct.pack("<iiHHIIiiII", 8, 8, 1, 8, 1, 0, 0, 0, 2, 0), b"\0\0\0\0\1\1\1\0" + b"\x08\1\0\0" * 8)
+        assert verdict(whole) == "whole"
+        assert {verdict(whole[:length]) for length in range(len(whole) - 2)} == {"incomplete"}
+
+
+def test_a_broken_tiff_says_nothing_but_its_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(encoded("TIFF", {"compression": "tiff_lzw"}))
+    data[1000:3000] = b"\x55" * 2000
+    assert "decoder error" in verdict(bytes(data))
+    assert capfd.readouterr() == ("", "")
