@@ -12,6 +12,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "part" in metafunc.fixturenames:
         metafunc.parametrize("part", range(PARTS) if is_long else (11,))
     if "night" in metafunc.fixturenames:  # of random kills; several, so that they run side by side
-        metafunc.parametrize("night", range(4 if is_long else 1))
+        metafunc.parametrize("night", range(10 if is_long else 1))
     if "kind_of_error" in metafunc.fixturenames:
         metafunc.parametrize("kind_of_error", ("ENOSPC", "EROFS", "EIO") if is_long else ("ENOSPC",))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import random
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.jobs.record import name_in
 from tests.conftest import Place, picture, wait_for, wait_until_said
 from tests.faults.conftest import PARTS
 
@@ -58,17 +61,33 @@ def steps(place: Place) -> list[str]:
 
 
 def assert_every_job_ended_once(place: Place, expected: dict[str, str]) -> None:
-    logs = place.logs()
+    logs = jobs_logs(place)
     assert {log["job"]["name"]: log["status"] for log in logs} == expected
     assert len(logs) == len(expected), "a job has two results"
     for log in logs:
         if log["status"] == "done":
             assert hashlib.sha256(place.result(log).read_bytes()).hexdigest() == log["output"]["sha256"]
-            assert log["loss"]["step"] == [1, 2, 3]
+            runs = [log] if "variants" not in log else variants(place, log)
+            assert [run["loss"]["step"] for run in runs] == [[1, 2, 3]] * len(runs)
     ended = [path.name.removesuffix(".json") for state in ("done", "failed") for path in (place.jobs / state).iterdir()]
     assert sorted(ended) == sorted(log["job"]["id"] for log in logs)
     assert sorted(path.name for path in place.inbox.iterdir()) == ["painting.png", "photo.png"]
     assert place.leftovers() == []
+
+
+def jobs_logs(place: Place) -> list[dict[str, Any]]:
+    """Those of whole jobs, without the variants of sweeps."""
+    return [log for log in place.logs() if log["job"]["name"] == name_in(log["job"]["id"])]
+
+
+def variants(place: Place, log: dict[str, Any]) -> list[dict[str, Any]]:
+    """The logs of a sweep's variants, each with its picture."""
+    folder = place.outbox / log["job"]["id"]
+    found = [json.loads((folder / f"{row['variant']}.json").read_text()) for row in log["variants"]]
+    for one in found:
+        picture = (folder / one["output"]["file"]).read_bytes()
+        assert hashlib.sha256(picture).hexdigest() == one["output"]["sha256"]
+    return found
 
 
 def finish(place: Place) -> None:
@@ -170,9 +189,10 @@ def test_kills_at_random_instants_lose_nothing(place: Place, night: int, is_long
     expected: dict[str, str] = {}
     kills = dict.fromkeys(("runner", "worker", "both"), 0)
     while sum(kills.values()) < wanted:
-        while len(expected) - len(place.logs()) < 6:
+        while len(expected) - len(jobs_logs(place)) < 6:
             name = f"job-{len(expected)}"
-            place.manifest(f"{name}.yaml", parameters=FAST)
+            sweep = {"seed": [1, 2]} if len(expected) % 4 == 3 else None
+            place.manifest(f"{name}.yaml", parameters=FAST, sweep=sweep)
             expected[name] = "done"
         process = place.start("run", "--checkpoint-seconds", "0")
         for _ in range(3):
@@ -191,7 +211,7 @@ def test_kills_at_random_instants_lose_nothing(place: Place, night: int, is_long
         process.kill()
         process.communicate()
     finish(place)
-    logs = place.logs()
+    logs = jobs_logs(place)
     failed = [log["job"]["name"] for log in logs if log["status"] == "failed"]
     # A job may be failed if it is on stage each time that its worker is shot: after three deaths, by design.
     assert all("died or hung 3 times" in log["error"] for log in logs if log["status"] == "failed")
