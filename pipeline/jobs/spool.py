@@ -112,11 +112,11 @@ class Spool:
         (folder / STOP).unlink(missing_ok=True)
         _move(folder, self.queued / job.id)
 
-    def leave_alone(self, job_id: str, reason: str) -> None:
-        """Do not offer a queued job again in this life, as it cannot be touched."""
-        self._immovable.add(self.queued / job_id)
-        self._order.pop(job_id, None)
-        log.error("%s cannot be run (%s); it stays where it is", self.queued / job_id, reason)
+    def leave_alone(self, folder: Path, error: OSError) -> None:
+        """Do not look at a queued or running job again in this life, as it cannot be touched."""
+        self._immovable.add(folder)
+        self._order.pop(folder.name, None)
+        log.error("%s cannot be run (%s); it stays where it is", folder, error.strerror)
 
     def withdraw(self, job_id: str) -> None:
         """Take a job out of the queue that somebody else has."""

@@ -105,7 +105,7 @@ class Dispatch:
                 raise
             return  # taken away meanwhile
         except PermissionError as error:
-            self._spool.leave_alone(job_id, str(error.strerror))
+            self._spool.leave_alone(self._spool.queued / job_id, error)
             return
         except OSError:
             self.has_lost_track = True

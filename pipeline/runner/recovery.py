@@ -35,7 +35,10 @@ class Recovery:
         self._claims.clean()
         for job_id in self._spool.interrupted():
             if job_id not in self._dispatch.running and job_id not in self._publisher.waiting:
-                self._take_up(job_id)
+                try:
+                    self._take_up(job_id)
+                except PermissionError as error:
+                    self._spool.leave_alone(self._spool.running / job_id, error)
         self.is_done = True
 
     def _take_up(self, job_id: str) -> None:

@@ -26,6 +26,7 @@ from tests.conftest import COMMAND, Place, picture, wait_for
 QUICK = {"steps_per_epoch": 2, "pyramid": "off", "content_layers": ["block1_conv2"], "style_layers": ["block1_conv1"]}
 OPTIONS = ("--input-timeout", "0.5", "--max-files", "200", "--max-depth", "8")
 NOBODY = 65534
+pytestmark = pytest.mark.timeout(1200)  # the first test of a place waits for all of it
 RIGHTS = "-dac_override,-dac_read_search,-fowner"
 
 
@@ -175,8 +176,8 @@ def unreadable_record(yard: Yard, name: str) -> None:
     (yard.job(name) / "job.json").chmod(0)
 
 
-def foreign_job(yard: Yard, name: str) -> None:
-    someone_elses(yard.job(name))
+def foreign_job(state: str) -> Callable[[Yard, str], None]:
+    return lambda yard, name: someone_elses(yard.job(name, state))
 
 
 def stray(where: str, is_folder: bool = False) -> Callable[[Yard, str], None]:
@@ -232,7 +233,7 @@ def claimed_folder_without_manifest(yard: Yard, name: str) -> None:
 
 GOOD = b"content: photo.png\nstyle: painting.png\nparameters: {image_size: 64, steps_per_epoch: 1, epochs: 1}\n"
 JOBS = ["q-gone", "q-cut", "q-zeros", "q-field", "q-type", "q-image", "q-log", "q-point", "r-half", "r-lost", "r-gone"]
-JOBS += ["q-locked", "q-theirs"]
+JOBS += ["q-locked", "q-theirs", "r-theirs"]
 ENTRIES = [
     # A manifest in the inbox.
     Entry("m-empty", write("m-empty.yaml", b""), "failed", "empty"),
@@ -268,13 +269,14 @@ ENTRIES = [
     Entry("q-log", spoil("loss.jsonl", b"\0" * 200 + b"\n"), "done"),
     Entry("q-point", spoil("checkpoint.npz", b"PK\3\4" + b"\0" * 200), "done"),
     Entry("q-locked", unreadable_record, "failed", "its record job.json cannot be read", True),
-    Entry("q-theirs", foreign_job, "waits", "cannot be run", True),
+    Entry("q-theirs", foreign_job("queued"), "waits", "cannot be run", True),
     Entry("q-file", stray("queued"), "aside"),
     Entry("q-folder", stray("queued", is_folder=True), "aside"),
     # A running job, after a crash.
     Entry("r-half", half_result, "done"),
     Entry("r-lost", lost_result, "done"),
     Entry("r-gone", spoil("job.json", None, "running"), "failed", "its record job.json is gone"),
+    Entry("r-theirs", foreign_job("running"), "waits", "cannot be run", True),
     Entry("r-file", stray("running"), "aside"),
     Entry("r-folder", stray("running", is_folder=True), "aside"),
     # What others keep in the outbox.
