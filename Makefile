@@ -40,11 +40,11 @@ demo: $(BIN)/stylistic
 	@echo "All results: outbox/index.html"
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # Four at a time: most of them wait for something.
 test-faults: $(VENV)/.test
-	$(BIN)/python -m pytest -n 4 --long --timeout 1200 -rP tests/faults
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --long --timeout 1200 -rP tests/faults
 
 bench: $(BIN)/stylistic
 	$(BIN)/python -m benchmarks.steps

@@ -15,3 +15,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("night", range(10 if is_long else 1))
     if "kind_of_error" in metafunc.fixturenames:
         metafunc.parametrize("kind_of_error", ("ENOSPC", "EROFS", "EIO") if is_long else ("ENOSPC",))
+    if "yard" in metafunc.fixturenames:  # under which command, and with whose rights; each place in one process
+        yards = ("run-plain", "watch-root", "run-root", "watch-plain") if is_long else ("run-plain",)
+        of_one = [pytest.param(yard, marks=pytest.mark.xdist_group(yard)) for yard in yards]
+        metafunc.parametrize("yard", of_one, indirect=True, scope="module")

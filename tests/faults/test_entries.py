@@ -294,7 +294,7 @@ def fill_queue(place: Place) -> None:
     assert len(list((place.jobs / "queued").iterdir())) == len(JOBS)
 
 
-@pytest.fixture(scope="module", params=["run-root", "watch-root", "run-plain", "watch-plain"])
+@pytest.fixture(scope="module")
 def yard(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path
 ) -> Iterator[Yard]:
