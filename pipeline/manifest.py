@@ -201,7 +201,7 @@ class Manifest(Model):
     def steps(self) -> int:
         """Steps in all, of every variant."""
         runs = self.variants() if self.sweep else [self]
-        return sum(run.parameters.epochs * run.parameters.steps_per_epoch for run in runs)
+        return sum(run.parameters.steps for run in runs)
 
     def effective(self) -> dict[str, Any]:
         """Plain data with every default filled in; as a manifest it makes the same picture."""
@@ -267,7 +267,7 @@ def parse_manifest(
     if len(manifest.style) > limits.max_styles:
         excess = f"`style`: {len(manifest.style)} images; the limit is {limits.max_styles} (--max-styles)"
         excesses.append(f"{file}, line {document.line(['style'])}: {excess}")
-    steps = manifest.parameters.epochs * manifest.parameters.steps_per_epoch
+    steps = manifest.parameters.steps
     if steps > limits.max_steps:
         excess = f"`epochs` × `steps_per_epoch`: {steps:,} steps; the limit is {limits.max_steps:,} (--max-steps)"
         excesses.append(f"{file}, line {document.line(['parameters', 'epochs'])}: {excess}")

@@ -30,7 +30,7 @@ from pipeline.errors import EnvironmentFault, JobError
 from pipeline.inputs import Inputs
 from pipeline.job import LOSSES, Job, write_result
 from pipeline.manifest import Manifest
-from pipeline.parameters import Parameters
+from pipeline.parameters import Parameters, changes
 
 if TYPE_CHECKING:
     from pipeline.engine.stylize import State, Step, Stylizer
@@ -148,16 +148,18 @@ def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
     stylizer, weights, precision = _stylizer(options, parameters.precision)
     _require_memory(job, parameters, precision)
     given = _take_inputs(folder, job, options.max_pixels)
-    parameters = parameters.model_copy(update=given.chosen)
+    from pipeline.engine.stylize import Style
+
+    styles = [Style(*style) for style in given.styles]
+    asked = parameters.model_copy(update=given.chosen)
+    parameters = stylizer.settled(given.content.rgb, styles, asked)
+    chosen = {**given.chosen, **changes(asked, parameters)}
     if upcoming is not None:
         _decoded_ahead[upcoming.name] = _decoder.submit(inputs.load, upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, weights, precision)
     resumed = _resume(folder, job, valid_with)
     setup_seconds = time.perf_counter() - started
 
-    from pipeline.engine.stylize import Style
-
-    styles = [Style(*style) for style in given.styles]
     steps = stylizer.run(given.content.rgb, styles, parameters, _as_state(resumed), given.start)
     reached = _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds)
     if reached is None:
@@ -182,7 +184,7 @@ def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
                 "seconds_per_step": round(optimize_seconds / state.step, 6),
             },
             "peak_memory_bytes": memory.peak(),
-            "chosen": given.chosen,
+            "chosen": chosen,
             "output": {
                 "file": job.name + images.SUFFIXES[parameters.output_format],
                 "width": picture.rgb.shape[1],

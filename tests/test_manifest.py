@@ -118,11 +118,11 @@ class TestSweep:
 
     def test_it_is_every_combination_the_last_field_changing_fastest(self) -> None:
         variants = parse(self.TEXT).variants()
-        assert [(v.parameters.style_weight, list(v.parameters.content_layers.items())) for v in variants] == [
-            (0.001, [("block4_conv2", 1.0)]),
-            (0.001, [("block5_conv2", 2.0)]),
-            (0.01, [("block4_conv2", 1.0)]),
-            (0.01, [("block5_conv2", 2.0)]),
+        assert [(v.parameters.style_weight, v.parameters.content_layers) for v in variants] == [
+            (0.001, {"block4_conv2": 1.0}),
+            (0.001, {"block5_conv2": 2.0}),
+            (0.01, {"block4_conv2": 1.0}),
+            (0.01, {"block5_conv2": 2.0}),
         ]
         assert [variant.name for variant in variants] == ["h-001", "h-002", "h-003", "h-004"]
         assert all(variant.sweep is None for variant in variants)
@@ -139,7 +139,7 @@ class TestSweep:
     def test_the_effective_manifest_says_the_same_again(self) -> None:
         manifest = parse(self.TEXT)
         assert parse(yaml.safe_dump(manifest.effective())) == manifest
-        assert manifest.steps == 4 * 300
+        assert manifest.steps == 4 * 200
 
     @pytest.mark.parametrize(
         ("sweep", "sentence"),
