@@ -20,7 +20,7 @@ from pipeline import memory
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sizes", metavar="SIZE", type=int, nargs="*", default=[512, 1024, 2048, 4096])
-    parser.add_argument("--style-loss", choices=("gram", "wasserstein"), default="gram")
+    parser.add_argument("--style-loss", choices=("wasserstein", "gram"), default="wasserstein")
     arguments = parser.parse_args()
     figures = []
     for size in arguments.sizes:
