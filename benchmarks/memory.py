@@ -45,7 +45,8 @@ def main() -> None:
 
 def one(size: int, precision: str, optimizer: str, style_loss: str) -> None:
     from pipeline.engine.extractor import Extractor
-    from pipeline.engine.stylize import Style, Stylizer, bytes_needed
+    from pipeline.engine.stylize import Stylizer, bytes_needed
+    from pipeline.engine.targets import Style
 
     content, style = common.load(common.CONTENT, size), common.load(common.STYLE, size)
     height, width = content.shape[:2]

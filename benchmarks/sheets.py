@@ -23,7 +23,8 @@ from benchmarks.measures import measures
 from benchmarks.strength import pictures
 from pipeline.contact import contact_sheet
 from pipeline.engine.extractor import Extractor, best_precision
-from pipeline.engine.stylize import Style, Stylizer
+from pipeline.engine.stylize import Stylizer
+from pipeline.engine.targets import Style
 
 SHEETS = common.HERE.parent / "docs" / "sheets"
 # The tutorial's recipe in the precision that is fast here: within 1.5 % of float32, so the same picture.

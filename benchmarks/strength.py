@@ -11,6 +11,7 @@ taken for is looked for among its pictures' likeliest ten. FOLDER has more paint
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import time
@@ -30,11 +31,12 @@ from pipeline.contact import contact_sheet
 from pipeline.engine import weights
 from pipeline.engine.classify import Classifier
 from pipeline.engine.extractor import Extractor, best_precision
-from pipeline.engine.stylize import Style, Stylizer
+from pipeline.engine.stylize import Stylizer
+from pipeline.engine.targets import Style
 
 SHEET = common.HERE.parent / "docs" / "tuning" / "strength.jpg"
 STRENGTHS = (0.5, 1.0, 2.0)
-SHOWN = ("night", "ink", "swirl", "poster", "glass")  # on the sheet, with the first photo
+SHOWN_PHOTO, SHOWN = "harbour", ("night", "ink", "swirl", "poster", "glass")  # on the sheet
 SURE = 0.5  # probability from which a photo's class is looked for in its pictures
 MORE_PAINTINGS, MORE_PHOTOS = ("starry_night", "the_scream", "wave"), ("tubingen", "chicago")
 TILE = 240
@@ -51,55 +53,51 @@ def main() -> None:
     paintings, photos = pictures(arguments.shared)
     kernels = common.load_weights().kernels
     exact, stylizer = Extractor(kernels, "float32"), Stylizer(Extractor(kernels, best_precision()))
-    classifier = (
-        Classifier(exact, weights.load_classifier(arguments.classifier, Path(), print).dense)
-        if (arguments.classifier)
-        else None
-    )
+    classifier = None
+    if arguments.classifier:
+        classifier = Classifier(exact, weights.load_classifier(arguments.classifier, Path(), print).dense)
     figures: list[dict[str, Any]] = []
-    shown: dict[tuple[str, float], Image.Image] = {}
-    size = arguments.size
     for photo_name in arguments.photos or photos:
-        photo = common.array(photos[photo_name](), size)
-        likeliest = classifier.top(photo, 1)[0] if classifier else ("", 0.0)
-        for painting_name in arguments.paintings or paintings:
-            painting = common.array(paintings[painting_name](), size)
-            for strength in STRENGTHS:
-                steps = {size // 2: 50, size: 25}
-                parameters = common.parameters(strength=strength, image_size=size, pyramid=steps)
-                begun = time.perf_counter()
-                styles = [Style(painting, 1.0, painting_name)]
-                parameters = stylizer.settled(photo, styles, parameters)
-                settling = time.perf_counter() - begun
-                for step in stylizer.run(photo, styles, parameters):
-                    last = step
-                picture = stylizer.picture(last.state, parameters)
-                figure = {
-                    "photo": photo_name,
-                    "painting": painting_name,
-                    "strength": strength,
-                    "style_weight": parameters.style_weight,
-                    "settling_seconds": settling,
-                    "seconds": time.perf_counter() - begun,
-                    **measures(exact, picture, photo, painting),
-                }
-                if classifier and likeliest[1] >= SURE:
-                    figure["recognised"] = likeliest[0] in {name for name, _ in classifier.top(picture, 10)}
-                figures.append(figure)
-                if photo_name == next(iter(arguments.photos or photos)):
-                    shown[painting_name, strength] = common.image(picture)
-                print(
-                    f"{photo_name:10} {painting_name:13} {strength:3g}  block4_conv2 {figure['content']:.2f}"
-                    f"  block5_conv2 {figure['content5']:.2f}  correlation {figure['correlation']:.2f}"
-                    f"  colour {figure['colour']:4.1f}  {figure.get('recognised', '')}",
-                    flush=True,
-                )
-    for line in spreads(figures):
-        print(line)
+        photo = common.array(photos[photo_name](), arguments.size)
+        likeliest, probability = classifier.top(photo, 1)[0] if classifier else ("", 0.0)
+        shown: dict[tuple[str, float], Image.Image] = {}
+        for painting_name, strength in itertools.product(arguments.paintings or paintings, STRENGTHS):
+            painting = common.array(paintings[painting_name](), arguments.size)
+            picture, figure = _paint(stylizer, photo, Style(painting, 1.0, painting_name), strength)
+            figure = {"photo": photo_name, "painting": painting_name, **figure}
+            figure |= measures(exact, picture, photo, painting)
+            if classifier and probability >= SURE:
+                figure["recognised"] = likeliest in {name for name, _ in classifier.top(picture, 10)}
+            figures.append(figure)
+            shown[painting_name, strength] = common.image(picture)
+            print(
+                f"{photo_name:10} {painting_name:13} {strength:3g}  block4_conv2 {figure['content']:.2f}"
+                f"  block5_conv2 {figure['content5']:.2f}  correlation {figure['correlation']:.2f}"
+                f"  colour {figure['colour']:4.1f}  {figure.get('recognised', '')}",
+                flush=True,
+            )
+        if photo_name == SHOWN_PHOTO:
+            tiles = [("", shown.get((name, strength))) for strength in STRENGTHS for name in SHOWN]
+            rows = [f"strength {strength:g}" for strength in STRENGTHS]
+            contact_sheet(tiles, len(SHOWN), TILE, SHOWN, rows).save(SHEET, quality=86)
+    print("\n".join(spreads(figures)))
     common.write("strength", figures)
-    tiles = [("", shown.get((name, strength))) for strength in STRENGTHS for name in SHOWN]
-    heads = [f"strength {strength:g}" for strength in STRENGTHS]
-    contact_sheet(tiles, len(SHOWN), TILE, SHOWN, [heads[i] for i in range(len(STRENGTHS))]).save(SHEET, quality=86)
+
+
+def _paint(stylizer: Stylizer, photo: Any, style: Style, strength: float) -> tuple[Any, dict[str, Any]]:
+    """A picture of 75 steps at two scales, and how long it took to find its weight and to paint it."""
+    size = max(photo.shape[:2])
+    asked = common.parameters(strength=strength, image_size=size, pyramid={size // 2: 50, size: 25})
+    begun = time.perf_counter()
+    parameters = stylizer.settled(photo, [style], asked)
+    found = time.perf_counter()
+    for step in stylizer.run(photo, [style], parameters):
+        last = step
+    seconds = {"settling_seconds": found - begun, "seconds": time.perf_counter() - begun}
+    return (
+        stylizer.picture(last.state, parameters),
+        {"strength": strength, "style_weight": parameters.style_weight, **seconds},
+    )
 
 
 def spreads(figures: list[dict[str, Any]]) -> list[str]:

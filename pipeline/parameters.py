@@ -112,7 +112,7 @@ def _rising(value: Any) -> Any:
     )
 
 
-def _number_or(high: float, *words: str) -> tuple[Any, ...]:
+def _number_or(high: float, *words: str, low: float = 0.0) -> tuple[Any, ...]:
     def validate(value: Any) -> Any:
         if value is False and "off" in words:  # what YAML 1.1 makes of a bare `off`
             return "off"
@@ -122,11 +122,11 @@ def _number_or(high: float, *words: str) -> tuple[Any, ...]:
             number = float(_refuse_bool(value))
         except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if not 0.0 <= number <= high:
-            raise ValueError(f"must be {', '.join(words)} or a number from 0 to {high:g}, not {shown(value)}")
+        if not low <= number <= high:
+            raise ValueError(f"must be {', '.join(words)} or a number from {low:g} to {high:g}, not {shown(value)}")
         return number
 
-    schema = {"anyOf": [{"enum": list(words)}, {"type": "number", "minimum": 0, "maximum": high}]}
+    schema = {"anyOf": [{"enum": list(words)}, {"type": "number", "minimum": low, "maximum": high}]}
     return PlainValidator(validate), WithJsonSchema(schema)
 
 
@@ -189,7 +189,7 @@ class Parameters(Model):
     ] = "auto"
     content_limit: Annotated[
         float | Literal["auto", "off"],
-        *_number_or(1e3, "auto", "off"),
+        *_number_or(1e3, "auto", "off", low=1e-3),
         Field(description="the part of the photo's features that may be lost; beyond it content weighs far more"),
     ] = "auto"
     total_variation_weight: Annotated[float | Literal["auto"], *_number_or(1e12, "auto")] = 30.0

@@ -148,7 +148,7 @@ def _run(folder: Path, options: Options, upcoming: Path | None) -> Outcome:
     stylizer, weights, precision = _stylizer(options, parameters.precision)
     _require_memory(job, parameters, precision)
     given = _take_inputs(folder, job, options.max_pixels)
-    from pipeline.engine.stylize import Style
+    from pipeline.engine.targets import Style
 
     styles = [Style(*style) for style in given.styles]
     asked = parameters.model_copy(update=given.chosen)

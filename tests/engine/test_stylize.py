@@ -12,7 +12,8 @@ from PIL import Image
 from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.scales import schedule
-from pipeline.engine.stylize import State, Step, Style, Stylizer
+from pipeline.engine.stylize import State, Step, Stylizer
+from pipeline.engine.targets import Style, TargetStore
 from pipeline.errors import ImageError, JobError
 from pipeline.parameters import CONTENT_LAYERS, PRESETS, STYLE_LAYER_WEIGHTS, Parameters
 from tests.conftest import opened, picture, tiny_kernels
@@ -68,13 +69,13 @@ class TestSchedule:
 class TestRun:
     def test_the_targets_of_one_photo_are_made_once(self, stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
         made = []
-        real = Stylizer._content_graph
+        real = TargetStore._content_graph
 
-        def counted(self: Stylizer, layers: tuple[str, ...]) -> Any:
+        def counted(self: TargetStore, layers: tuple[str, ...]) -> Any:
             made.append(layers)
             return real(self, layers)
 
-        monkeypatch.setattr(Stylizer, "_content_graph", counted)
+        monkeypatch.setattr(TargetStore, "_content_graph", counted)
         photo = PHOTO.copy()
         layers = ["block4_conv2"]
         runs: list[dict[str, Any]] = [{"style_weight": 1}, {"style_weight": 2}]
@@ -123,14 +124,15 @@ class TestRun:
         traces = []
         for size in (PHOTO.shape, (50, 70, 3), (64, 64, 3)):
             list(stylizer.run(np.resize(PHOTO, size), [PAINTING], parameters(pyramid="off", style_weight=size[0])))
-            traces.append(sum(graph.experimental_get_tracing_count() for graph in stylizer._graphs.values()))
+            graphs = [*stylizer._graphs.values(), *stylizer._targets._graphs.values()]
+            traces.append(sum(graph.experimental_get_tracing_count() for graph in graphs))
         assert traces == [3, 3, 3]  # the step, the content's features, the style's Gram matrices
 
     def test_a_style_is_computed_once_for_each_scale(self) -> None:
         stylizer = Stylizer(Extractor(tiny_kernels(), "float32"))
         for _ in range(2):
             list(stylizer.run(PHOTO, [PAINTING], parameters(pyramid=[32, 64])))
-        assert len(stylizer._styles) == 2
+        assert len(stylizer._targets._styles) == 2
 
     @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
