@@ -8,7 +8,9 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
+from PIL import Image
 
 from pipeline.engine import weights
 from pipeline.manifest.parameters import Parameters
@@ -24,6 +26,18 @@ CONTENT, STYLE = EXAMPLE / "harbour.jpg", EXAMPLE / "swirl.jpg"
 def load(path: Path, side: int) -> Any:
     """A picture of the examples, or one named on the command line, RGB float32 ``[H, W, 3]``."""
     return images.load(path, side, path.name, 10**9).rgb
+
+
+def array(picture: Image.Image, side: int) -> Any:
+    """A picture scaled down to ``side`` pixels, RGB float32 ``[H, W, 3]`` in [0, 1]."""
+    picture = picture.copy()
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(picture, np.float32) / 255
+
+
+def image(picture: Any) -> Image.Image:
+    """The inverse of ``array``."""
+    return Image.fromarray((picture * 255).round().astype(np.uint8))
 
 
 def load_weights() -> weights.Weights:

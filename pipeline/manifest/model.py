@@ -173,7 +173,7 @@ class Manifest(Model):
     def steps(self) -> int:
         """Steps in all, of every variant."""
         runs = self.variants() if self.sweep else [self]
-        return sum(run.parameters.epochs * run.parameters.steps_per_epoch for run in runs)
+        return sum(run.parameters.steps for run in runs)
 
     def effective(self) -> dict[str, Any]:
         """Plain data with every default filled in; as a manifest it makes the same picture.

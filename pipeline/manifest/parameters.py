@@ -13,9 +13,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetPydanticSchema,
     PlainSerializer,
     PlainValidator,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
 )
 
 from pipeline.errors import short, shown, suggestion
@@ -24,8 +27,13 @@ VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
 )
 STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
-CONTENT_LAYERS = ("block5_conv2",)
-# The Gram matrices of shallow layers are small: at equal weights colour and grain, which they alone see, count little.
+# What `auto` stands for, as shares of layers that are each divided by their own scale. Shallow style layers bring the
+# colour and leave the layout alone. A picture strays further from the photo at block4_conv2 than at block5_conv2.
+STYLE_SHARES = dict(zip(STYLE_LAYERS, (8.0, 4.0, 2.0, 1.0, 1.0), strict=True))
+CONTENT_SHARES = {"block4_conv2": 1.0, "block5_conv2": 16.0}
+# And beside a number for `style_weight`, which is on the tutorial's scale. The Gram matrices of shallow layers are
+# small: at equal weights colour and grain, which they alone see, count little.
+CONTENT_LAYERS = {"block5_conv2": 1.0}
 STYLE_LAYER_WEIGHTS = dict(zip(STYLE_LAYERS, (1e3, 1e2, 1e1, 1.0, 1.0), strict=True))
 # TensorFlow's tutorial "Neural style transfer", to the letter; the others are points on the curve of time and quality.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -38,12 +46,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "beta_1": 0.99,
         "beta_2": 0.999,
         "epsilon": 0.1,
+        "style_loss": "gram",
+        "style_weight": 1e-2,
+        "content_limit": "off",
+        "content_layers": list(CONTENT_LAYERS),
         "style_layers": list(STYLE_LAYERS),
         "precision": "float32",
     },
-    "draft": {"epochs": 1},
+    "draft": {"epochs": 1, "steps_per_epoch": 75},
     "standard": {},
-    "fine": {"epochs": 8},
+    "fine": {"epochs": 6},
 }
 
 
@@ -71,58 +83,83 @@ def _known_layers(layers: dict[str, float]) -> dict[str, float]:
     return layers
 
 
-def _plain_layers(layers: dict[str, float]) -> list[str] | dict[str, float]:
-    return list(layers) if set(layers.values()) == {1.0} else layers
+def _plain_layers(layers: Any) -> Any:
+    return list(layers) if layers != "auto" and set(layers.values()) == {1.0} else layers
+
+
+def _auto_or(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    return value if value == "auto" else handler(value)
 
 
 def _rising(value: Any) -> Any:
     if value is False:  # what YAML 1.1 makes of a bare `off`
         return "off"
-    if isinstance(value, list) and all(type(side) is int for side in value):
-        if not value or any(b <= a for a, b in itertools.pairwise(value)):
-            raise ValueError("must list long sides from coarse to fine, each larger than the one before")
-        if value[0] < 16:
-            raise ValueError(f"must not go below 16 pixels, not {value[0]}")
-        return value
     if value in ("auto", "off"):
         return value
+    if isinstance(value, dict):  # whose keys are text in JSON
+        sides = [int(side) if isinstance(side, str) and side.isdecimal() else side for side in value]
+        if not all(type(steps) is int and steps > 0 for steps in value.values()):
+            raise ValueError("must give each long side a number of steps, such as {128: 100, 256: 50}")
+        value = dict(zip(sides, value.values(), strict=True))
+    if isinstance(value, list | dict) and all(type(side) is int for side in value):
+        sides = list(value)
+        if not sides or any(b <= a for a, b in itertools.pairwise(sides)):
+            raise ValueError("must list long sides from coarse to fine, each larger than the one before")
+        if sides[0] < 16:
+            raise ValueError(f"must not go below 16 pixels, not {sides[0]}")
+        return value
     raise ValueError(
-        f"must be auto, off, or a list of long sides in pixels such as [128, 256, 512], not {shown(value)}"
+        "must be auto, off, a list of long sides in pixels such as [128, 256, 512], or sides with their steps such as"
+        f" {{128: 100, 256: 50}}, not {shown(value)}"
     )
 
 
-def _number_or_auto(high: float) -> tuple[Any, ...]:
+def _number_or(high: float, *words: str, low: float = 0.0) -> tuple[Any, ...]:
     def validate(value: Any) -> Any:
-        if value == "auto":
+        if value is False and "off" in words:  # what YAML 1.1 makes of a bare `off`
+            return "off"
+        if value in words:
             return value
         try:
             number = float(_refuse_bool(value))
         except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if not 0.0 <= number <= high:
-            raise ValueError(f"must be auto or a number from 0 to {high:g}, not {shown(value)}")
+        if not low <= number <= high:
+            raise ValueError(f"must be {', '.join(words)} or a number from {low:g} to {high:g}, not {shown(value)}")
         return number
 
-    schema = {"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0, "maximum": high}]}
+    schema = {"anyOf": [{"enum": list(words)}, {"type": "number", "minimum": low, "maximum": high}]}
     return PlainValidator(validate), WithJsonSchema(schema)
 
 
 _LAYERS_SCHEMA = {
     "anyOf": [
+        {"const": "auto"},
         {"type": "array", "items": {"enum": list(VGG19_LAYERS)}, "minItems": 1, "uniqueItems": True},
         {"type": "object", "propertyNames": {"enum": list(VGG19_LAYERS)}, "additionalProperties": {"type": "number"}},
     ]
 }
-_PYRAMID_SCHEMA = {"anyOf": [{"enum": ["auto", "off"]}, {"type": "array", "items": {"type": "integer", "minimum": 16}}]}
+_PYRAMID_SCHEMA = {
+    "anyOf": [
+        {"enum": ["auto", "off"]},
+        {"type": "array", "items": {"type": "integer", "minimum": 16}},
+        {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
+    ]
+}
 Int = Annotated[int, BeforeValidator(_refuse_bool)]
 Float = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
-_Layers = Annotated[
+_LayerWeights = Annotated[
     dict[str, Annotated[Float, Field(ge=0, le=1e6)]],
     BeforeValidator(_layer_weights),
     AfterValidator(_known_layers),
+    Field(min_length=1),
+    WrapValidator(_auto_or),
+]
+_Layers = Annotated[
+    dict[str, float] | Literal["auto"],
+    GetPydanticSchema(lambda _, handler: handler(_LayerWeights)),  # a union would tell each mistake twice
     PlainSerializer(_plain_layers),
     WithJsonSchema(_LAYERS_SCHEMA),
-    Field(min_length=1),
 ]
 
 
@@ -135,7 +172,7 @@ class Model(BaseModel):
 class Parameters(Model):
     """How a picture is made; the defaults are those of the preset `standard`."""
 
-    epochs: Int = Field(3, ge=1, le=1000)
+    epochs: Int = Field(2, ge=1, le=1000)
     steps_per_epoch: Int = Field(100, ge=1, le=10_000)
     image_size: Int = Field(512, ge=16, le=16_384, description="long side of the result, pixels")
     style_size: Int = Field(
@@ -145,19 +182,29 @@ class Parameters(Model):
         description="long side of the style image, pixels; default image_size",
     )
     style_scale: Float = Field(1.0, ge=0.1, le=10, description="times style_size: larger gives larger strokes")
+    strength: Float = Field(1.0, ge=0, le=10, description="how much painting, on the same scale for any painting")
     content_weight: Float = Field(1e4, ge=0, le=1e12)
-    style_weight: Float = Field(1e-2, ge=0, le=1e12)
-    total_variation_weight: Annotated[float | Literal["auto"], *_number_or_auto(1e12)] = 30.0
-    content_layers: _Layers = dict.fromkeys(CONTENT_LAYERS, 1.0)
-    style_layers: _Layers = STYLE_LAYER_WEIGHTS
-    style_loss: Literal["gram", "wasserstein"] = "gram"
+    style_weight: Annotated[
+        float | Literal["auto"],
+        *_number_or(1e12, "auto"),
+        Field(description="`auto`: from the strength and the scales of photo and painting"),
+    ] = "auto"
+    content_limit: Annotated[
+        float | Literal["auto", "off"],
+        *_number_or(1e3, "auto", "off", low=1e-3),
+        Field(description="the part of the photo's features that may be lost; beyond it content weighs far more"),
+    ] = "auto"
+    total_variation_weight: Annotated[float | Literal["auto"], *_number_or(1e12, "auto")] = 30.0
+    content_layers: _Layers = "auto"
+    style_layers: _Layers = "auto"
+    style_loss: Literal["gram", "wasserstein"] = "wasserstein"
     optimizer: Literal["adam", "lbfgs"] = "lbfgs"
     learning_rate: Float = Field(0.02, gt=0, le=10, description="of an image in [0, 1]")
     beta_1: Float = Field(0.9, ge=0, lt=1, description="Adam's decay of the first moment")
     beta_2: Float = Field(0.999, ge=0, lt=1, description="Adam's decay of the second moment")
     epsilon: Float = Field(1e-8, gt=0, le=1, description="Adam's guard against division by zero")
     pyramid: Annotated[
-        Literal["auto", "off"] | list[int], BeforeValidator(_rising), WithJsonSchema(_PYRAMID_SCHEMA)
+        Literal["auto", "off"] | list[int] | dict[int, int], BeforeValidator(_rising), WithJsonSchema(_PYRAMID_SCHEMA)
     ] = "auto"
     init: Annotated[
         Literal["content", "style", "noise", "file"], Field(description="`file`: the manifest's `init_image`")
@@ -167,6 +214,23 @@ class Parameters(Model):
         Literal["style", "content", "match"],
         Field(description="the painting's colours, the photo's own, or the painting's matched to the photo's first"),
     ] = "style"
-    denoise: Annotated[float | Literal["auto"], *_number_or_auto(1.0)] = 0.0
+    denoise: Annotated[float | Literal["auto"], *_number_or(1.0, "auto")] = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     output_format: Literal["png", "jpeg", "webp", "tiff"] = "png"
+
+    @property
+    def steps(self) -> int:
+        """Steps in all, over every scale."""
+        return sum(self.pyramid.values()) if isinstance(self.pyramid, dict) else self.epochs * self.steps_per_epoch
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers that the objective looks at, or would if `auto` came to all that it may."""
+        content = CONTENT_SHARES if self.content_layers == "auto" else self.content_layers
+        return [*content, *(STYLE_SHARES if self.style_layers == "auto" else self.style_layers)]
+
+
+def changes(before: Parameters, after: Parameters) -> dict[str, Any]:
+    """The fields that differ, as plain data of ``after``."""
+    earlier, later = (parameters.model_dump(mode="json") for parameters in (before, after))
+    return {field: value for field, value in later.items() if value != earlier[field]}

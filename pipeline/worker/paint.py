@@ -16,7 +16,7 @@ from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
-from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.parameters import Parameters, changes
 from pipeline.pictures import color, images
 from pipeline.worker import memory
 from pipeline.worker.inputs import InputLoader
@@ -60,16 +60,17 @@ def paint(
     session = open_session(options, parameters.precision)
     _require_memory(job, parameters, session)
     given = loader.take(folder, job, options.max_pixels)
-    parameters = parameters.model_copy(update=given.chosen)
+    from pipeline.engine.targets import Style
+
+    styles = [Style(*style) for style in given.styles]
+    asked = parameters.model_copy(update=given.chosen)
+    parameters = session.stylizer.settled(given.content.rgb, styles, asked)
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, session)
     resumed = _resume(folder, job, valid_with)
     setup_seconds = time.perf_counter() - started
 
-    from pipeline.engine.stylize import Style
-
-    styles = [Style(*style) for style in given.styles]
     steps = session.stylizer.run(given.content.rgb, styles, parameters, _as_state(resumed), given.start)
     reached = _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
     if reached is None:
@@ -94,7 +95,7 @@ def paint(
             seconds_per_step=round(optimize_seconds / state.step, 6),
         ),
         peak_memory_bytes=memory.peak(),
-        chosen=given.chosen,
+        chosen={**given.chosen, **changes(asked, parameters)},
         output=output,
     )
     result.leave(folder, done, {output.file: encoded})

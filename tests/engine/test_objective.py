@@ -38,17 +38,29 @@ def test_bfloat16_features_are_summed_in_float32() -> None:
     np.testing.assert_allclose(gram, np.ones((2, 2)), rtol=2**-8)
 
 
-def test_style_loss_is_the_weighted_mean_over_layers() -> None:
-    grams = [objective.gram_matrix(tf.constant(f)) for f in (FEATURES, 2 * FEATURES)]
-    gram = grams[0].numpy()
-    targets = [tf.zeros([4, 4]), tf.constant(gram)]
-    expected = (3.0 * np.mean(gram**2) + 0.5 * np.mean((4 * gram - gram) ** 2)) / 2
-    np.testing.assert_allclose(objective.style_loss(grams, targets, tf.constant([3.0, 0.5])), expected, rtol=1e-5)
+def test_a_gram_distance_is_the_mean_square_of_the_difference() -> None:
+    gram = objective.gram_matrix(tf.constant(FEATURES))
+    found = objective.gram_distance(tf.constant(2 * FEATURES), gram)
+    np.testing.assert_allclose(found, np.mean((3 * gram.numpy()) ** 2), rtol=1e-5)
+
+
+def test_losses_are_averaged_by_weight_over_layers() -> None:
+    found = objective.weighted_mean([tf.constant(2.0), tf.constant(8.0)], tf.constant([3.0, 0.5]))
+    assert float(found) == 5.0
 
 
 def test_content_loss_is_the_mean_square_of_the_difference() -> None:
-    loss = objective.content_loss([tf.constant(FEATURES)], [tf.constant(FEATURES + 0.5)], tf.constant([2.0]))
-    np.testing.assert_allclose(loss, 0.5, rtol=1e-5)
+    loss = objective.content_distance(tf.constant(FEATURES), tf.constant(FEATURES + 0.5))
+    np.testing.assert_allclose(loss, 0.25, rtol=1e-5)
+
+
+def test_content_counts_by_the_cube_of_what_is_lost_over_the_limit() -> None:
+    def lost(part: float) -> float:
+        features = tf.constant((1 - np.sqrt(part)) * FEATURES, tf.float32)
+        return float(objective.content_distance(features, tf.constant(FEATURES), tf.constant(0.5)))
+
+    whole = float(np.mean(FEATURES**2))
+    np.testing.assert_allclose([lost(0.25), lost(0.5), lost(1.0)], [whole / 32, whole / 2, whole * 8], rtol=1e-4)
 
 
 def test_total_variation_is_a_sum_of_absolute_steps() -> None:
@@ -79,7 +91,7 @@ class TestWasserstein:
 
     def ours(self, features: tf.Tensor, style: np.ndarray) -> tf.Tensor:
         loss = objective.STYLE_LOSSES["wasserstein"]
-        return loss.distance(loss.statistics(features), loss.target(loss.statistics(tf.constant(style))))
+        return loss.distance(features, loss.target(loss.statistics(tf.constant(style))))
 
     def test_it_is_the_distance_of_two_normal_distributions(self) -> None:
         found = self.ours(tf.constant(FEATURES), self.STYLE)
@@ -106,3 +118,49 @@ class TestWasserstein:
             loss = self.ours(few, RNG.normal(size=(1, 2, 2, 16)).astype(np.float32))
         assert np.isfinite(loss.numpy())
         assert np.isfinite(tape.gradient(loss, few).numpy()).all()
+
+    def test_between_few_positions_it_is_what_it_is_between_channels(self) -> None:
+        # The same distribution: eight positions, and each of them three times.
+        few = RNG.gamma(2.0, size=(1, 2, 4, 16)).astype(np.float32)
+        many = np.tile(few, (1, 3, 1, 1))
+        style = RNG.gamma(2.0, size=(1, 9, 8, 16)).astype(np.float32)
+        values, gradients = [], []
+        for features in (few, many):
+            x = tf.constant(features)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                loss = self.ours(x, style)
+            values.append(loss.numpy())
+            gradients.append(tape.gradient(loss, x).numpy())
+        np.testing.assert_allclose(values[0], values[1], rtol=1e-3)
+        np.testing.assert_allclose(values[0], self.distance(few, style), rtol=2e-3)
+        np.testing.assert_allclose(
+            gradients[0], 3 * gradients[1][:, :2], rtol=2e-2, atol=1e-2 * np.abs(gradients[0]).max()
+        )
+
+    def test_a_mask_is_as_if_the_rest_were_not_there(self) -> None:
+        mask = np.zeros((1, 5, 7, 1), np.float32)
+        mask[:, :, :4] = 1
+        loss = objective.STYLE_LOSSES["wasserstein"]
+        target = loss.target(loss.statistics(tf.constant(self.STYLE)))
+        found = loss.distance(tf.constant(FEATURES), target, tf.constant(mask))
+        np.testing.assert_allclose(found, self.distance(FEATURES[:, :, :4], self.STYLE), rtol=1e-3)
+
+    def test_a_half_transparent_mask_changes_nothing(self) -> None:
+        loss = objective.STYLE_LOSSES["wasserstein"]
+        target = loss.target(loss.statistics(tf.constant(self.STYLE)))
+        found = loss.distance(tf.constant(FEATURES), target, tf.fill([1, 5, 7, 1], 0.5))
+        np.testing.assert_allclose(found, self.distance(FEATURES, self.STYLE), rtol=1e-3)
+
+    def test_in_bfloat16_it_is_the_same_to_a_part_in_fifty(self) -> None:
+        features = tf.constant(FEATURES)
+        exact, rough = (self.ours(tf.cast(features, kind), self.STYLE) for kind in (tf.float32, tf.bfloat16))
+        np.testing.assert_allclose(rough, exact, rtol=0.02)
+
+    def test_the_directions_of_most_variance_are_kept(self) -> None:
+        spread = np.diag(np.arange(1, 513, dtype=np.float32))
+        factor = objective.factored(tf.constant(np.concatenate([spread, np.zeros((1, 512), np.float32)])))
+        assert factor.shape == (objective.DIRECTIONS + 1, 512)
+        kept = np.diag(factor.numpy()[:-1].T @ factor.numpy()[:-1])
+        np.testing.assert_allclose(kept[256:], np.arange(257, 513), rtol=1e-4)
+        np.testing.assert_allclose(kept[:256], 0, atol=1e-3)

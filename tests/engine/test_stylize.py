@@ -11,9 +11,11 @@ from PIL import Image
 
 from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.stylize import State, Step, Style, Stylizer, schedule
+from pipeline.engine.scales import schedule
+from pipeline.engine.stylize import State, Step, Stylizer
+from pipeline.engine.targets import Style, TargetStore
 from pipeline.errors import ImageError, JobError
-from pipeline.manifest.parameters import PRESETS, Parameters
+from pipeline.manifest.parameters import CONTENT_LAYERS, PRESETS, STYLE_LAYER_WEIGHTS, Parameters
 from tests.conftest import opened, picture, tiny_kernels
 
 
@@ -42,18 +44,23 @@ class TestSchedule:
     @pytest.mark.parametrize(
         ("size", "pyramid", "expected"),
         [
-            ((384, 512), "auto", [(128, 33), (256, 33), (512, 34)]),
+            ((384, 512), "auto", [(128, 57), (256, 28), (512, 15)]),
             ((512, 384), "off", [(512, 100)]),
             ((384, 512), [200, 512], [(200, 50), (512, 50)]),
             ((384, 512), [200, 300, 700], [(200, 33), (300, 33), (512, 34)]),
             ((60, 100), "auto", [(100, 100)]),
             ((20, 512), "auto", [(512, 100)]),
+            ((384, 512), {128: 9, 256: 5, 512: 2}, [(128, 9), (256, 5), (512, 2)]),
+            ((300, 400), {128: 9, 256: 5, 512: 2, 600: 1}, [(128, 9), (256, 5), (400, 3)]),
+            ((384, 512), {128: 9, 256: 5}, [(128, 9), (512, 5)]),
         ],
     )
     def test_steps_are_shared_by_scales_coarse_to_fine(
         self, size: tuple[int, int], pyramid: Any, expected: list[tuple[int, int]]
     ) -> None:
-        assert schedule(parameters(steps_per_epoch=100, pyramid=pyramid), *size) == expected
+        given = parameters(steps_per_epoch=100, pyramid=pyramid)
+        assert schedule(given, *size) == expected
+        assert given.steps == sum(steps for _, steps in expected)
 
     def test_fewer_steps_than_scales_run_at_the_finest(self) -> None:
         assert schedule(parameters(steps_per_epoch=1, pyramid="auto"), 384, 512) == [(512, 1)]
@@ -62,19 +69,21 @@ class TestSchedule:
 class TestRun:
     def test_the_targets_of_one_photo_are_made_once(self, stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
         made = []
-        real = Stylizer._content_graph
+        real = TargetStore._content_graph
 
-        def counted(self: Stylizer, layers: tuple[str, ...]) -> Any:
+        def counted(self: TargetStore, layers: tuple[str, ...]) -> Any:
             made.append(layers)
             return real(self, layers)
 
-        monkeypatch.setattr(Stylizer, "_content_graph", counted)
+        monkeypatch.setattr(TargetStore, "_content_graph", counted)
         photo = PHOTO.copy()
-        runs: list[dict[str, Any]] = [{"style_weight": 1}, {"style_weight": 2}, {"content_layers": ["block4_conv2"]}]
+        layers = ["block4_conv2"]
+        runs: list[dict[str, Any]] = [{"style_weight": 1}, {"style_weight": 2}]
+        runs.append({"style_weight": 1, "content_layers": layers})
         for given in runs:
             list(stylizer.run(photo, [PAINTING], parameters(pyramid=[32, 64], **given)))
         assert made == [("block5_conv2",)] * 2 + [("block4_conv2",)] * 2
-        list(stylizer.run(photo.copy(), [PAINTING], parameters(pyramid="off")))
+        list(stylizer.run(photo.copy(), [PAINTING], parameters(style_weight=1, pyramid="off")))
         assert len(made) == 5
 
     def test_a_record_comes_after_every_step(self, stylizer: Stylizer) -> None:
@@ -99,7 +108,8 @@ class TestRun:
 
     def test_weights_between_layers_and_styles_count(self, stylizer: Stylizer) -> None:
         other = Style(array(picture(64, 64, seed=3)), 3.0, "other")
-        first = next(stylizer.run(PHOTO, [PAINTING, other], parameters(style_layers={"block2_conv1": 5.0})))
+        of_gram: dict[str, Any] = {"style_loss": "gram", "style_weight": 0.01, "style_layers": {"block2_conv1": 5.0}}
+        first = next(stylizer.run(PHOTO, [PAINTING, other], parameters(**of_gram)))
         extractor = Extractor(tiny_kernels(), "float32")
 
         def gram(image: Any) -> Any:
@@ -114,14 +124,15 @@ class TestRun:
         traces = []
         for size in (PHOTO.shape, (50, 70, 3), (64, 64, 3)):
             list(stylizer.run(np.resize(PHOTO, size), [PAINTING], parameters(pyramid="off", style_weight=size[0])))
-            traces.append(sum(graph.experimental_get_tracing_count() for graph in stylizer._graphs.values()))
+            graphs = [*stylizer._graphs.values(), *stylizer._targets._graphs.values()]
+            traces.append(sum(graph.experimental_get_tracing_count() for graph in graphs))
         assert traces == [3, 3, 3]  # the step, the content's features, the style's Gram matrices
 
     def test_a_style_is_computed_once_for_each_scale(self) -> None:
         stylizer = Stylizer(Extractor(tiny_kernels(), "float32"))
         for _ in range(2):
             list(stylizer.run(PHOTO, [PAINTING], parameters(pyramid=[32, 64])))
-        assert len(stylizer._styles) == 2
+        assert len(stylizer._targets._styles) == 2
 
     @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -164,6 +175,74 @@ class TestRun:
         )
 
 
+class TestStrength:
+    OBJECTIVE = ("style_weight", "content_limit", "content_layers", "style_layers")
+
+    @pytest.mark.parametrize("style_loss", ["gram", "wasserstein"])
+    def test_it_grows_the_distance_from_the_photo(self, stylizer: Stylizer, style_loss: str) -> None:
+        photo = tf.constant(PHOTO)[None]
+        extractor = Extractor(tiny_kernels(), "float32")
+        distances = []
+        for strength in (0.25, 0.5, 1, 2, 4):
+            given: dict[str, Any] = {"strength": strength, "style_loss": style_loss, "total_variation_weight": 0}
+            last = steps(stylizer, steps_per_epoch=30, pyramid="off", **given)[-1]
+            found, target = (
+                extractor.features(image, ["block4_conv2"])["block4_conv2"]
+                for image in (stylizer.picture(last.state, parameters())[None], photo)
+            )
+            distances.append(float(tf.reduce_sum((found - target) ** 2) / tf.reduce_sum(target**2)))
+        assert distances == sorted(distances)
+        assert distances[-1] > 4 * distances[0]
+
+    def test_nothing_of_the_painting_is_left_at_0(self, stylizer: Stylizer) -> None:
+        last = steps(stylizer, strength=0, total_variation_weight=0)[-1]
+        np.testing.assert_array_equal(stylizer.picture(last.state, parameters()), PHOTO)
+
+    def test_a_louder_painting_weighs_no_more(self, stylizer: Stylizer) -> None:
+        loud = Style(np.clip((PAINTING.image - 0.5) * 2 + 0.5, 0, 1), 1.0, "loud")
+        ratios = []
+        for style in (PAINTING, loud):
+            settled = stylizer.settled(PHOTO, [style], parameters())
+            nothing = Style(np.full_like(PHOTO, 0.5), 1.0, "grey")
+            first = next(stylizer.run(nothing.image, [style], settled))
+            ratios.append(first.style)
+        assert ratios[1] == pytest.approx(ratios[0], rel=0.5)
+
+    def test_settled_parameters_are_plain_numbers_that_make_the_same_picture(self, stylizer: Stylizer) -> None:
+        settled = stylizer.settled(PHOTO, [PAINTING], parameters())
+        again = Parameters.model_validate(json.loads(json.dumps(settled.model_dump(mode="json"))))
+        assert "auto" not in [getattr(again, field) for field in self.OBJECTIVE]
+        assert stylizer.settled(PHOTO, [PAINTING], again) is again
+        totals = [[step.total for step in stylizer.run(PHOTO, [PAINTING], given)] for given in (parameters(), again)]
+        assert totals[0] == totals[1]
+
+    def test_layers_of_ones_own_keep_their_weights(self, stylizer: Stylizer) -> None:
+        given = parameters(style_layers={"block2_conv1": 3}, content_layers=["block3_conv2"])
+        settled = stylizer.settled(PHOTO, [PAINTING], given)
+        assert settled.style_layers == {"block2_conv1": 3.0}
+        assert settled.content_layers == {"block3_conv2": 1.0}
+        more = stylizer.settled(
+            PHOTO, [PAINTING], parameters(style_layers={"block2_conv1": 6}, content_layers=["block3_conv2"])
+        )
+        assert more.style_weight == pytest.approx(float(settled.style_weight) / 2, rel=1e-3)
+
+    def test_a_number_for_the_style_weight_is_on_the_tutorials_scale(self, stylizer: Stylizer) -> None:
+        settled = stylizer.settled(PHOTO, [PAINTING], parameters(style_weight=0.01))
+        assert [getattr(settled, field) for field in self.OBJECTIVE] == [
+            0.01,
+            "off",
+            CONTENT_LAYERS,
+            STYLE_LAYER_WEIGHTS,
+        ]
+
+    def test_regions_are_weighed_as_one(self, stylizer: Stylizer) -> None:
+        left = np.zeros(PHOTO.shape[:2], np.float32)
+        left[:, :32] = 1
+        halves = [Style(PAINTING.image, 1.0, "painting", region) for region in (left, 1 - left)]
+        one, two = (stylizer.settled(PHOTO, styles, parameters()) for styles in ([PAINTING], halves))
+        assert [getattr(one, field) for field in self.OBJECTIVE] == [getattr(two, field) for field in self.OBJECTIVE]
+
+
 class TestRefusals:
     def test_a_picture_too_small_for_the_layers_is_told_the_smallest_size(self, stylizer: Stylizer) -> None:
         with pytest.raises(ImageError, match="the content image is 64×10 pixels.* at least 16 pixels"):
@@ -175,7 +254,8 @@ class TestRefusals:
         huge = {f"block{b}_conv1": 1e6 for b in range(1, 6)}
         kernels = {layer: (kernel * 100, bias) for layer, (kernel, bias) in tiny_kernels().items()}
         with pytest.raises(JobError, match="the loss is (inf|nan) at step 1"):
-            list(Stylizer(Extractor(kernels, "float32")).run(PHOTO, [PAINTING], parameters(style_layers=huge)))
+            of_gram = parameters(style_loss="gram", style_weight=1, style_layers=huge)
+            list(Stylizer(Extractor(kernels, "float32")).run(PHOTO, [PAINTING], of_gram))
 
 
 class TestAgreement:

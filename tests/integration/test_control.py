@@ -9,6 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline.engine.balance import LIMIT
 from pipeline.manifest.parameters import STYLE_LAYERS
 from pipeline.pictures import color
 from tests.conftest import Place, opened
@@ -62,6 +63,9 @@ def test_auto_values_are_chosen_and_recorded(place: Place) -> None:
     chosen = log["manifest"]["parameters"]
     assert chosen["denoise"] > 0.3
     assert chosen["total_variation_weight"] >= 30
+    assert chosen["style_weight"] > 0
+    assert list(chosen["content_layers"]) == ["block4_conv2", "block5_conv2"]
+    assert (chosen["strength"], chosen["content_limit"]) == (1, LIMIT)
     effective = yaml.safe_load((place.outbox / log["job"]["id"] / "manifest.yaml").read_text())
     assert effective == log["manifest"]
     effective["name"] = "again"

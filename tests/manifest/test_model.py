@@ -19,11 +19,11 @@ class TestSweep:
 
     def test_it_is_every_combination_the_last_field_changing_fastest(self) -> None:
         variants = parse(self.TEXT).variants()
-        assert [(v.parameters.style_weight, list(v.parameters.content_layers.items())) for v in variants] == [
-            (0.001, [("block4_conv2", 1.0)]),
-            (0.001, [("block5_conv2", 2.0)]),
-            (0.01, [("block4_conv2", 1.0)]),
-            (0.01, [("block5_conv2", 2.0)]),
+        assert [(v.parameters.style_weight, v.parameters.content_layers) for v in variants] == [
+            (0.001, {"block4_conv2": 1.0}),
+            (0.001, {"block5_conv2": 2.0}),
+            (0.01, {"block4_conv2": 1.0}),
+            (0.01, {"block5_conv2": 2.0}),
         ]
         assert [variant.name for variant in variants] == ["h-001", "h-002", "h-003", "h-004"]
         assert all(variant.sweep is None for variant in variants)
@@ -48,7 +48,21 @@ class TestSweep:
     def test_the_effective_manifest_says_the_same_again(self) -> None:
         manifest = parse(self.TEXT)
         assert parse(yaml.safe_dump(manifest.effective())) == manifest
-        assert manifest.steps == 4 * 300
+        assert manifest.steps == 4 * 200
+
+    @pytest.mark.parametrize("file", ["a.yaml", "a.json"])
+    def test_a_pyramid_may_give_each_side_its_steps(self, file: str) -> None:
+        steps = {"128": 150, "256": 100} if file == "a.json" else {128: 150, 256: 100}
+        fields = {"content": "a", "style": "b", "parameters": {"pyramid": steps}}
+        text = json.dumps(fields) if file == "a.json" else yaml.safe_dump(fields)
+        manifest = parse(text, file)
+        assert manifest.parameters.pyramid == {128: 150, 256: 100}
+        assert manifest.steps == 250
+        assert parse(yaml.safe_dump(manifest.effective())) == manifest
+
+    def test_an_explicit_auto_is_the_default(self) -> None:
+        autos = "{style_weight: auto, content_limit: auto, content_layers: auto, style_layers: auto}"
+        assert parse(MINIMAL + f"parameters: {autos}").parameters == Parameters()
 
     def test_what_a_sweep_asks_for_is_the_sum_of_its_variants(self) -> None:
         usual = MINIMAL + f"preset: tutorial\nsweep: {{seed: {list(range(64))}}}"

@@ -157,7 +157,12 @@ class TestProblems:
             (MINIMAL + "name: " + "x" * 101, "longer than 100"),
             (MINIMAL + "name: a／b", "may hold letters"),
             (MINIMAL + "parameters: {pyramid: [512, 256]}", "coarse to fine"),
+            (MINIMAL + "parameters: {pyramid: {512: 20, 256: 20}}", "coarse to fine"),
+            (MINIMAL + "parameters: {pyramid: {256: 0}}", "must give each long side a number of steps"),
+            (MINIMAL + "parameters: {pyramid: {256: 200000}}", "200,000 steps; the limit is 100,000 (--max-steps)"),
             (MINIMAL + "parameters: {content_layers: []}", "must not be empty"),
+            (MINIMAL + "parameters: {strength: 11}", "`parameters.strength`: must be from 0 to 10, not 11"),
+            (MINIMAL + "parameters: {content_limit: 0}", "must be auto, off or a number from 0.001 to 1000, not 0"),
             (
                 MINIMAL + "parameters: {epochs: 1000, steps_per_epoch: 1000}",
                 "1,000,000 steps; the limit is 100,000 (--max-steps)",

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.stylize import Step, Style, Stylizer
+from pipeline.engine.stylize import Step, Stylizer
+from pipeline.engine.targets import Style
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
 from pipeline.jobs.record import Job, JobImage

@@ -1,0 +1,157 @@
+"""What a picture aims at: the photo's activations, the paintings' statistics. Kept across scales and jobs."""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.engine import balance, scales
+from pipeline.engine.extractor import Extractor, smallest_side
+from pipeline.engine.objective import STYLE_LOSSES, Tensor
+from pipeline.engine.scales import Image
+from pipeline.errors import ImageError
+from pipeline.manifest.parameters import Parameters
+
+MASK = tf.TensorSpec([1, None, None, 1])
+KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style image: RGB ``[H, W, 3]`` float32 in [0, 1], its share among several, and a key that names its pixels.
+
+    Masks are float32 in [0, 1]: ``region`` (of the content's height and width) is where the style paints,
+    ``part`` (of its own height and width) is what of it counts; None for all.
+    """
+
+    image: Image
+    weight: float
+    key: str
+    region: Image | None = None
+    part: Image | None = None
+
+
+class Targets(NamedTuple):
+    """Of a picture at one size. Content is ``[1, h, w, C]`` by layer, float32."""
+
+    content: list[Tensor]
+    style: list[list[Tensor]]  # of each region, by layer
+    masks: list[Tensor]  # [1, H, W, 1], of the regions that have one
+    shares: Tensor  # of each region in the style loss
+
+
+class TargetStore:
+    """Computes targets with one extractor, and keeps what can be used again: a style's statistics by its pixels, size
+    and layers, the last photo's activations by their size and layers."""
+
+    def __init__(self, extractor: Extractor) -> None:
+        self._extractor = extractor
+        self._graphs: dict[Any, Any] = {}
+        self._styles: OrderedDict[Any, list[Tensor]] = OrderedDict()
+        self._content: Image | None = None  # the last one, whose targets are kept by its size and layers
+        self._content_targets: dict[Any, list[Tensor]] = {}
+
+    def at(
+        self, photo: Image, content: Tensor, styles: Sequence[Style], ratio: float, parameters: Parameters
+    ) -> Targets:
+        """Of a photo, which at this ratio is ``content``, and of the styles at the same ratio."""
+        if photo is not self._content:
+            self._content, self._content_targets = photo, {}
+        content_layers, layers = map(tuple, balance.layers(parameters))
+        loss = STYLE_LOSSES[parameters.style_loss]
+        everywhere = [style for style in styles if style.region is None]
+        regions = [everywhere] if everywhere else []
+        regions += [[style] for style in styles if style.region is not None]
+        targets, masks = [], []
+        for group in regions:
+            share = sum(style.weight for style in group)
+            statistics = [self._style_statistics(style, ratio, layers, parameters.style_loss) for style in group]
+            mixed = [
+                tf.add_n([found * (style.weight / share) for found, style in zip(of_layer, group, strict=True)])
+                for of_layer in zip(*statistics, strict=True)
+            ]
+            targets.append([loss.target(of_layer) for of_layer in mixed])
+            if group[0].region is not None:
+                masks.append(scales.resize_mask(group[0].region, content))
+        shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
+        key = (content.shape, content_layers)
+        if key not in self._content_targets:
+            self._content_targets[key] = self._content_graph(key[1])(content)
+        return Targets(self._content_targets[key], targets, masks, shares / tf.reduce_sum(shares))
+
+    def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
+        key = (style.key, style.image.shape, ratio, layers, loss)
+        if key not in self._styles:
+            scaled = scales.resize(style.image, ratio)
+            require_size(scaled[0], "the style image", layers)
+            masks = [] if style.part is None else [scales.resize_mask(style.part, scaled)]
+            self._styles[key] = self._statistics_graph(layers, loss, bool(masks))(scaled, masks)
+            if len(self._styles) > KEPT_STYLES:
+                self._styles.popitem(last=False)
+        self._styles.move_to_end(key)
+        return self._styles[key]
+
+    def _content_graph(self, layers: tuple[str, ...]) -> Any:
+        key = ("content", layers)
+        if key not in self._graphs:
+
+            def targets(image: Tensor) -> list[Tensor]:
+                features = self._extractor.features(image, layers)
+                return [tf.cast(features[layer], tf.float32) for layer in layers]
+
+            self._graphs[key] = tf.function(targets, input_signature=[any_size([1, 1, 1, 3])], autograph=False)
+        return self._graphs[key]
+
+    def _statistics_graph(self, layers: tuple[str, ...], loss: str, is_masked: bool) -> Any:
+        key = (loss, layers, is_masked)
+        if key not in self._graphs:
+
+            def targets(image: Tensor, masks: list[Tensor]) -> list[Tensor]:
+                head = functools.partial(STYLE_LOSSES[loss].statistics, mask=masks[0] if masks else None)
+                return self._extractor.summaries(image, [(layer, head) for layer in layers])
+
+            signature = [any_size([1, 1, 1, 3]), [MASK] if is_masked else []]
+            self._graphs[key] = tf.function(targets, input_signature=signature, autograph=False)
+        return self._graphs[key]
+
+    def scales_of(
+        self, content: Image, styles: Sequence[Style], parameters: Parameters
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """The content and the style loss, by layer, of a picture without features beside these images at full size."""
+        targets = self.at(content, scales.resize(content, 1.0), styles, 1.0, parameters)
+        of_content = [float(tf.reduce_mean(tf.square(target))) for target in targets.content]
+        nothing = [tf.zeros([1, 1, 1, target.shape[-1]]) for target in targets.style[0]]
+        distance = STYLE_LOSSES[parameters.style_loss].distance
+        of_regions = [
+            [float(distance(features, target)) for features, target in zip(nothing, of_region, strict=True)]
+            for of_region in targets.style
+        ]
+        of_style = np.asarray(targets.shares) @ np.array(of_regions)
+        content_layers, style_layers = balance.layers(parameters)
+        return (
+            dict(zip(content_layers, of_content, strict=True)),
+            dict(zip(style_layers, of_style.tolist(), strict=True)),
+        )
+
+
+def any_size(shape: Sequence[int]) -> tf.TensorSpec:
+    """float32 ``[..., 1, H, W, 3]`` with H and W left open; scalars stay scalars."""
+    return tf.TensorSpec([*shape[:-3], None, None, 3] if len(shape) >= 3 else shape)
+
+
+def require_size(image: Any, what: str, layers: Sequence[str]) -> None:
+    """Refuse an image ``[H, W, 3]`` of which pooling would leave nothing at the deepest layer, in a sentence."""
+    height, width = image.shape[0], image.shape[1]
+    needed = smallest_side(layers)
+    if min(height, width) < needed:
+        raise ImageError(
+            f"{what} is {width}×{height} pixels at the size it would run at, too small for the layers chosen.",
+            f"Its short side needs at least {needed} pixels: use a larger image_size or style_size, a picture that is"
+            " less narrow, or shallower layers.",
+        )
