@@ -45,6 +45,10 @@ def load_weights() -> weights.Weights:
     return weights.load(None, platformdirs.user_cache_path("stylistic") / "weights")
 
 
+# What the tutorial minimises, with ``style_layers`` its own or ours; every field beside it is on that scale.
+TUTORIALS_OBJECTIVE = {"style_loss": "gram", "style_weight": 1e-2}
+
+
 def parameters(**given: Any) -> Parameters:
     """Parameters as a manifest with these would have; ``preset`` among them."""
     preset = given.pop("preset", "standard")

@@ -38,7 +38,8 @@ def main() -> None:
     content, style = (common.load(path, arguments.size) for path in (arguments.content, arguments.style))
     styles = [Style(style, 1.0, "style")]
     exact = Stylizer(Extractor(kernels, "float32"))
-    one = {"pyramid": "off", "image_size": arguments.size, "style_layers": list(STYLE_LAYERS)}
+    layers = {"style_layers": list(STYLE_LAYERS)}
+    one = {"pyramid": "off", "image_size": arguments.size, **common.TUTORIALS_OBJECTIVE, **layers}
     contenders = {
         "tutorial": ("float32", common.parameters(preset="tutorial", **_steps(arguments.tutorial_steps), **one)),
         "adam": ("auto", common.parameters(optimizer="adam", **_steps(300), **one)),

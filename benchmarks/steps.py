@@ -46,7 +46,13 @@ def main() -> None:
                 run = Stylizer(Extractor(weights.kernels, precision)).run(
                     content,
                     [Style(style, 1.0, "style")],
-                    common.parameters(optimizer=optimizer, pyramid="off", steps_per_epoch=ROUNDS + 2, epochs=1),
+                    common.parameters(
+                        **common.TUTORIALS_OBJECTIVE,
+                        optimizer=optimizer,
+                        pyramid="off",
+                        steps_per_epoch=ROUNDS + 2,
+                        epochs=1,
+                    ),
                 )
                 contenders[f"stylistic {precision} {optimizer}"] = run.__next__
         if arguments.peers:

@@ -25,7 +25,6 @@ NOISE = 18  # standard deviation, of 255
 SWEEPS: dict[str, dict[str, Any]] = {
     "content_layers": {"content_layers": [["block3_conv2"], ["block4_conv2"], ["block5_conv2"], ["block5_conv3"]]},
     "total_variation_weight": {"total_variation_weight": [0, 30, 300, 3000]},
-    "pyramid": {"pyramid": ["auto", [128, 256], "off"]},
     "style_scale": {"style_scale": [0.5, 1.0, 2.0, 4.0]},
     "color": {"style": ["swirl.jpg", "glass.jpg"], "color": ["style", "content", "match"]},
     "style_loss": {"style": ["swirl.jpg", "glass.jpg"], "style_loss": ["gram", "wasserstein"]},
