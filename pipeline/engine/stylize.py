@@ -45,7 +45,7 @@ class State:
     """Everything that the next step depends on, so everything that a checkpoint must hold."""
 
     step: int  # steps done, over all scales
-    scale: int  # index of the scale in the schedule
+    scale_index: int  # in the schedule
     tensors: tuple[Tensor, ...]  # the optimizer's
 
 
@@ -62,7 +62,7 @@ class Step:
     state: State  # after the last step of the same call
 
 
-class _Weights(NamedTuple):
+class _LossWeights(NamedTuple):
     content: Tensor
     style: Tensor
     total_variation: Tensor
@@ -132,7 +132,7 @@ class Stylizer:
         rates = Rates(
             *map(_scalar, (parameters.learning_rate, parameters.beta_1, parameters.beta_2, parameters.epsilon))
         )
-        weights = _Weights(
+        weights = _LossWeights(
             _scalar(parameters.content_weight),
             _scalar(float(parameters.style_weight)),
             _scalar(float(parameters.total_variation_weight)),
@@ -146,10 +146,10 @@ class Stylizer:
         done_before = 0
         for index, (side, steps) in enumerate(scales.schedule(parameters, *content.shape[:2])):
             done_before += steps
-            if resume and index < resume.scale:
+            if resume and index < resume.scale_index:
                 continue
             scaled = scales.resize(content, side / full_side)
-            if resume and index == resume.scale:
+            if resume and index == resume.scale_index:
                 tensors = optimizer.restore([tf.convert_to_tensor(t) for t in resume.tensors])
             else:
                 image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
@@ -200,7 +200,7 @@ class Stylizer:
         optimizer = OPTIMIZERS[parameters.optimizer]
 
         def advance(
-            state: tuple[Tensor, ...], targets: Targets, weights: _Weights, rates: Rates
+            state: tuple[Tensor, ...], targets: Targets, weights: _LossWeights, rates: Rates
         ) -> tuple[tuple[Tensor, ...], Tensor]:
             def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
                 with tf.GradientTape() as tape:
@@ -223,14 +223,14 @@ class Stylizer:
                 [MASK] * masks,
                 vector,
             ),
-            _Weights(number, number, number, vector, vector, number),
+            _LossWeights(number, number, number, vector, vector, number),
             Rates(number, number, number, number),
         ]
         self._graphs[key] = tf.function(advance, input_signature=signature, autograph=False)
         return self._graphs[key]
 
     def _losses(
-        self, image: Tensor, targets: Targets, weights: _Weights, parameters: Parameters, recompute: bool
+        self, image: Tensor, targets: Targets, weights: _LossWeights, parameters: Parameters, recompute: bool
     ) -> list[Tensor]:
         """Total, content, style and total variation loss; of the parameters only what names a graph counts."""
         content_layers, style_layers = balance.layers(parameters)

@@ -23,7 +23,7 @@ class Checkpoint:
     """Where a job stands: steps done, index of the scale, the optimizer's arrays, seconds spent so far."""
 
     step: int
-    scale: int
+    scale_index: int
     arrays: list[npt.NDArray[Any]]
     optimize_seconds: float
 
@@ -37,7 +37,7 @@ def save(folder: Path, checkpoint: Checkpoint, valid_with: str) -> None:
     """Replace the folder's checkpoint."""
     meta = {
         "step": checkpoint.step,
-        "scale": checkpoint.scale,
+        "scale_index": checkpoint.scale_index,
         "optimize_seconds": checkpoint.optimize_seconds,
         "arrays": len(checkpoint.arrays),
         "valid_with": valid_with,
@@ -57,7 +57,7 @@ def load(folder: Path, valid_with: str) -> Checkpoint | str | None:
             if meta["valid_with"] != valid_with:
                 return "the checkpoint was made with other weights, parameters or versions"
             arrays = [archive[f"array_{index}"] for index in range(meta["arrays"])]
-            return Checkpoint(int(meta["step"]), int(meta["scale"]), arrays, float(meta["optimize_seconds"]))
+            return Checkpoint(int(meta["step"]), int(meta["scale_index"]), arrays, float(meta["optimize_seconds"]))
     except FileNotFoundError:
         return None
     except Exception as error:  # whatever zip, NumPy and JSON run into; the job only has to start over

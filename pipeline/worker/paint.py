@@ -193,11 +193,11 @@ def _resume(folder: Path, job: Job, valid_with: str) -> Checkpoint | None:
 def _as_state(found: Checkpoint | None) -> State | None:
     from pipeline.engine.stylize import State
 
-    return State(found.step, found.scale, tuple(found.arrays)) if found else None
+    return State(found.step, found.scale_index, tuple(found.arrays)) if found else None
 
 
 def _as_checkpoint(state: State, optimize_seconds: float) -> Checkpoint:
-    return Checkpoint(state.step, state.scale, [tensor.numpy() for tensor in state.tensors], optimize_seconds)
+    return Checkpoint(state.step, state.scale_index, [tensor.numpy() for tensor in state.tensors], optimize_seconds)
 
 
 def _loss(step: Step) -> Loss:

@@ -165,7 +165,7 @@ class TestRun:
         given: dict[str, Any] = {"epochs": 2, "pyramid": [32, 64], "optimizer": optimizer}
         whole = steps(stylizer, **given)
         state = whole[at - 1].state
-        stored = State(state.step, state.scale, tuple(part.numpy() for part in state.tensors))
+        stored = State(state.step, state.scale_index, tuple(part.numpy() for part in state.tensors))
         rest = steps(stylizer, stored, **given)
         assert [record.total for record in rest] == [record.total for record in whole[at:]]
         last = rest[-1].state if rest else stored

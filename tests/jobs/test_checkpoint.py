@@ -14,7 +14,7 @@ from pipeline.jobs.checkpoint import Checkpoint
 
 SAVED = Checkpoint(
     step=7,
-    scale=1,
+    scale_index=1,
     arrays=[
         np.linspace(0, 1, 60, dtype=np.float32).reshape(1, 4, 5, 3),
         np.array(0.25, np.float32),
@@ -38,7 +38,11 @@ def load(folder: Path, data: bytes) -> Checkpoint | str | None:
 
 
 def is_what_was_saved(found: Checkpoint) -> bool:
-    facts = (found.step, found.scale, found.optimize_seconds) == (SAVED.step, SAVED.scale, SAVED.optimize_seconds)
+    facts = (found.step, found.scale_index, found.optimize_seconds) == (
+        SAVED.step,
+        SAVED.scale_index,
+        SAVED.optimize_seconds,
+    )
     pairs = zip(found.arrays, SAVED.arrays, strict=True)
     return facts and all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
 
