@@ -62,23 +62,23 @@ class TestOwnPresets:
     @pytest.mark.parametrize(
         ("data", "line"),
         [
-            (b"{preset: tutorial, parameters: {style_weight: 5e-2}}", 1),
-            ("preset: tutorial\r\nparameters: {style_weight: 5e-2}".encode("utf-16"), 2),
-            (b"---\npreset: tutorial\nparameters:\n  style_weight: 5e-2\n...\n", 4),
+            (b"{preset: tutorial, parameters: {content_weight: 5e-2}}", 1),
+            ("preset: tutorial\r\nparameters: {content_weight: 5e-2}".encode("utf-16"), 2),
+            (b"---\npreset: tutorial\nparameters:\n  content_weight: 5e-2\n...\n", 4),
         ],
     )
     def test_it_may_have_any_form_that_a_manifest_may_have(self, tmp_path: Path, data: bytes, line: int) -> None:
         (tmp_path / "night.yaml").write_bytes(data)
         parameters = self.parse(tmp_path, MINIMAL + "preset: night").parameters
-        assert (parameters.style_weight, parameters.epsilon) == (0.05, 0.1)
+        assert (parameters.content_weight, parameters.epsilon) == (0.05, 0.1)
         (tmp_path / "night.yaml").write_bytes(data.replace(b"5", b"x"))
         with pytest.raises(
-            ManifestError, match=f"night.yaml, line {line}: `parameters.style_weight`: must be a number"
+            ManifestError, match=f"night.yaml, line {line}: `parameters.content_weight`: must be a number"
         ):
             self.parse(tmp_path, MINIMAL + "preset: night")
 
     def test_the_effective_manifest_does_without_it(self, tmp_path: Path) -> None:
-        (tmp_path / "night.yaml").write_text("parameters: {style_weight: 5e-2}")
+        (tmp_path / "night.yaml").write_text("parameters: {content_weight: 5e-2}")
         manifest = self.parse(tmp_path, MINIMAL + "preset: night")
         assert parse(yaml.safe_dump(manifest.effective())) == manifest
 
