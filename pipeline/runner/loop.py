@@ -17,6 +17,7 @@ from pipeline.errors import EnvironmentFault
 from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.scan import Scanner
+from pipeline.jobs.log import Log
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page
 from pipeline.runner.chatter import Chatter
@@ -54,6 +55,7 @@ class Runner:
         alarm: tells of changes in the inbox.
         ending: when it ends.
         announce: told in a line how each job ended.
+        on_failure: told of each that failed.
     """
 
     def __init__(
@@ -66,12 +68,13 @@ class Runner:
         alarm: Alarm,
         ending: Ending,
         announce: Callable[[str], None],
+        on_failure: Callable[[Log], None] = lambda published: None,
     ) -> None:
         self._ending = ending
         self._wake = threading.Event()
         self._stopping = False
         self._faults = Faults()
-        self._publisher = Publisher(spool, outbox, announce)
+        self._publisher = Publisher(spool, outbox, announce, on_failure)
         limits = Limits(ending.max_jobs, ending.step_timeout_seconds)
         self._dispatch = Dispatch(spool, executor, self._publisher, self._faults, limits, self._wake.set)
         self._intake = Intake(scanner, claims, spool, self._publisher, alarm, executor.warm)
