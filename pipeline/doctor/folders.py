@@ -16,7 +16,7 @@ from pipeline import storage
 from pipeline.inbox.alarm import Alarm
 from pipeline.worker.finding import Finding, broken, ok, warning
 
-LITTLE_SPACE = 2_000_000_000  # bytes; a job of 4096 pixels leaves some hundred megabytes while it runs
+LITTLE_SPACE = 2_000_000_000  # bytes; a checkpoint of 2048 × 1536 pixels takes 0.9 GB, and twice that for a moment
 NO_SPACE = 50_000_000
 EVENT_SECONDS = 3.0
 
