@@ -16,8 +16,8 @@ from pipeline.cli.options import (
     option,
     outbox_option,
     presets_option,
-    printable,
 )
+from pipeline.console import printable
 
 
 @click.command()
@@ -35,7 +35,12 @@ def submit(
     inbox: Path,
     presets: Path | None,
 ) -> None:
-    """Write a job folder into the inbox: paint CONTENT like STYLE (one painting, or several)."""
+    """Write a job folder into the inbox: paint CONTENT like STYLE (one painting, or several).
+
+    \b
+    Example:
+      stylistic submit harbour.jpg wave.jpg --set image_size=768
+    """
     from pipeline.inbox.submit import submit as write_job
 
     click.echo(write_job(inbox, content, list(style), name, settings, presets))
@@ -50,7 +55,12 @@ def submit(
 def check(
     manifests: tuple[Path, ...], library: tuple[Path, ...], inbox: Path, presets: Path | None, **limits: int
 ) -> None:
-    """Validate manifests and the images they name, without running anything."""
+    """Validate manifests and the images they name, without running anything.
+
+    \b
+    Example:
+      stylistic check inbox/harbour.yaml
+    """
     from pipeline.inbox.check import check as find_problems
     from pipeline.manifest.model import Limits
 
@@ -67,7 +77,12 @@ def check(
 @jobs_option
 @outbox_option
 def status(jobs: Path, outbox: Path) -> None:
-    """The queue, the running job's progress, recent results and failures."""
+    """The queue, the running job's progress, recent results and failures.
+
+    \b
+    Example:
+      stylistic status --jobs /srv/pictures/jobs --outbox /srv/pictures/outbox
+    """
     from pipeline.outbox.overview import describe
 
     click.echo(printable(describe(jobs, outbox)))
@@ -78,7 +93,12 @@ def status(jobs: Path, outbox: Path) -> None:
 @jobs_option
 @outbox_option
 def retry(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
-    """Put failed jobs back to the queue."""
+    """Put failed jobs back to the queue.
+
+    \b
+    Example:
+      stylistic retry harbour-20260101-220000-1a2b
+    """
     from pipeline.jobs.spool import Spool
     from pipeline.outbox.publish import withdraw
 

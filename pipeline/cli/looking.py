@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import COUNT, FILE, option, printable, weights_cache, weights_option
+from pipeline.cli.options import COUNT, FILE, option, weights_cache, weights_option
+from pipeline.console import printable
 from pipeline.errors import EnvironmentFault
 
 
@@ -40,7 +41,13 @@ def inspect(
     max_pixels: int,
     weights: Path | None,
 ) -> None:
-    """What VGG-19 sees in a photo (top 5), its noise and colours, and the parameters these suggest."""
+    """What VGG-19 sees in a photo (top 5), its noise and colours, and the parameters these suggest.
+
+    \b
+    Examples:
+      stylistic inspect harbour.jpg
+      stylistic inspect --classes --layers --json photos/*.jpg
+    """
     from pipeline.engine.weights import CLASSIFIER_FILE
     from pipeline.pictures import inspection
 
@@ -85,7 +92,12 @@ def _classifier(weights: Path | None) -> tuple[Callable[[Any], Any], Callable[[A
 @weights_option
 @click.pass_context
 def weights(context: click.Context, weights: Path | None) -> None:
-    """Where VGG-19's weights come from."""
+    """Where VGG-19's weights come from.
+
+    \b
+    Example:
+      stylistic weights
+    """
     if context.invoked_subcommand is None:
         from pipeline.engine import weights as store
 
@@ -100,7 +112,12 @@ def weights(context: click.Context, weights: Path | None) -> None:
 
 @weights.command()
 def fetch() -> None:
-    """Fetch the weights into the cache now, so that the first job need not."""
+    """Fetch the weights into the cache now, so that the first job need not.
+
+    \b
+    Example:
+      stylistic weights fetch
+    """
     from pipeline.engine import weights as store
     from pipeline.worker.session import tensorflow
 
@@ -114,7 +131,12 @@ def fetch() -> None:
 @weights_option
 @click.pass_context
 def verify(context: click.Context, weights: Path | None) -> None:
-    """Check the weights in the cache, or those named by --weights."""
+    """Check the weights in the cache, or those named by --weights.
+
+    \b
+    Example:
+      stylistic weights verify --weights vgg19.h5
+    """
     from pipeline.engine import weights as store
 
     if weights is None and context.parent is not None:
@@ -132,7 +154,12 @@ def verify(context: click.Context, weights: Path | None) -> None:
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of a manifest."""
+    """Print the JSON Schema of a manifest.
+
+    \b
+    Example:
+      stylistic schema > stylistic.schema.json
+    """
     from pipeline.manifest.model import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

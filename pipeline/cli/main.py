@@ -7,9 +7,11 @@ import sys
 
 import click
 
-from pipeline.cli import jobs, looking, running
-from pipeline.cli.options import printable
+from pipeline import console
+from pipeline.cli import fitness, jobs, looking, running
 from pipeline.errors import EnvironmentFault, StylisticError
+
+log = logging.getLogger(__name__)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -32,6 +34,7 @@ for _command in (
     jobs.status,
     jobs.retry,
     looking.inspect,
+    fitness.doctor,
     looking.weights,
     looking.schema,
 ):
@@ -40,9 +43,7 @@ for _command in (
 
 def main() -> None:
     """The command's entry point: turns any error of ours into a sentence and its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger().handlers[0].setFormatter(_PrintableFormatter("%(message)s"))
-    logging.getLogger("pipeline").setLevel(logging.INFO)
+    console.set_up()
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -53,13 +54,8 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except StylisticError as error:
-        click.echo(printable(f"stylistic: {error}"), err=True)
+        log.error("stylistic: %s", error)
         sys.exit(error.exit_code)
     except OSError as error:
-        click.echo(printable(f"stylistic: {error.strerror or error}: {error.filename}"), err=True)
+        log.error("stylistic: %s: %s", error.strerror or error, error.filename)
         sys.exit(EnvironmentFault.exit_code)
-
-
-class _PrintableFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))

@@ -1,4 +1,4 @@
-"""Options that several commands share, each with its environment variable; and what they print by."""
+"""Options that several commands share, each with its environment variable; and where the weights are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from pipeline import console
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,6 +52,12 @@ limit_options = together(
     option("--max-depth", type=COUNT, default=16, help="Folders within folders that a job folder may have."),
     option("--max-files", type=COUNT, default=10_000, help="Files that a job folder may have."),
 )
+device_option = option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    help="What paints; `gpu` refuses to fall back to the CPU.",
+)
 runner_options = together(
     inbox_option,
     jobs_option,
@@ -65,12 +73,15 @@ runner_options = together(
     presets_option,
     limit_options,
     weights_option,
+    device_option,
+    option(
+        "--log-format",
+        type=click.Choice(console.FORMATS),
+        default="text",
+        help="Text is dated where no terminal shows it; json: an object a line.",
+    ),
+    option("--notify", metavar="COMMAND", help="Run at the end of a batch and at each failure, told by JSON."),
 )
-
-
-def printable(text: str) -> str:
-    """Text from manifests and file names without what a terminal would obey."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def weights_cache() -> Path:

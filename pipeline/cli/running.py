@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import printable, runner_options, weights_cache
-from pipeline.errors import EnvironmentFault, UsageError
+from pipeline import console
+from pipeline.cli.options import runner_options, weights_cache
+from pipeline.errors import EnvironmentFault, StylisticError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.runner.loop import Ending, Runner
+    from pipeline.runner.notice import Notifier
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -25,6 +31,11 @@ def run(until: str | None, max_jobs: int | None, **options: Any) -> None:
     """One pass: run everything in the inbox and the queue, then exit.
 
     A drop whose images are not all there yet is waited for, up to --input-timeout.
+
+    \b
+    Examples:
+      stylistic run
+      stylistic run --until 06:30 --notify "mail -s stylistic me@example.org"
     """
     from pipeline.runner.loop import Ending
 
@@ -34,7 +45,13 @@ def run(until: str | None, max_jobs: int | None, **options: Any) -> None:
 @click.command()
 @runner_options
 def watch(**options: Any) -> None:
-    """Run what is dropped, for ever; stop with Ctrl-C or SIGTERM."""
+    """Run what is dropped, for ever; stop with Ctrl-C or SIGTERM.
+
+    \b
+    Examples:
+      stylistic watch
+      stylistic watch --poll --inbox /mnt/share/inbox --outbox /mnt/share/outbox
+    """
     from pipeline.runner.loop import Ending
 
     _run(Ending(forever=True), **options)
@@ -42,17 +59,39 @@ def watch(**options: Any) -> None:
 
 def _run(ending: Ending, **options: Any) -> None:
     from pipeline.jobs.lock import runner_lock
+    from pipeline.runner.notice import Notifier
 
-    runner = _runner(ending, **options)
-    with runner_lock(options["jobs"]):
-        runner.run()
-    tally = runner.tally
-    click.echo(f"{tally.done} done, {tally.failed} failed", err=True)
-    sys.exit(1 if tally.failed and not ending.forever else 0)
+    console.set_up(options["log_format"])
+    notifier = Notifier(_words(options.pop("notify")))
+    runner = _runner(ending, notifier, **options)
+    problem = ""
+    try:
+        with runner_lock(options["jobs"]):
+            try:
+                runner.run()
+            except (StylisticError, OSError) as error:
+                problem = str(error)
+                raise
+            finally:
+                if not ending.forever:
+                    notifier.batch(runner.tally, problem)
+    finally:
+        notifier.close()
+    log.info("%d done, %d failed", runner.tally.done, runner.tally.failed)
+    sys.exit(1 if runner.tally.failed and not ending.forever else 0)
+
+
+def _words(command: str | None) -> list[str] | None:
+    """The words of a command, split as a shell would; no shell runs it."""
+    try:
+        return shlex.split(command or "") or None
+    except ValueError as error:
+        raise UsageError(f"--notify {command}: {error}.", "Quote its words as for a shell.") from None
 
 
 def _runner(
     ending: Ending,
+    notifier: Notifier,
     *,
     inbox: Path,
     jobs: Path,
@@ -66,6 +105,8 @@ def _runner(
     max_pixels: int,
     poll: bool,
     presets: Path | None,
+    device: str,
+    log_format: str,
     **others: Any,
 ) -> Runner:
     from pipeline.inbox.alarm import Alarm
@@ -89,16 +130,18 @@ def _runner(
     spool = Spool(jobs)
     claims = Claims(inbox, jobs, spool.retries)
     drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library])
+    worker = Options(weights and weights.resolve(), weights_cache(), max_pixels, checkpoint_seconds, device, log_format)
     return Runner(
         Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets)),
         claims,
         spool,
         outbox,
-        LocalExecutor(jobs, Options(weights and weights.resolve(), weights_cache(), max_pixels, checkpoint_seconds)),
+        LocalExecutor(jobs, worker),
         Alarm(None if poll or not ending.forever else inbox),
         ending,
         step_timeout,
-        lambda line: click.echo(printable(line)),
+        lambda line: click.echo(console.line(line, log_format)),
+        lambda published: notifier.failure(published, outbox),
     )
 
 

@@ -107,7 +107,7 @@ class Extractor:
 
 def best_precision() -> str:
     """``"bfloat16"`` where the device computes in it (AMX, AVX512-BF16, compute capability 8.0), else ``"float32"``."""
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return "bfloat16" if capability >= (8, 0) else "float32"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from pipeline.jobs.losses import Loss
+
+log = logging.getLogger(__name__)
 
 PLAIN_INTERVAL_SECONDS = 10.0  # between lines where there is no terminal to draw a bar on
 
@@ -49,13 +52,15 @@ class Bar:
             self._bar.set_postfix_str(f"{latest.scale} px, loss {latest.total:.3g}")
         elif now - self._printed >= PLAIN_INTERVAL_SECONDS:
             self._printed = now
-            print(
-                f"{self._name}: step {latest.step}/{self._total}, {latest.scale} px, loss {latest.total:.3g}"
-                + (
-                    "" if (left := self.seconds_left()) is None else f", {tqdm.format_interval(left)} left at this pace"
-                ),
-                file=sys.stderr,
-                flush=True,
+            left = self.seconds_left()
+            log.info(
+                "%s: step %d/%d, %d px, loss %.3g%s",
+                self._name,
+                latest.step,
+                self._total,
+                latest.scale,
+                latest.total,
+                "" if left is None else f", {tqdm.format_interval(left)} left at this pace",
             )
 
     def seconds_left(self) -> float | None:

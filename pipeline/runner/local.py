@@ -41,8 +41,9 @@ class WorkerProcess:
             # A process that hears a signal before it has its handlers would die of it.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
             try:
+                arguments = (self._lock, self._options.log_format)
                 context = multiprocessing.get_context("spawn")
-                pool = ProcessPoolExecutor(1, context, initializer=process.start, initargs=(self._lock,))
+                pool = ProcessPoolExecutor(1, context, initializer=process.start, initargs=arguments)
                 pool.submit(process.warm_up, self._options)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -17,6 +17,7 @@ from pipeline.errors import EnvironmentFault
 from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.scan import Scanner
+from pipeline.jobs.log import Log
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page
 from pipeline.runner.chatter import Chatter
@@ -54,6 +55,7 @@ class Runner:
         ending: when it ends.
         step_timeout_seconds: how long a job may be without a step before its worker is ended.
         announce: told in a line how each job ended.
+        on_failure: told of each that failed.
     """
 
     def __init__(
@@ -67,12 +69,13 @@ class Runner:
         ending: Ending,
         step_timeout_seconds: float,
         announce: Callable[[str], None],
+        on_failure: Callable[[Log], None] = lambda published: None,
     ) -> None:
         self._ending = ending
         self._wake = threading.Event()
         self._stopping = False
         self._faults = Faults()
-        self._publisher = Publisher(spool, outbox, announce)
+        self._publisher = Publisher(spool, outbox, announce, on_failure)
         self._dispatch = Dispatch(
             spool, executor, self._publisher, self._faults, ending.max_jobs, step_timeout_seconds, self._wake.set
         )

@@ -38,15 +38,23 @@ class Publisher:
         spool: the jobs folder.
         outbox: where results go.
         announce: told in a line how each job ended.
+        on_failure: told of each that failed, once it is published.
     """
 
-    def __init__(self, spool: Spool, outbox: Path, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        outbox: Path,
+        announce: Callable[[str], None],
+        on_failure: Callable[[Log], None] = lambda published: None,
+    ) -> None:
         self.tally = Tally()
         self.waiting: dict[str, tuple[Job, Result | None]] = {}
         self.blocked: dict[str, str] = {}  # those of them that cannot be published, and why
         self._spool = spool
         self._outbox = outbox
         self._announce = announce
+        self._on_failure = on_failure
 
     @property
     def is_full(self) -> bool:
@@ -111,3 +119,4 @@ class Publisher:
         else:
             self.tally.failed += 1
             self._announce(f"failed  {place / published.job.name}.json: {published.error}")
+            self._on_failure(published)

@@ -139,7 +139,7 @@ def _require_memory(job: Job, parameters: Parameters, session: Session) -> None:
     from pipeline.engine.stylize import bytes_needed, bytes_needed_for_style
 
     available, content = memory.available(), job.images["content"]
-    if available is None or tensorflow().config.list_physical_devices("GPU"):
+    if available is None or tensorflow().config.get_visible_devices("GPU"):
         return
     longest = max(content.width, content.height)
 

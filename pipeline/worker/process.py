@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from pipeline import console
 from pipeline.errors import EnvironmentFault, JobError
 from pipeline.jobs import result
 from pipeline.jobs.record import Job
@@ -23,7 +24,9 @@ from pipeline.jobs.spool import STOP
 from pipeline.worker import sweep
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
-from pipeline.worker.session import Options, open_session
+from pipeline.worker.session import Options, describe, open_session
+
+log = logging.getLogger(__name__)
 
 _terminated = threading.Event()  # by SIGTERM: checkpoint, end the job, and with it the process's use
 _busy = threading.Event()
@@ -31,11 +34,12 @@ _lock: FileLock | None = None
 _inputs = InputLoader()
 
 
-def start(lock: Path) -> None:
+def start(lock: Path, log_format: str) -> None:
     """Set up a fresh worker process: stop with the runner, on its word, and never beside another worker.
 
     Args:
         lock: held as long as the process lives; a worker whose runner was killed may live on for a moment.
+        log_format: ``text`` or ``json``, for what it says.
     """
     global _lock
     # The terminal sends Ctrl-C to everybody; the runner passes it on as SIGTERM.
@@ -45,13 +49,13 @@ def start(lock: Path) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _lock = FileLock(lock)
     _lock.acquire()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    console.set_up(log_format)
 
 
 def warm_up(options: Options) -> None:
     """Load TensorFlow and the weights ahead of the first job."""
     with contextlib.suppress(EnvironmentFault, OSError):  # the first job will say so
-        open_session(options, "auto")
+        log.info("painting on %s", describe(options, open_session(options, "auto")))
 
 
 def run_job(job: Job, attempt: Path, options: Options, upcoming: Path | None = None) -> Outcome:

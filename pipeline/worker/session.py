@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import EnvironmentFault
+from pipeline.worker import gpu
+from pipeline.worker.finding import Finding
+
 if TYPE_CHECKING:
     from pipeline.engine.stylize import Stylizer
     from pipeline.engine.weights import Weights
@@ -26,6 +30,8 @@ class Options:
     cache: Path
     max_pixels: int
     checkpoint_seconds: float
+    device: str = "auto"  # or cpu, gpu
+    log_format: str = "text"  # or json
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,9 @@ def open_session(options: Options, precision: str) -> Session:
     """An engine of ``float32``, ``bfloat16`` or ``auto``, which is what the device is best at.
 
     Raises:
-        EnvironmentFault: no weights.
+        EnvironmentFault: no weights, or no GPU where one is asked for.
     """
-    gpus = tensorflow().config.list_physical_devices("GPU")
+    found = gpus(options.device)
 
     from pipeline.engine.extractor import Extractor, best_precision
     from pipeline.engine.stylize import Stylizer
@@ -68,8 +74,8 @@ def open_session(options: Options, precision: str) -> Session:
     if chosen != precision:
         return open_session(options, chosen)
     weights = _weights(options.weights, options.cache)
-    stylizer = Stylizer(Extractor(weights.kernels, chosen), STEPS_PER_GPU_CALL if gpus else 1)
-    return Session(stylizer, weights, chosen, _device(gpus))
+    stylizer = Stylizer(Extractor(weights.kernels, chosen), STEPS_PER_GPU_CALL if found else 1)
+    return Session(stylizer, weights, chosen, device_name(found))
 
 
 @functools.cache
@@ -79,11 +85,51 @@ def _weights(file: Path | None, cache: Path) -> Weights:
     return weights.load(file, cache)
 
 
-def _device(gpus: list[Any]) -> str:
+@functools.cache
+def gpus(device: str) -> tuple[Any, ...]:
+    """The GPUs that this process may use; TensorFlow keeps to the first answer.
+
+    Args:
+        device: ``auto``, ``cpu`` (hides them) or ``gpu``.
+
+    Raises:
+        EnvironmentFault: ``gpu``, and there is none; names the first broken link.
+    """
+    tf = tensorflow()
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    found = tuple(tf.config.get_visible_devices("GPU"))
+    if device == "gpu" and not found:
+        link = why_no_gpu()
+        raise EnvironmentFault(
+            f"--device gpu: TensorFlow sees no GPU: {link.name}: {link.what}.",
+            f"{link.remedy} `stylistic doctor --device gpu` tells every link.",
+        )
+    return found
+
+
+def why_no_gpu() -> Finding:
+    """The first broken link to a GPU."""
+    found = gpu.links(gpu.System(), tensorflow().sysconfig.get_build_info())
+    return next((link for link in found if link.state == "broken"), gpu.UNKNOWN)
+
+
+def device_name(gpus: tuple[Any, ...]) -> str:
+    """What the log calls the device, such as ``NVIDIA H200``."""
     if gpus:
         details = tensorflow().config.experimental.get_device_details(gpus[0])
         return str(details.get("device_name", gpus[0].name))
     return "CPU"
+
+
+def describe(options: Options, session: Session) -> str:
+    """What jobs are painted on, in a line; on a CPU also why it is no GPU."""
+    line = f"{session.device}, {session.precision}"
+    if gpus(options.device):
+        return line
+    if options.device == "cpu":
+        return f"{line}, as --device asks"
+    return f"{line}; TensorFlow sees no GPU: {why_no_gpu().what}"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Whether this machine is fit: what jobs need, link by link."""

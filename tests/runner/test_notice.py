@@ -1,0 +1,69 @@
+"""Whatever the administrator's command does, the runner goes on."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.runner import notice
+from pipeline.runner.notice import Notifier
+from pipeline.runner.publisher import Tally
+from tests.conftest import wait_for
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    code = (
+        "import subprocess, sys, time; from pathlib import Path;"
+        f"child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)']);"
+        f"Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid)); time.sleep(300)"
+    )
+    notifier = Notifier(python(code), timeout_seconds=3)
+    notifier.batch(Tally())
+    child = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    notifier.close()
+    assert "takes longer than 3 s and was ended" in caplog.text
+    wait_for(lambda: not is_running(child))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def test_a_command_that_fails_or_does_not_read_is_told_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    notifier = Notifier(python("import sys; sys.exit(7)"))
+    notifier.batch(Tally(), "x" * 1_000_000)  # more than a pipe holds
+    notifier.close()
+    assert "ended with 7" in caplog.text
+
+
+def test_events_that_pile_up_do_not_keep_the_runner(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(notice, "MAX_WAITING", 2)
+    caplog.set_level(logging.WARNING)
+    notifier = Notifier(python("import time; time.sleep(300)"), timeout_seconds=1)
+    before = time.monotonic()
+    for _ in range(5):
+        notifier.batch(Tally())
+    assert time.monotonic() - before < 1
+    assert "2 events wait already; this one is left out" in caplog.text
+    notifier.close()
+    assert time.monotonic() - before < 10
+
+
+def test_without_a_command_nothing_is_started() -> None:
+    notifier = Notifier(None)
+    notifier.batch(Tally())
+    notifier.close()
+    assert not notifier._thread.is_alive()
