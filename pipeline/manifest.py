@@ -61,6 +61,13 @@ def _valid_name(name: str) -> str:
     return name
 
 
+def _with_tail(name: str, tail: str) -> str:
+    """A name with something added, cut before that where it would grow too long."""
+    while len(name + tail) > MAX_NAME_CHARACTERS or len((name + tail).encode()) > 2 * MAX_NAME_CHARACTERS:
+        name = name[:-1].rstrip(" .-")
+    return name + tail
+
+
 def _valid_path(path: str) -> str:
     if "\0" in path or not path.strip():
         raise ValueError("must be the path of an image")
@@ -178,13 +185,21 @@ class Manifest(Model):
         found: list[Manifest] = []
         base = {**self.effective(), "sweep": None}
         swept = self.sweep or {}
-        for values in itertools.product(*swept.values()):
-            changes = dict(zip(swept, values, strict=True))
+        combinations = [dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())]
+        for name, changes in zip(self._names([one.get("content") for one in combinations]), combinations, strict=True):
             fields = {key: changes.pop(key) for key in ("content", "style") if key in changes}
             parameters = {**base["parameters"], **changes}
-            name = f"{self.name[: MAX_NAME_CHARACTERS - 8].rstrip()}-{len(found) + 1:03}"
             found.append(Manifest.model_validate({**base, **fields, "name": name, "parameters": parameters}))
         return found
+
+    def _names(self, contents: list[Any]) -> list[str]:
+        """Names for the variants, by their photos: these alone where they tell all apart, also from the whole."""
+        photos = [default_name(Path(content).stem) if isinstance(content, str) else "" for content in contents]
+        are_clear = all(photos) and len(set(map(str.casefold, photos))) == len(photos)
+        if are_clear and not any(f"{photo}.".startswith(f"{self.name}.") for photo in photos):
+            return photos
+        tails = [f"-{number:03}{photo and '-'}{photo}" for number, photo in enumerate(photos, 1)]
+        return [_with_tail(self.name, tail) for tail in tails]
 
     def excess_of_variants(self, limits: Limits) -> str:
         """A sentence where a sweep has too many variants, or these ask for too much; else nothing.
@@ -267,6 +282,32 @@ def parse_manifest(
         raise ManifestError(f"{file}: a manifest is a list of `key: value` lines, such as `content: photo.jpg`.")
     fields = _on_own_preset({"name": name or default_name(file), **document.data}, presets, limits)
     return _validated(fields, document, file, limits)
+
+
+def parse_template(
+    data: bytes, file: str, limits: Limits = Limits(), presets: Path | None = None
+) -> tuple[Manifest, bool]:
+    """The manifest without `content` in ``data``, as of a style folder, and whether it says `again: true`.
+
+    ``content``, and ``name`` where it gives none, are `photo`. Arguments and errors as ``parse_manifest``.
+    """
+    document = _read(data, file, limits)
+    if not isinstance(document.data, dict):
+        raise ManifestError(f"{file}: a style is a list of `key: value` lines, such as `style: painting.jpg`.")
+    fields = dict(document.data)
+    again = fields.pop("again", False)
+    problems = []
+    if not isinstance(again, bool):
+        problems.append(f"{file}, line {document.line(['again'])}: `again`: must be true or false, not {shown(again)}")
+    if "content" in fields:
+        problems.append(f"{file}, line {document.line(['content'])}: `content`: each photo of the folder is one")
+    if isinstance(fields.get("sweep"), dict) and "content" in fields["sweep"]:
+        line = document.line(["sweep", "content"])
+        problems.append(f"{file}, line {line}: `sweep.content`: each photo of the folder is a job of its own")
+    if problems:
+        raise ManifestError(*problems)
+    fields = _on_own_preset({"name": "photo", **fields, "content": "photo"}, presets, limits)
+    return _validated(fields, document, file, limits), again
 
 
 def _read(data: bytes, file: str, limits: Limits) -> Document:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import printable, runner_options, weights_cache
-from pipeline.errors import EnvironmentFault, UsageError
+from pipeline.cli.options import printable, require_folders, runner_options, weights_cache
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.runner.loop import Ending, Runner
@@ -78,12 +78,9 @@ def _runner(
     from pipeline.runner.loop import Runner
     from pipeline.worker.session import Options
 
-    for folder in (inbox, jobs, outbox):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EnvironmentFault(f"{folder}: cannot be made ({error.strerror}).") from None
+    require_folders(click.get_current_context(), inbox=inbox, jobs=jobs, outbox=outbox)
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))
+    click.echo(printable(f"inbox {inbox}, jobs {jobs}, outbox {outbox.resolve()}"), err=True)
     limits = Limits(max_pixels, **{key: value for key, value in others.items() if key.startswith("max_")})
     spool = Spool(jobs)
     claims = Claims(inbox, jobs, spool.retries)
