@@ -5,11 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Any
-
-import yaml
 
 from pipeline import storage
 from pipeline.manifest import default_name
@@ -28,18 +24,6 @@ def name_of(photo: str, prefix: str = "") -> str:
     parts = [part for part in (prefix, *path.parent.parts, path.stem) if part not in ("", "..", path.anchor)]
     text = "-".join(re.sub(r"[^\w. -]+", "-", part) for part in parts)
     return default_name(text[-MAX_NAME_CHARACTERS:].lstrip(" .-_") or "photo")
-
-
-def write_manifest(draft: Path, data: Mapping[str, Any]) -> bytes:
-    """Write the ``job.yaml`` of a job folder; gives its bytes."""
-    text = to_yaml(data)
-    storage.write_atomic(draft / "job.yaml", text)
-    return text
-
-
-def to_yaml(data: Mapping[str, Any]) -> bytes:
-    """A manifest's data as YAML."""
-    return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True).encode()
 
 
 def deliver(draft: Path, inbox: Path, name: str) -> Path:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import storage
+from pipeline.document import write_document
 from pipeline.errors import ImageError, IncompleteImageError, JobError
 from pipeline.inbox import jobfolder
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable
@@ -228,7 +229,8 @@ class _Work:
                     raise _ChangedError
         for folder, _, _ in os.walk(draft, topdown=False):
             storage.sync_folder(Path(folder))
-        jobfolder.write_manifest(draft, {"content": photo.from_inbox, **template.data, "name": draft.name})
+        data = {"content": photo.from_inbox, **template.data, "name": draft.name}
+        storage.write_atomic(draft / "job.yaml", write_document(data))
 
     def _recovered(self) -> Painted:
         """The marks, after what an earlier life was about to submit has been submitted."""
