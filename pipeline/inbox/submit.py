@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import images, storage
-from pipeline.document import read_document
+from pipeline.document import read_document, write_document
 from pipeline.errors import ImageError, ManifestError, UsageError
 from pipeline.inbox import jobfolder, patterns
 from pipeline.manifest import Limits, Manifest, parse_manifest
@@ -79,7 +79,7 @@ def plan(
             **fields,
             "parameters": parameters,
         }
-        text = jobfolder.to_yaml(data)
+        text = write_document(data)
         try:
             manifest = parse_manifest(text, "the job", None, limits, presets)
         except ManifestError as error:  # every job's alike
