@@ -50,6 +50,16 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
+def digest_of(file: BinaryIO) -> str:
+    """The SHA-256 of an open file, in hexadecimal; leaves it at its beginning."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()
+
+
 def copy_stream(source: BinaryIO, target: Path) -> str:
     """Copy an open file to a new durable one; gives the SHA-256 of what was copied, in hexadecimal."""
     digest = hashlib.sha256()

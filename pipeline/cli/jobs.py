@@ -16,34 +16,81 @@ from pipeline.cli.options import (
     option,
     outbox_option,
     presets_option,
+    require_folders,
 )
 from pipeline.console import printable
+from pipeline.errors import UsageError
 
 
-@click.command()
-@click.argument("content", type=FILE)
-@click.argument("style", type=FILE, nargs=-1, required=True)
-@click.option("--name", help="The job's name; default: from the files' names.")
+class _Submit(click.Command):
+    """Takes all that follows ``--style``, up to the next option, for paintings."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        is_style = False
+        for arg in args:
+            if arg.startswith("-"):
+                is_style = arg.partition("=")[0] == "--style"
+            elif is_style and spread[-1] != "--style":
+                spread.append("--style")
+            spread.append(arg)
+        return super().parse_args(context, spread)
+
+
+@click.command(cls=_Submit)
+@click.argument("photos", metavar="PHOTO…", nargs=-1)
+@click.option(
+    "--style", "styles", metavar="PAINTING…", type=FILE, multiple=True, help="The painting, or several to mix."
+)
+@click.option("--name", help="The job's name, or of several what they begin with; default: the photo's.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter, or preset or priority.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be written, and write nothing.")
 @inbox_option
 @presets_option
+@limit_options
+@click.pass_context
 def submit(
-    content: Path,
-    style: tuple[Path, ...],
+    context: click.Context,
+    /,
+    photos: tuple[str, ...],
+    styles: tuple[Path, ...],
     name: str | None,
     settings: tuple[str, ...],
+    dry_run: bool,
     inbox: Path,
     presets: Path | None,
+    **limits: int,
 ) -> None:
-    """Write a job folder into the inbox: paint CONTENT like STYLE (one painting, or several).
+    """Write jobs into the inbox: paint each PHOTO like the PAINTING, or like several of them mixed.
+
+    A PHOTO is a file, a folder of photos, or a quoted pattern such as "holiday/**/*.jpg". Everything is tried before
+    anything is written.
 
     \b
-    Example:
-      stylistic submit harbour.jpg wave.jpg --set image_size=768
+    stylistic submit holiday --style wave.jpg --set image_size=768
+    stylistic submit "trip/*.jpg" --style wave.jpg scream.jpg --dry-run
     """
-    from pipeline.inbox.submit import submit as write_job
+    from pipeline.inbox import submit as submitting
+    from pipeline.manifest.model import Limits
 
-    click.echo(write_job(inbox, content, list(style), name, settings, presets))
+    if not photos:
+        raise UsageError("no photo.", "Name photos before --style: what follows it are paintings.")
+    if styles:
+        found = submitting.find_photos(photos)
+    elif len(photos) > 1:  # as it was before there was --style: one photo, then the paintings
+        photo, *others = map(Path, photos)
+        found, styles = {photo: f"{photo.stem}-{others[0].name}"}, tuple(others)
+    else:
+        raise UsageError(f"{photos[0]}: like which painting?", "Name it with --style, after the photos.")
+    jobs = submitting.plan(found, styles, name, settings, Limits(**limits), presets)
+    if dry_run:
+        for job in jobs:
+            click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {job.manifest.steps:,} steps"))
+        click.echo(f"{len(jobs):,} jobs, {sum(job.manifest.steps for job in jobs):,} steps; nothing is written")
+        return
+    require_folders(context, inbox=inbox)
+    for folder in submitting.write(jobs, inbox):
+        click.echo(printable(str(folder)))
 
 
 @click.command()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from pipeline import console
+from pipeline.errors import EnvironmentFault
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,6 +85,27 @@ runner_options = together(
     ),
     option("--notify", metavar="COMMAND", help="Run at the end of a batch and at each failure, told by JSON."),
 )
+
+
+def require_folders(context: click.Context, **folders: Path) -> None:
+    """Make those folders that are the default ones; any other has to be there, as it may be a disk that is not.
+
+    Args:
+        context: the command's, which knows what was named.
+        folders: by option.
+
+    Raises:
+        EnvironmentFault: a folder that was named is missing, or a default one cannot be made.
+    """
+    for name, folder in folders.items():
+        is_default = context.get_parameter_source(name) is ParameterSource.DEFAULT
+        if not is_default and not folder.is_dir():
+            what = "no folder" if os.path.lexists(folder) else "not there"
+            raise EnvironmentFault(f"{folder}: {what} (--{name}).", "Make it first, or mend its name.")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentFault(f"{folder}: cannot be made ({error.strerror}).") from None
 
 
 def weights_cache() -> Path:

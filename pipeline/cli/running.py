@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import console
-from pipeline.cli.options import runner_options, weights_cache
-from pipeline.errors import EnvironmentFault, StylisticError, UsageError
+from pipeline.cli.options import require_folders, runner_options, weights_cache
+from pipeline.errors import StylisticError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.runner.loop import Ending, Runner
@@ -120,12 +120,9 @@ def _runner(
     from pipeline.runner.loop import Runner
     from pipeline.worker.session import Options
 
-    for folder in (inbox, jobs, outbox):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EnvironmentFault(f"{folder}: cannot be made ({error.strerror}).") from None
+    require_folders(click.get_current_context(), inbox=inbox, jobs=jobs, outbox=outbox)
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))
+    log.info("inbox %s, jobs %s, outbox %s", inbox, jobs, outbox.resolve())
     limits = Limits(max_pixels, **{key: value for key, value in others.items() if key.startswith("max_")})
     spool = Spool(jobs)
     claims = Claims(inbox, jobs, spool.retries)

@@ -40,6 +40,8 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
                 images.verify(opened, image, limits.max_pixels)
         except JobError as error:
             problems.append(f"{file}: {error}")
+        except FileNotFoundError:
+            problems.append(f"{file}: {places.missing(image)}.")
         except OSError as error:
             problems.append(f"{file}: {image}: cannot be read ({error.strerror}).")
     return problems

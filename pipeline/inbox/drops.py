@@ -1,8 +1,12 @@
-"""What counts as a drop: a manifest, a folder with a ``job.yaml``, an earlier claim, a failed one to retry."""
+"""What counts as a drop: a manifest, a folder with a ``job.yaml``, an earlier claim, a failed one to retry.
+
+What comes near to one, but is none, gets a hint.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +14,12 @@ from pathlib import Path
 from pipeline.inbox.places import Places
 from pipeline.jobs.record import name_in
 from pipeline.manifest.names import default_name
+from pipeline.pictures import images
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
+STYLE_NAMES = tuple(f"style{suffix}" for suffix in MANIFEST_SUFFIXES)
+DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
+HINT_SECONDS = 5.0  # that a folder must have kept still before what it lacks is told
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,19 @@ class Drop:
     id: str | None = None  # once it is claimed
 
 
+@dataclass(frozen=True)
+class StyleFolder:
+    """A folder of photos that are to be painted like one style: by a manifest without `content`, or a picture alone."""
+
+    folder: Path
+    style: Path  # style.yaml, or style.jpg
+
+    @property
+    def has_manifest(self) -> bool:
+        """Whether the style is a manifest."""
+        return _is_manifest(self.style.name)
+
+
 class Drops:
     """The drops in an inbox, and those of failed intakes to retry.
 
@@ -38,18 +59,22 @@ class Drops:
 
     def __init__(self, inbox: Path, claimed: Path, retries: Path, libraries: Sequence[Path]) -> None:
         self.hints: set[str] = set()  # what somebody may have meant as a drop
-        self._inbox = inbox
-        self._claimed_folder = claimed
+        self.style_folders: list[StyleFolder] = []
+        self.inbox = inbox
+        self.claimed = claimed
         self._retries = retries
-        self._libraries = tuple(libraries)
+        self.libraries = tuple(libraries)
 
     def look(self) -> list[Drop]:
-        """All that are there: claimed ones of an earlier life first, then by name. Sets ``hints``."""
-        self.hints = set()
+        """All that are there: claimed ones of an earlier life first, then by name.
+
+        Sets ``hints`` and ``style_folders``.
+        """
+        self.hints, self.style_folders = set(), []
         return [*self._claimed(), *self._to_retry(), *self._dropped()]
 
     def _claimed(self) -> Iterator[Drop]:
-        for entry in _listing(self._claimed_folder):
+        for entry in _listing(self.claimed):
             if entry.is_dir() and not entry.is_symlink():
                 manifest, name = job_manifest(entry) or entry / "job.yaml", name_in(entry.name)
                 yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, entry.name)
@@ -67,33 +92,35 @@ class Drops:
                 yield Drop(entry, manifest, self._flat(), manifest.name, name, entry.name)
 
     def _dropped(self) -> Iterator[Drop]:
-        with os.scandir(self._inbox) as entries:
+        with os.scandir(self.inbox) as entries:
             found = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
         for entry in found:
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False):
-                manifests = _manifests(path)
-                if manifest := next((m for m in manifests if m.stem == "job"), None):
-                    label = printable(f"{entry.name}/{manifest.name}")
-                    yield Drop(path, manifest, self._within(path), label, default_name(entry.name))
-                elif manifests:
-                    self.hints.add(
-                        f"{entry.name}/{manifests[0].name} is not looked at: a folder whose manifest is named job.yaml"
-                        " is taken whole, another is a place for images"
-                    )
-            elif entry.name.lower().endswith(MANIFEST_SUFFIXES):
+                names = _names(path)
+                if job := next(filter(_is_job, names), None):
+                    label = printable(f"{entry.name}/{job}")
+                    yield Drop(path, path / job, self._within(path), label, default_name(entry.name))
+                    continue
+                styles = [name for name in names if name.lower() in STYLE_NAMES] or list(filter(is_style_name, names))
+                if styles and not _is_manifest(entry.name):
+                    self.style_folders.append(StyleFolder(path, path / styles[0]))
+                self.hints |= {printable(hint) for hint in _hints_of_folder(path, names, styles)}
+            elif _is_manifest(entry.name):
                 yield Drop(path, path, self._flat(), printable(entry.name), default_name(entry.name))
+            elif hint := _hint_of_file(entry.name):
+                self.hints.add(printable(hint))
 
     def _flat(self) -> Places:
-        return Places(self._inbox, self._inbox, self._libraries)
+        return Places(self.inbox, self.inbox, self.libraries)
 
     def _within(self, folder: Path) -> Places:
-        return Places(self._inbox, folder, self._libraries, is_job_folder=True)
+        return Places(self.inbox, folder, self.libraries, is_job_folder=True)
 
 
 def job_manifest(folder: Path) -> Path | None:
     """The ``job.yaml`` (or .yml, .json) that makes a folder a job."""
-    return next((path for path in _manifests(folder) if path.stem == "job"), None)
+    return next((folder / name for name in _names(folder) if _is_job(name)), None)
 
 
 def printable(name: str) -> str:
@@ -101,9 +128,70 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
+def is_photo(name: str) -> bool:
+    """Whether a file name is one of an image that is read."""
+    return name.lower().endswith(images.PHOTO_SUFFIXES)
+
+
+def is_style_name(name: str) -> bool:
+    """Whether a file name is that of the picture that makes a style folder."""
+    return name[:6].lower() == "style." and is_photo(name) and name.count(".") == 1
+
+
+def _hints_of_folder(folder: Path, names: Sequence[str], styles: Sequence[str]) -> Iterator[str]:
+    """What somebody may have meant by a folder that is no job."""
+    if len(styles) > 1:
+        yield f"{folder.name}: {styles[0]} is its style, and {styles[1]} is not looked at; keep one of them"
+    for name in (name for name in names if _is_manifest(name) and name not in styles):
+        if _is_job(name.lower()):
+            yield f"{folder.name}/{name} is not looked at; rename it to {name.lower()}"
+        else:
+            yield (
+                f"{folder.name}/{name} is not looked at: a folder whose manifest is named job.yaml"
+                " is taken whole, another is a place for images; rename it, or move it beside the folder"
+            )
+        return
+    if not styles and any(map(is_photo, names)) and _age(folder) > HINT_SECONDS:
+        yield (
+            f"{folder.name} has photos and no style, so they wait for a manifest that names them;"
+            f" put a painting into it as {folder.name}/style.jpg, and each is painted like that"
+        )
+
+
+def _hint_of_file(name: str) -> str:
+    """What somebody may have meant by a file that is no drop; else nothing."""
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() == ".txt" and _is_manifest(stem):
+        return f"{name} is not looked at, as it ends in {suffix}; rename it to {stem}"
+    if suffix.lower() in DOCUMENT_SUFFIXES:
+        return f"{name} is not looked at: a manifest is plain text; save it as that, under the name {stem}.yaml"
+    return ""
+
+
+def _is_manifest(name: str) -> bool:
+    return name.lower().endswith(MANIFEST_SUFFIXES)
+
+
+def _is_job(name: str) -> bool:
+    return _is_manifest(name) and os.path.splitext(name)[0] == "job"
+
+
 def _manifests(folder: Path) -> list[Path]:
+    return [folder / name for name in _names(folder) if _is_manifest(name)]
+
+
+def _age(folder: Path) -> float:
+    """Seconds since something came to, or went from, a folder."""
     try:
-        return [path for path in _listing(folder) if path.suffix.lower() in MANIFEST_SUFFIXES]
+        return time.time() - folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _names(folder: Path) -> list[str]:
+    """The names in a folder, sorted; none where it cannot be read."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:
         return []
 

@@ -1,13 +1,20 @@
-"""The photos that a pattern in a sweep stands for, such as ``content: photos/*.jpg``."""
+"""The photos that a pattern stands for, such as ``content: photos/*.jpg``: whatever the case of their letters."""
 
 from __future__ import annotations
 
+import fnmatch
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import JobError
 from pipeline.inbox.places import Places
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.pictures import images
+
+MAX_DEPTH = 16  # of folders that `**` stands for
+_Part = re.Pattern[str] | None  # None for `**`
 
 
 def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
@@ -23,17 +30,20 @@ def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
         JobError: a pattern leads out of the folders, or matches too much.
     """
     contents = (manifest.sweep or {}).get("content", [])
-    if not any(_is_pattern(content) for content in contents):
+    if not any(isinstance(content, str) and is_pattern(content) for content in contents):
         return manifest
     paths: list[str] = []
     for content in contents:
-        if not _is_pattern(content) or places.path(content).is_file():
+        if not isinstance(content, str) or not is_pattern(content) or places.path(content).is_file():
             paths.append(content)
             continue
         if Path(content).is_absolute() or ".." in Path(content).parts:
             raise JobError(f"`sweep`, {content}: a pattern must stay inside the inbox.")
         folders = (places.folder, *places.libraries)
-        matches = next(filter(None, (_matches(folder, content) for folder in folders)), [])
+        try:
+            matches = next(filter(None, (photos(folder, content) for folder in folders)), [])
+        except ValueError as error:
+            raise JobError(f"`sweep`, {content}: not a pattern ({error}).") from None
         if not matches:
             raise FileNotFoundError(f"nothing matches {content}")
         paths += matches
@@ -43,17 +53,51 @@ def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
     return expanded
 
 
-def _is_pattern(content: object) -> bool:
-    return isinstance(content, str) and any(mark in content for mark in "*?[")
+def is_pattern(path: str) -> bool:
+    """Whether a path stands for others."""
+    return any(mark in path for mark in "*?[")
 
 
-def _matches(folder: Path, pattern: str) -> list[str]:
+def photos(folder: Path, pattern: str) -> list[str]:
+    """The photos below a folder that a pattern stands for, relative to it, by name.
+
+    ``*``, ``?`` and ``[…]`` stand within a name, ``**`` for any folders. Links to folders are not followed; hidden
+    names and files without the suffix of a photo are left out.
+
+    Raises:
+        ValueError: it is no pattern.
+    """
+    parts: list[_Part] = []
+    for part in Path(pattern).parts:
+        if "**" in part and part != "**":
+            raise ValueError("`**` must stand alone between slashes")
+        if part != "**":
+            parts.append(re.compile(fnmatch.translate(part), re.IGNORECASE))
+        elif not parts or parts[-1] is not None:  # one after another stand for no more than one
+            parts.append(None)
+    found = {os.path.relpath(path, folder) for path in _walk(str(folder), parts, MAX_DEPTH)}
+    return sorted(path for path in found if path.lower().endswith(images.PHOTO_SUFFIXES))
+
+
+def _walk(folder: str, parts: list[_Part], depth: int) -> Iterator[str]:
+    """Every file whose path below the folder has the parts."""
+    if not parts:
+        return
+    part, *rest = parts
+    if part is None:
+        yield from _walk(folder, rest, depth)
     try:
-        found = [path.relative_to(folder) for path in folder.glob(pattern)]
-    except ValueError as error:
-        raise JobError(f"`sweep`, {pattern}: not a pattern ({error}).") from None
-    return sorted(
-        str(path)
-        for path in found
-        if path.suffix.lower() in images.PHOTO_SUFFIXES and not any(part.startswith(".") for part in path.parts)
-    )
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError:  # gone, no folder, or not ours to read: nothing to be found
+        return
+    for entry in found:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if part is None:
+            if is_folder and depth > 0:
+                yield from _walk(entry.path, parts, depth - 1)
+        elif part.match(entry.name):
+            if is_folder:
+                yield from _walk(entry.path, rest, depth)
+            elif not rest and entry.is_file():
+                yield entry.path

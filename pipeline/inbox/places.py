@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
+import functools
 import os
 import stat
-from collections.abc import Iterator
+import time
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import JobError
+from pipeline.pictures import images
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,71 @@ class Places:
         if self.is_job_folder and Path(inner).parts[:1] == ("..",):
             beside = Path(os.path.normpath(self.inbox / "job" / inner))
         places = [beside, *(library / image for library in self.libraries)]
-        return next((place for place in places if os.path.lexists(place)), beside)
+        there = (place for place in places if os.path.lexists(place))
+        return next(there, None) or next(filter(None, map(_but_for_case, places)), beside)
+
+    def missing(self, image: str) -> str:
+        """A sentence on an image that is not there, with the one that may have been meant."""
+        near = self.path(image).parent
+        roots = map(os.path.realpath, (self.inbox, self.folder, *self.libraries))
+        folders = [near] if any(Path(os.path.realpath(near)).is_relative_to(root) for root in roots) else []
+        meant = _nearest(Path(image).stem, tuple(name for folder in folders for name in _photos(folder)))
+        if meant:
+            return f"{image} is missing; did you mean {Path(image).with_name(meant)}?"
+        meant = _nearest(Path(image).stem, tuple(name for library in self.libraries for name in _photos(library)))
+        return f"{image} is missing; did you mean {meant}?" if meant else f"{image} is missing"
 
     @contextlib.contextmanager
     def open(self, image: str) -> Iterator[BinaryIO]:
         """An image, open for reading; errors as ``open_inside``."""
         with open_inside(self.path(image), [self.inbox, *self.libraries, self.folder], image) as file:
             yield file
+
+
+def _but_for_case(path: Path) -> Path | None:
+    """The one file whose path differs in case, or in how Unicode composes its letters, only."""
+    here = Path(path.anchor)
+    for part in path.parts[len(here.parts) :]:
+        if not os.path.lexists(here / part):
+            alike = _listed(here, _second()).get(_folded(part), ())
+            if len(alike) != 1:
+                return None
+            part = alike[0]
+        here /= part
+    return here
+
+
+def _photos(folder: Path) -> tuple[str, ...]:
+    names = (name for alike in _listed(folder, _second()).values() for name in alike)
+    return tuple(name for name in names if name.lower().endswith(images.PHOTO_SUFFIXES))
+
+
+@functools.lru_cache(maxsize=10_000)
+def _nearest(stem: str, names: tuple[str, ...]) -> str | None:
+    stems = {Path(name).stem.casefold(): name for name in names if not name.startswith(".")}
+    found = difflib.get_close_matches(stem.casefold()[:100], stems, n=1, cutoff=0.75)
+    return stems[found[0]] if found else None
+
+
+@functools.lru_cache(maxsize=100)
+def _listed(folder: Path, _: int) -> Mapping[str, tuple[str, ...]]:
+    """The names in a folder by what they have in common but for case; listed once in a second, as thousands may ask."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        found[_folded(name)] = (*found.get(_folded(name), ()), name)
+    return found
+
+
+def _second() -> int:
+    return int(time.monotonic())
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 @contextlib.contextmanager

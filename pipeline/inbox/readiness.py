@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ from pipeline.errors import ImageError, IncompleteImageError, JobError, Manifest
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.places import open_inside
+from pipeline.inbox.stillness import Signature, Stillness
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
@@ -22,8 +23,6 @@ from pipeline.pictures import images
 log = logging.getLogger(__name__)
 
 KEPT_VERDICTS = 10_000  # images whose decoding need not be tried again
-
-Signature = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,7 @@ Verdict = Ready | Rejected | Waiting
 class _Sighting:
     """What is known of a drop between looks."""
 
-    changed: dict[Path, float] = field(default_factory=dict)  # monotonic time of each file's last change
-    signatures: dict[Path, Signature] = field(default_factory=dict)
+    files: Stillness
     manifest: Manifest | None = None
     parsed: Signature | None = None
     expanded: dict[str, str] | None = None  # what the patterns of a sweep matched, and when that last changed
@@ -92,12 +90,16 @@ class Judge:
         presets: Path | None = None,
     ) -> None:
         self._settle = settle_seconds
-        self._timeout = input_timeout_seconds
-        self._limits = limits
+        self.timeout_seconds = input_timeout_seconds
+        self.limits = limits
         self._trust_times = trust_times
-        self._presets = presets
+        self.presets = presets
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, tuple[int, int] | ImageError] = {}
+
+    def stillness(self) -> Stillness:
+        """For files that are to rest as long as a drop's do."""
+        return Stillness(self._settle, self._trust_times)
 
     def forget_others(self, present: Collection[Path]) -> None:
         """Keep what is known of these entries alone."""
@@ -110,7 +112,7 @@ class Judge:
             FileNotFoundError: it is not there any more.
             OSError: the environment does not let it be read.
         """
-        seen = self._sightings.setdefault(drop.entry, _Sighting())
+        seen = self._sightings.setdefault(drop.entry, _Sighting(self.stillness()))
         signature: Signature | None = None
         if drop.manifest.is_symlink():
             return Rejected(drop, None, None, f"{drop.label}: a link, not a file; put the manifest itself here.")
@@ -118,12 +120,12 @@ class Judge:
             return Rejected(drop, None, None, f"{drop.label} is gone.")
         try:
             with open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
-                signature = self._sight(seen, drop.manifest, file)
+                signature = seen.files.sight(drop.manifest, os.fstat(file.fileno()))
                 if seen.parsed != signature:
-                    if self._rests_in(seen, drop.manifest) > 0:
+                    if not seen.files.rests(drop.manifest):
                         return Waiting("settling", is_settling=True)
-                    data = file.read(self._limits.max_manifest_bytes + 1)
-                    seen.manifest = parse_manifest(data, drop.label, drop.default_name, self._limits, self._presets)
+                    data = file.read(self.limits.max_manifest_bytes + 1)
+                    seen.manifest = parse_manifest(data, drop.label, drop.default_name, self.limits, self.presets)
                     seen.parsed = signature
         except ManifestError as error:
             return Rejected(drop, None, signature, "\n".join(error.problems))
@@ -131,12 +133,12 @@ class Judge:
             return Rejected(drop, None, signature, str(error))
         assert seen.manifest is not None
         try:
-            manifest = patterns.expand(seen.manifest, drop.places, self._limits)
+            manifest = patterns.expand(seen.manifest, drop.places, self.limits)
         except FileNotFoundError as error:
             return self._wait(drop, seen, seen.manifest, str(error))
         except JobError as error:
             return Rejected(drop, seen.manifest, seen.parsed, str(error))
-        if drop.places.is_job_folder and (excess := _excess(drop.places.folder, self._limits)):
+        if drop.places.is_job_folder and (excess := _excess(drop.places.folder, self.limits)):
             return Rejected(drop, seen.manifest, seen.parsed, f"{drop.label}: {excess}")
         if manifest is not seen.manifest and manifest.images != seen.expanded:
             seen.expanded, seen.expanded_at = manifest.images, time.monotonic()
@@ -146,9 +148,9 @@ class Judge:
 
     def _wait(self, drop: Drop, seen: _Sighting, manifest: Manifest, reason: str) -> Waiting | Rejected:
         """Wait for what is missing, but not for ever."""
-        if time.monotonic() - max(seen.changed.values()) < self._timeout:
+        if seen.files.is_recent(self.timeout_seconds):
             return Waiting(reason)
-        return Rejected(drop, manifest, seen.parsed, f"{reason}; waited {self._timeout:g} s (--input-timeout).")
+        return Rejected(drop, manifest, seen.parsed, f"{reason}; waited {self.timeout_seconds:g} s (--input-timeout).")
 
     def _judge_images(self, drop: Drop, seen: _Sighting, manifest: Manifest) -> Verdict:
         assert seen.parsed is not None
@@ -160,13 +162,13 @@ class Judge:
             path = drop.places.path(name)
             try:
                 with drop.places.open(name) as file:
-                    signatures.append(self._sight(seen, path, file))
-                    if self._rests_in(seen, path) > 0:
+                    signatures.append(seen.files.sight(path, os.fstat(file.fileno())))
+                    if not seen.files.rests(path):
                         settling = True
                     elif not problems:
-                        sizes.append(self._decode(file, name, signatures[-1]))
+                        sizes.append(self.decode(file, name, signatures[-1]))
             except FileNotFoundError:
-                problems.append(f"{name} is missing")
+                problems.append(drop.places.missing(name))
             except IncompleteImageError as error:
                 problems.append(str(error))
             except JobError as error:
@@ -177,28 +179,13 @@ class Judge:
             return Waiting("settling", is_settling=True)
         return Ready(drop, manifest, seen.parsed, sizes, signatures)
 
-    def _sight(self, seen: _Sighting, path: Path, file: BinaryIO) -> Signature:
-        status = os.fstat(file.fileno())
-        signature = signature_of(status)
-        if seen.signatures.get(path) != signature:
-            age = 0.0
-            if path not in seen.signatures and self._trust_times:
-                age = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
-            seen.signatures[path] = signature
-            seen.changed[path] = time.monotonic() - age
-        return signature
-
-    def _rests_in(self, seen: _Sighting, path: Path) -> float:
-        """Seconds until a file has kept still for long enough."""
-        return seen.changed[path] + self._settle - time.monotonic()
-
-    def _decode(self, file: BinaryIO, name: str, signature: Signature) -> tuple[int, int]:
-        """``images.verify``, once for every version of a file."""
+    def decode(self, file: BinaryIO, name: str, signature: Signature) -> tuple[int, int]:
+        """``images.verify``, once for every version of a file; errors as there."""
         if signature not in self._decoded:
             if len(self._decoded) >= KEPT_VERDICTS:
                 self._decoded.clear()
             try:
-                self._decoded[signature] = images.verify(file, name, self._limits.max_pixels)
+                self._decoded[signature] = images.verify(file, name, self.limits.max_pixels)
             except ImageError as error:
                 self._decoded[signature] = error
         found = self._decoded[signature]
@@ -206,11 +193,6 @@ class Judge:
             # As it was first raised: raised again and again it would carry every traceback along.
             raise type(found)(found.message, found.advice)
         return found
-
-
-def signature_of(status: os.stat_result) -> Signature:
-    """What changes when a file is written or replaced."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _excess(folder: Path, limits: Limits) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pipeline.inbox.drops import Drop, Drops
 from pipeline.inbox.readiness import Judge, Rejected, Verdict, Waiting
+from pipeline.inbox.stylefolders import StyleFolders
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ class Scanner:
         self.waiting: dict[str, Waiting] = {}
         self.drops = drops
         self._judge = judge
+        self._styles = StyleFolders(drops, judge)
         self._found: dict[str, Waiting] = {}  # by the scan under way
 
     def wait(self, drop: Drop, why: Waiting) -> None:
@@ -28,7 +30,10 @@ class Scanner:
         self._found[drop.label] = why
 
     def scan(self) -> Iterator[Verdict]:
-        """A verdict on every drop. Ready and rejected ones are to be claimed as they come."""
+        """A verdict on every drop. Ready and rejected ones are to be claimed as they come.
+
+        Then the style folders, whose photos become drops for the next scan.
+        """
         drops = self.drops.look()
         self._judge.forget_others({drop.entry for drop in drops})
         self._found = {}
@@ -45,4 +50,8 @@ class Scanner:
             if isinstance(verdict, Waiting):
                 self.wait(drop, verdict)
             yield verdict
+        for label, waiting in self._styles.look():
+            self._found[label] = waiting
+            yield waiting
+        self.drops.hints |= self._styles.hints
         self.waiting = self._found

@@ -13,7 +13,8 @@ from pipeline import storage
 from pipeline.inbox.claims import Claims, LostClaimError
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.places import open_inside
-from pipeline.inbox.readiness import Ready, Rejected, signature_of
+from pipeline.inbox.readiness import Ready, Rejected
+from pipeline.inbox.stillness import signature_of
 from pipeline.jobs.record import Job, JobImage, name_in, now
 from pipeline.jobs.spool import KEPT, Spool
 

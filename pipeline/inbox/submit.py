@@ -1,82 +1,177 @@
-"""Writing a job folder into the inbox in one rename."""
+"""Jobs written into the inbox by a command: photos and paintings from anywhere, a job folder for each photo."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline import storage
-from pipeline.errors import ManifestError, UsageError
-from pipeline.manifest.document import read_document
-from pipeline.manifest.model import Manifest
-from pipeline.manifest.names import default_name
+from pipeline.errors import ImageError, ManifestError, UsageError
+from pipeline.inbox import jobfolder, patterns
+from pipeline.manifest.document import read_document, write_document
+from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
+from pipeline.pictures import images
 
 
-def submit(
-    inbox: Path,
-    content: Path,
+@dataclass(frozen=True)
+class Submission:
+    """A job that is right and can be written."""
+
+    manifest: Manifest
+    text: bytes  # its job.yaml
+    copies: dict[Path, str]  # each image's file name in the job folder
+
+
+def find_photos(given: Sequence[str]) -> dict[Path, str]:
+    """The photos that files, folders and patterns stand for, each with what its job is named after.
+
+    Raises:
+        UsageError: one of them stands for nothing.
+    """
+    found: dict[Path, str] = {}
+    for one in given:
+        path = Path(one)
+        if path.is_dir():
+            photos = {path / photo: photo for photo in patterns.photos(path, "**/*")}
+        elif patterns.is_pattern(one) and not os.path.lexists(path):
+            photos = {path: path.name for path in _matching(path)}
+        else:
+            photos = {path: path.name}
+        if not photos:
+            raise UsageError(f"{one}: no photo there.")
+        found |= {path: name for path, name in photos.items() if path not in found}
+    return found
+
+
+def plan(
+    photos: dict[Path, str],
     styles: Sequence[Path],
     name: str | None,
     settings: Sequence[str],
+    limits: Limits,
     presets: Path | None = None,
-) -> Path:
-    """Write a job folder; gives its path. Nobody sees it before it is whole.
+) -> list[Submission]:
+    """The jobs that paint photos like paintings, after everything about them has been tried; writes nothing.
 
     Args:
-        inbox: where it goes.
-        content: the photo.
+        photos: what each job is named after, by the photo's path.
         styles: the painting or paintings.
-        name: of the job; default: both files' names.
+        name: of the job where there is one photo, else what comes before the photo's.
         settings: ``key=value``: a parameter, or ``preset`` or ``priority``; values as in a manifest.
+        limits: refused beyond.
         presets: a folder of presets of one's own.
 
     Raises:
-        UsageError: a setting or an image that cannot be used.
+        UsageError: with every setting and image that cannot be used.
     """
-    copies = {content: f"content{content.suffix.lower()}"}
-    for number, style in enumerate(styles, 1):
-        copies.setdefault(style, f"style-{number}{style.suffix.lower()}")
-    data: dict[str, Any] = {
-        "content": copies[content],
-        "style": [copies[style] for style in styles] if len(styles) > 1 else copies[styles[0]],
-        "name": name or default_name(f"{content.stem}-{styles[0].stem}"),
-    }
+    fields, parameters = _settings(settings)
+    submissions, problems = [], []
+    for photo, called in photos.items():
+        copies = _file_names([photo, *styles])
+        given = [copies[style] for style in styles]
+        data = {
+            "content": copies[photo],
+            "style": given if len(given) > 1 else given[0],
+            "name": name if name and len(photos) == 1 else jobfolder.name_of(called, name or ""),
+            **fields,
+            "parameters": parameters,
+        }
+        text = write_document(data)
+        try:
+            manifest = parse_manifest(text, "the job", None, limits, presets)
+        except ManifestError as error:  # every job's alike
+            raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
+        submissions.append(Submission(manifest, text, copies))
+    for image in dict.fromkeys([*styles, *photos]):
+        problems += _problems(image, limits)
+    if problems:
+        raise UsageError("\n".join(problems))
+    return submissions
+
+
+def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
+    """Write a job folder for each, and give its path. Nobody sees one before it is whole.
+
+    Raises:
+        UsageError: an image is gone, or not to be read any more.
+    """
+    for submission in submissions:
+        name = submission.manifest.name
+        draft = inbox / f".{name}-{os.getpid()}"
+        storage.remove_tree(draft)
+        draft.mkdir()
+        try:
+            for source, copy in submission.copies.items():
+                with _opened(source) as file:
+                    storage.copy_stream(file, draft / copy)
+            storage.write_atomic(draft / "job.yaml", submission.text)
+            yield jobfolder.deliver(draft, inbox, name)
+        except BaseException:
+            storage.remove_tree(draft)
+            raise
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """The photos that a pattern stands for, from the folder before its first mark."""
+    parts = pattern.parts
+    first = next(number for number, part in enumerate(parts) if patterns.is_pattern(part))
+    folder = Path(*parts[:first])
+    try:
+        return [folder / photo for photo in patterns.photos(folder, str(Path(*parts[first:])))]
+    except ValueError as error:
+        raise UsageError(f"{pattern}: not a pattern ({error}).") from None
+
+
+def _settings(settings: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of a manifest, and parameters."""
+    fields: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set {setting}: write it as key=value.")
         own = key not in Parameters.model_fields and key in Manifest.model_fields
-        (data if own else parameters)[key] = read_document(text.encode(), f"--set {key}").data
-    manifest_text = yaml.safe_dump({**data, "parameters": parameters}, sort_keys=False, allow_unicode=True)
-    try:
-        manifest = parse_manifest(manifest_text.encode(), "the job", presets=presets)
-    except ManifestError as error:
-        raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
-    inbox.mkdir(parents=True, exist_ok=True)
-    folder = f"{manifest.name}-{secrets.token_hex(2)}"
-    building = inbox / f".{folder}"
-    building.mkdir()
-    try:
-        for source, copy in copies.items():
-            _copy(source, building / copy)
-        storage.write_atomic(building / "job.yaml", manifest_text.encode())
-        storage.move(building, inbox / folder)
-    except BaseException:
-        storage.remove_tree(building)
-        raise
-    return inbox / folder
+        try:
+            (fields if own else parameters)[key] = read_document(text.encode(), f"--set {key}").data
+        except ManifestError as error:
+            raise UsageError(str(error)) from None
+    return fields, parameters
 
 
-def _copy(source: Path, target: Path) -> None:
+def _file_names(files: Iterable[Path]) -> dict[Path, str]:
+    """A name for each in one folder: its own, but for a second one of that name."""
+    names: dict[Path, str] = {}
+    for file in files:
+        if file in names:
+            continue
+        name, number = file.name, 1
+        while name.casefold() in map(str.casefold, names.values()):
+            number += 1
+            name = f"{file.stem}-{number}{file.suffix}"
+        names[file] = name
+    return names
+
+
+def _problems(image: Path, limits: Limits) -> list[str]:
+    """What is wrong with an image; nothing if it decodes to its end."""
     try:
-        with source.open("rb") as file:
-            storage.copy_stream(file, target)
+        with _opened(image) as file:
+            images.verify(file, str(image), limits.max_pixels)
+    except (UsageError, ImageError) as error:
+        return [str(error)]
+    return []
+
+
+def _opened(image: Path) -> Any:
+    try:
+        if not image.is_file():  # opening a pipe would wait for its writer
+            image.stat()
+            raise UsageError(f"{image}: cannot be read (not a file).")
+        return image.open("rb")
     except OSError as error:
-        raise UsageError(f"{source}: cannot be read ({error.strerror}).") from None
+        raise UsageError(f"{image}: cannot be read ({error.strerror}).") from None

@@ -6,12 +6,13 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipeline.errors import short, shown, suggestion
-from pipeline.manifest.names import MAX_NAME_CHARACTERS, valid_name, valid_path
+from pipeline.manifest.names import default_name, valid_name, valid_path, with_tail
 from pipeline.manifest.parameters import PRESETS, Float, Int, Model, Parameters
 
 _SWEPT_FIELDS = ("content", "style")
@@ -139,13 +140,21 @@ class Manifest(Model):
         found: list[Manifest] = []
         base = {**self.effective(), "sweep": None}
         swept = self.sweep or {}
-        for values in itertools.product(*swept.values()):
-            changes = dict(zip(swept, values, strict=True))
+        combinations = [dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())]
+        for name, changes in zip(self._names([one.get("content") for one in combinations]), combinations, strict=True):
             fields = {key: changes.pop(key) for key in ("content", "style") if key in changes}
             parameters = {**base["parameters"], **changes}
-            name = f"{self.name[: MAX_NAME_CHARACTERS - 8].rstrip()}-{len(found) + 1:03}"
             found.append(Manifest.model_validate({**base, **fields, "name": name, "parameters": parameters}))
         return found
+
+    def _names(self, contents: list[Any]) -> list[str]:
+        """Names for the variants, by their photos: these alone where they tell all apart, also from the whole."""
+        photos = [default_name(Path(content).stem) if isinstance(content, str) else "" for content in contents]
+        are_clear = all(photos) and len(set(map(str.casefold, photos))) == len(photos)
+        if are_clear and not any(f"{photo}.".startswith(f"{self.name}.") for photo in photos):
+            return photos
+        tails = [f"-{number:03}{photo and '-'}{photo}" for number, photo in enumerate(photos, 1)]
+        return [with_tail(self.name, tail) for tail in tails]
 
     def excess_of_variants(self, limits: Limits) -> str:
         """A sentence where a sweep has too many variants, or these ask for too much; else nothing.

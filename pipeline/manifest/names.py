@@ -42,6 +42,13 @@ def valid_path(path: str) -> str:
     return path
 
 
+def with_tail(name: str, tail: str) -> str:
+    """A name with something added, cut before that where it would grow too long."""
+    while len(name + tail) > MAX_NAME_CHARACTERS or len((name + tail).encode()) > 2 * MAX_NAME_CHARACTERS:
+        name = name[:-1].rstrip(" .-")
+    return name + tail
+
+
 def default_name(file: str) -> str:
     """A job's name from the name of its manifest or folder, made safe as a file name."""
     stem = unicodedata.normalize("NFC", re.sub(r"\.(ya?ml|json)$", "", file, flags=re.IGNORECASE))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.errors import ManifestError
+from pipeline.errors import ManifestError, shown
 from pipeline.manifest.document import Document, read_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import NAME, default_name
@@ -37,6 +37,32 @@ def parse_manifest(
         raise ManifestError(f"{file}: a manifest is a list of `key: value` lines, such as `content: photo.jpg`.")
     fields = _on_own_preset({"name": name or default_name(file), **document.data}, presets, limits)
     return _validated(fields, document, file, limits)
+
+
+def parse_template(
+    data: bytes, file: str, limits: Limits = Limits(), presets: Path | None = None
+) -> tuple[Manifest, bool]:
+    """The manifest without `content` in ``data``, as of a style folder, and whether it says `again: true`.
+
+    ``content``, and ``name`` where it gives none, are `photo`. Arguments and errors as ``parse_manifest``.
+    """
+    document = _read(data, file, limits)
+    if not isinstance(document.data, dict):
+        raise ManifestError(f"{file}: a style is a list of `key: value` lines, such as `style: painting.jpg`.")
+    fields = dict(document.data)
+    again = fields.pop("again", False)
+    problems = []
+    if not isinstance(again, bool):
+        problems.append(f"{file}, line {document.line(['again'])}: `again`: must be true or false, not {shown(again)}")
+    if "content" in fields:
+        problems.append(f"{file}, line {document.line(['content'])}: `content`: each photo of the folder is one")
+    if isinstance(fields.get("sweep"), dict) and "content" in fields["sweep"]:
+        line = document.line(["sweep", "content"])
+        problems.append(f"{file}, line {line}: `sweep.content`: each photo of the folder is a job of its own")
+    if problems:
+        raise ManifestError(*problems)
+    fields = _on_own_preset({"name": "photo", **fields, "content": "photo"}, presets, limits)
+    return _validated(fields, document, file, limits), again
 
 
 def _read(data: bytes, file: str, limits: Limits) -> Document:

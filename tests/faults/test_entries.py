@@ -231,6 +231,53 @@ def claimed_folder_without_manifest(yard: Yard, name: str) -> None:
     picture().save(folder / "photo.png")
 
 
+def style_folder(text: str, photo: bytes | None = None) -> Callable[[Yard, str], None]:
+    """A style folder of the entry's name with one photo of that name."""
+
+    def plant(yard: Yard, name: str) -> None:
+        folder = yard.place.inbox / f"{name}-folder"
+        folder.mkdir()
+        picture(seed=7).save(folder / "style.png")
+        picture(seed=sum(map(ord, name))).save(folder / f"{name}.png")
+        if photo is not None:
+            (folder / f"{name}.png").write_bytes(photo)
+        (folder / "style.yaml").write_text(f"style: style.png\n{text}")
+
+    return plant
+
+
+def locked_photo(yard: Yard, name: str) -> None:
+    style_folder(EASY)(yard, name)
+    (yard.place.inbox / f"{name}-folder" / f"{name}.png").chmod(0)
+
+
+def photo_that_is_a_link(yard: Yard, name: str) -> None:
+    style_folder(EASY)(yard, name)
+    (yard.place.inbox / f"{name}-folder" / f"{name}.png").unlink()
+    (yard.place.inbox / f"{name}-folder" / f"{name}.png").symlink_to("/etc/passwd")
+
+
+def deep_photos(yard: Yard, name: str) -> None:
+    style_folder(EASY)(yard, name)
+    descriptor = os.open(yard.place.inbox / f"{name}-folder", os.O_RDONLY)
+    for _ in range(1100):
+        os.mkdir("d" * 20, dir_fd=descriptor)
+        below = os.open("d" * 20, os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+
+
+def marks_in_the_way(yard: Yard, name: str) -> None:
+    """A style folder whose marks are not what they should be."""
+    style_folder(EASY)(yard, name)
+    marks = yard.place.inbox / ".painted" / f"{name}-folder"
+    marks.mkdir(parents=True)
+    (marks / "0").write_bytes(b"\0" * 100)
+    (marks / "folder").mkdir()
+
+
+EASY = f"parameters: {json.dumps({**QUICK, 'image_size': 64, 'epochs': 1})}\n"
 GOOD = b"content: photo.png\nstyle: painting.png\nparameters: {image_size: 64, steps_per_epoch: 1, epochs: 1}\n"
 JOBS = ["q-gone", "q-cut", "q-zeros", "q-field", "q-type", "q-image", "q-log", "q-point", "r-half", "r-lost", "r-gone"]
 JOBS += ["q-locked", "q-theirs", "r-theirs"]
@@ -255,6 +302,16 @@ ENTRIES = [
     Entry("f-full", crowded, "failed", "more than 200 files (--max-files)"),
     Entry("f-theirs", foreign_folder, "waits", "cannot be taken: ", True),
     Entry("f-part-theirs", with_foreign_subfolder, "done", "", True),
+    # A style folder.
+    Entry("s-good", style_folder(EASY), "done"),
+    Entry("s-style", style_folder("parameters: {epoch: 1}\n"), "waits", "`parameters.epoch`: unknown"),
+    Entry("s-absent", style_folder("init_image: nowhere.png\nparameters: {init: file}\n"), "waits", "is missing"),
+    Entry("s-photo", style_folder(EASY, b"this is no picture"), "failed", "not an image of a known format"),
+    Entry("s-half", style_folder(EASY, b"\x89PNG\r\n\x1a\n" + b"\0" * 500), "failed", "does not decode"),
+    Entry("s-link", photo_that_is_a_link, "waits", "leads outside the inbox"),
+    Entry("s-locked", locked_photo, "waits", "cannot be read: Permission denied", True),
+    Entry("s-deep", deep_photos, "done"),
+    Entry("s-marks", marks_in_the_way, "done"),
     # A claim.
     Entry("c-good", claim(GOOD), "done"),
     Entry("c-empty", claim(b""), "failed", "empty"),

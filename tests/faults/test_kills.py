@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pipeline.jobs.record import name_in
-from tests.conftest import Place, picture, wait_for, wait_until_said
+from tests.conftest import SMALL, Place, picture, wait_for, wait_until_said
 from tests.faults.conftest import PARTS
 
 INJECTED = Path(__file__).parent / "injected"
@@ -27,11 +27,18 @@ FAST = {
     "content_layers": ["block1_conv2"],
     "style_layers": ["block1_conv1"],
 }
-BATCHES = {"folder": {"trip": "done", "bad": "failed"}, "flat": {"flat": "done"}}
+BATCHES = {"folder": {"trip": "done", "bad": "failed"}, "flat": {"flat": "done"}, "style": {"trip": "done"}}
 
 
 def drop_batch(place: Place, batch: str) -> None:
-    """A job folder and a manifest that can only fail, or a flat manifest."""
+    """A job folder and a manifest that can only fail, or a flat manifest, or a photo in a style folder."""
+    if batch == "style":
+        place.photo("wave/style.png", seed=2)
+        place.photo("wave/trip.png", seed=1)
+        (place.inbox / "wave" / "style.json").write_text(
+            json.dumps({"style": "style.png", "parameters": {**SMALL, **FAST}})
+        )
+        return
     place.pair()
     if batch == "flat":
         place.manifest("flat.yaml", parameters=FAST)
@@ -71,7 +78,8 @@ def assert_every_job_ended_once(place: Place, expected: dict[str, str]) -> None:
             assert [run["loss"]["step"] for run in runs] == [[1, 2, 3]] * len(runs)
     ended = [path.name.removesuffix(".json") for state in ("done", "failed") for path in (place.jobs / state).iterdir()]
     assert sorted(ended) == sorted(log["job"]["id"] for log in logs)
-    assert sorted(path.name for path in place.inbox.iterdir()) == ["painting.png", "photo.png"]
+    left = [".painted", "wave"] if (place.inbox / "wave").exists() else ["painting.png", "photo.png"]
+    assert sorted(path.name for path in place.inbox.iterdir()) == left
     assert place.leftovers() == []
 
 
@@ -102,16 +110,16 @@ Sweeps = dict[str, tuple[str, str, list[str]]]
 def sweeps(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Sweeps:
     """For each sweep whose steps count (batch, role, and the steps there are).
 
-    From the queue on a flat job's steps are those of a job folder, so that sweep ends where its claim does.
+    From the queue on every job's steps are those of a job folder, so the other sweeps end where the claim does.
     """
     found = {}
-    for batch, role in (("folder", "runner"), ("folder", "worker"), ("flat", "runner")):
+    for batch, role in (("folder", "runner"), ("folder", "worker"), ("flat", "runner"), ("style", "runner")):
         place = Place(tmp_path_factory.mktemp(role), tiny_weights)
         drop_batch(place, batch)
         place.run("run", "--checkpoint-seconds", "0", environment=faulty(place, role, 0))
         assert_every_job_ended_once(place, BATCHES[batch])
         taken = steps(place)
-        if batch == "flat":
+        if batch != "folder":
             taken = taken[: 1 + max(n for n, step in enumerate(taken) if "/.claimed" in step)]
         assert len(taken) > 20
         found[f"{batch}-{role}"] = (batch, role, taken)
@@ -121,7 +129,7 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Swee
 class TestAtEveryStep:
     """One fault, at each file-system step of a batch in turn."""
 
-    @pytest.mark.parametrize("sweep", ["folder-runner", "folder-worker", "flat-runner"])
+    @pytest.mark.parametrize("sweep", ["folder-runner", "folder-worker", "flat-runner", "style-runner"])
     def test_a_kill_at_any_step_loses_nothing(
         self, tmp_path: Path, tiny_weights: Path, sweeps: Sweeps, sweep: str, part: int, is_long: bool
     ) -> None:

@@ -39,6 +39,33 @@ class TestPlaces:
         pair(folder / "photos")
         assert list(make(folder).scan()) == []
 
+    @pytest.mark.parametrize(
+        ("names", "hint"),
+        [
+            (["trip/Job.yaml"], "trip/Job.yaml is not looked at; rename it to job.yaml"),
+            (["trip/manifest.yaml"], "trip/manifest.yaml is not looked at: a folder whose manifest is named job.yaml"),
+            (["notepad.yaml.txt"], "notepad.yaml.txt is not looked at, as it ends in .txt; rename it to notepad.yaml"),
+            (["harbour.docx"], "harbour.docx is not looked at: a manifest is plain text; save it as that"),
+            (["trip/style.jpg", "trip/style.png"], "trip: style.jpg is its style, and style.png is not looked at"),
+            (["trip/1.HEIC"], "trip has photos and no style, so they wait for a manifest that names them;"),
+        ],
+    )
+    def test_what_comes_near_to_a_drop_gets_a_hint(self, folder: Path, names: list[str], hint: str) -> None:
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).touch()
+            os.utime((folder / name).parent, (0, 0))
+        inbox = make(folder)
+        list(inbox.scan())
+        assert [told for told in inbox.drops.hints if told.startswith(hint)], inbox.drops.hints
+
+    def test_a_folder_that_is_still_being_copied_gets_no_hint_of_what_it_lacks(self, folder: Path) -> None:
+        (folder / "trip").mkdir()
+        pair(folder / "trip")
+        inbox = make(folder)
+        list(inbox.scan())
+        assert inbox.drops.hints == set()
+
     def test_images_may_lie_in_folders_of_the_inbox(self, folder: Path) -> None:
         (folder / "photos").mkdir()
         pair(folder / "photos")

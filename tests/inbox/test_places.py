@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JobError
-from pipeline.inbox.places import open_inside
+from pipeline.inbox.places import Places, open_inside
 
 
 class TestOpenInside:
@@ -91,3 +91,45 @@ class TestOpenInside:
         (inbox / "loop").symlink_to("loop")
         with pytest.raises((JobError, FileNotFoundError)):
             self.read(inbox, name)
+
+
+class TestNamesThatComeNear:
+    def places(self, tmp_path: Path, *names: str) -> Places:
+        for name in names:
+            (tmp_path / "inbox" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "inbox" / name).write_bytes(name.encode())
+        (tmp_path / "library").mkdir(exist_ok=True)
+        return Places(tmp_path / "inbox", tmp_path / "inbox", (tmp_path / "library",))
+
+    @pytest.mark.parametrize("asked", ["photos/harbour.jpg", "Photos/HARBOUR.JPG", "PHOTOS/Harbour.jpg"])
+    def test_an_image_whose_name_differs_in_case_only_is_found(self, tmp_path: Path, asked: str) -> None:
+        with self.places(tmp_path, "Photos/Harbour.JPG").open(asked) as file:
+            assert file.read() == b"Photos/Harbour.JPG"
+
+    def test_composed_and_decomposed_letters_are_the_same(self, tmp_path: Path) -> None:
+        with self.places(tmp_path, "Mu\u0308hle.jpg").open("m\u00fchle.jpg") as file:
+            assert file.read() == "Mu\u0308hle.jpg".encode()
+
+    def test_of_two_that_differ_in_case_only_neither_is_taken_for_a_third(self, tmp_path: Path) -> None:
+        places = self.places(tmp_path, "a.jpg", "A.jpg")
+        with places.open("A.jpg") as file:
+            assert file.read() == b"A.jpg"
+        with pytest.raises(FileNotFoundError), places.open("a.JPG"):
+            pass
+
+    @pytest.mark.parametrize(
+        ("asked", "meant"),
+        [
+            ("tubigen.jpg", "; did you mean tubingen.jpg?"),
+            ("tubingen.jpeg", "; did you mean tubingen.jpg?"),
+            ("old/tubigen.jpg", "; did you mean old/tubingen.png?"),
+            ("wawe.jpg", "; did you mean wave.jpg?"),
+            ("unlike.jpg", ""),
+            ("../secrt.jpg", ""),
+        ],
+    )
+    def test_a_missing_image_names_what_may_be_meant(self, tmp_path: Path, asked: str, meant: str) -> None:
+        places = self.places(tmp_path, "tubingen.jpg", "tubingen.txt", "old/tubingen.png")
+        (tmp_path / "library" / "wave.jpg").touch()
+        (tmp_path / "secret.jpg").touch()
+        assert places.missing(asked) == f"{asked} is missing{meant}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 
 import pytest
@@ -48,6 +49,90 @@ class TestSubmit:
         assert done.returncode == 2
         assert sentence in done.stderr
         assert list(place.inbox.iterdir()) == []
+
+
+class TestSubmitMany:
+    QUICK = ("--set", "image_size=64", "--set", "epochs=1", "--set", "steps_per_epoch=2")
+
+    def place_photos(self, place: Place) -> None:
+        for seed, name in enumerate(("holiday/A.JPG", "holiday/day 1/b.png", "c.webp", "old/c.png", "wave.png")):
+            (place.root / name).parent.mkdir(exist_ok=True)
+            picture(seed=seed).save(place.root / name)
+
+    def test_photos_folders_and_patterns_become_a_job_each_and_results_run_again(self, place: Place) -> None:
+        self.place_photos(place)
+        done = place.run("submit", "holiday", "*.WEBP", "old/c.png", *self.QUICK, "--style", "wave.png")
+        assert done.returncode == 0, done.stderr
+        manifests = [yaml.safe_load((place.root / line / "job.yaml").read_text()) for line in done.stdout.splitlines()]
+        assert [(m["name"], m["content"], m["style"]) for m in manifests] == [
+            ("A", "A.JPG", "wave.png"),
+            ("day 1-b", "b.png", "wave.png"),
+            ("c", "c.webp", "wave.png"),
+            ("c", "c.png", "wave.png"),
+        ]
+        assert place.run("run", "--max-jobs", "1").returncode == 0
+        (log,) = place.logs()
+        result = place.result(log).with_name("manifest.yaml")
+        again = place.inbox / "again"
+        again.mkdir()
+        for source, name in ((result, "job.yaml"), (place.root / "holiday" / "A.JPG", "A.JPG")):
+            shutil.copy(source, again / name)
+        shutil.copy(place.root / "wave.png", again)
+        assert place.run("check", "inbox/again/job.yaml").stdout == "inbox/again/job.yaml: fine\n"
+
+    def test_a_dry_run_tells_and_writes_nothing(self, place: Place) -> None:
+        self.place_photos(place)
+        done = place.run(
+            "submit", "holiday", "--name", "trip", "--dry-run", *self.QUICK, "--style", "wave.png", "c.webp"
+        )
+        assert done.stdout.splitlines() == [
+            "trip-A: A.JPG, 2 steps",
+            "trip-day 1-b: b.png, 2 steps",
+            "2 jobs, 4 steps; nothing is written",
+        ]
+        assert list(place.inbox.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["holiday", "bad.jpg", "--style", "wave.png"], "bad.jpg: not an image"),
+            (["holiday", "--style", "bad.jpg"], "bad.jpg: not an image"),
+            (["nothing", "--style", "wave.png"], "nothing: cannot be read"),
+            (["nothing*", "--style", "wave.png"], "nothing*: no photo there"),
+            (["--style", "wave.png", "c.webp"], "Name photos before --style"),
+            (["c.webp"], "c.webp: like which painting?"),
+            (["holiday", "--style", "wave.png", "--set", "epochs=[1"], "--set epochs, line 1"),
+        ],
+    )
+    def test_mistakes_leave_nothing_behind(self, place: Place, arguments: list[str], sentence: str) -> None:
+        self.place_photos(place)
+        (place.root / "bad.jpg").write_bytes(b"this is no picture at all")
+        done = place.run("submit", *arguments)
+        assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
+        assert list(place.inbox.iterdir()) == []
+
+    def test_photo_and_painting_may_have_one_name(self, place: Place) -> None:
+        self.place_photos(place)
+        picture(seed=7).save(place.root / "c.png")
+        (line,) = place.run("submit", "c.png", "--style", "old/c.png").stdout.splitlines()
+        job = yaml.safe_load((place.root / line / "job.yaml").read_text())
+        assert (job["content"], job["style"]) == ("c.png", "c-2.png")
+        assert (place.root / line / "c-2.png").read_bytes() == (place.root / "old/c.png").read_bytes()
+
+
+class TestFolders:
+    @pytest.mark.parametrize("command", ["run", "watch"])
+    @pytest.mark.parametrize("option", ["--inbox", "--jobs", "--outbox"])
+    def test_a_named_folder_that_is_missing_is_not_made(self, place: Place, command: str, option: str) -> None:
+        done = place.run(command, option, "share/pictures")
+        assert done.returncode == 3
+        assert f"share/pictures: not there ({option})" in done.stderr
+        assert not (place.root / "share").exists()
+
+    def test_the_start_says_which_folders_it_looks_at(self, place: Place) -> None:
+        (place.root / "out").mkdir()
+        said = place.run("run", "--outbox", "out").stderr.splitlines()[0]
+        assert said == f"inbox {place.inbox}, jobs {place.jobs}, outbox {place.root / 'out'}"
 
 
 class TestCheck:

@@ -85,7 +85,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(place: Place) -> None:
 def test_every_photo_of_a_folder(place: Place) -> None:
     place.photo("painting.png", seed=2)
     for n in (1, 2):
-        place.photo(f"photos/p{n}.png", seed=n)
+        place.photo(f"photos/p{n}.{'PNG' if n == 1 else 'png'}", seed=n)
     (place.inbox / "photos" / "notes.txt").write_text("not a photo")
     data = "style: painting.png\nsweep: {content: photos/*.png}\nparameters: {image_size: 64, steps_per_epoch: 2}\n"
     (place.inbox / "all.yaml").write_text(data)
@@ -94,8 +94,9 @@ def test_every_photo_of_a_folder(place: Place) -> None:
     (place.inbox / "out.yaml").write_text(data.replace("photos/", "../"))
     assert place.run("run", "--input-timeout", "1").returncode == 1
     log = log_of(result_of(place, "all"), "all")
-    assert [row["content"] for row in log["variants"]] == ["photos/p1.png", "photos/p2.png"]
-    assert log_of(result_of(place, "all"), "all-002")["inputs"]["content"]["file"] == "photos/p2.png"
+    assert [row["content"] for row in log["variants"]] == ["photos/p1.PNG", "photos/p2.png"]
+    assert [row["file"] for row in log["variants"]] == ["p1.png", "p2.png"]
+    assert log_of(result_of(place, "all"), "p2")["inputs"]["content"]["file"] == "photos/p2.png"
     assert "nothing matches elsewhere/*.png" in log_of(result_of(place, "none"), "none")["error"]
     assert "not a pattern" in log_of(result_of(place, "bad"), "bad")["error"]
     assert "must stay inside the inbox" in log_of(result_of(place, "out"), "out")["error"]

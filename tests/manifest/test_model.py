@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import yaml
 
 from pipeline.manifest.model import json_schema
 from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.parse import parse_manifest
 from tests.manifest.conftest import MINIMAL, parse, problems
 
 
@@ -101,3 +103,26 @@ def test_the_schema_describes_what_is_accepted() -> None:
     assert set(schema["$defs"]["Parameters"]["properties"]) == set(Parameters.model_fields)
     assert schema["$defs"]["Parameters"]["properties"]["epochs"]["maximum"] == 1000
     json.dumps(schema)
+
+
+class TestNamesOfVariants:
+    def names(self, name: str, **sweep: Any) -> list[str]:
+        data = json.dumps({"style": "wave.jpg", "name": name, "sweep": sweep})
+        return [variant.name for variant in parse_manifest(data.encode(), "s.json").variants()]
+
+    def test_photos_name_their_pictures(self) -> None:
+        assert self.names("trip", content=["a/harbour.jpg", "a/Büro 2.png"]) == ["harbour", "Büro 2"]
+
+    @pytest.mark.parametrize("photos", [["a/p.jpg", "b/P.jpg"], ["trip.jpg", "p.jpg"], ["trip.sheet.png", "p.jpg"]])
+    def test_where_that_would_not_tell_them_apart_there_is_a_number(self, photos: list[str]) -> None:
+        first = photos[0].split("/")[-1].rsplit(".", 1)[0]
+        assert self.names("trip", content=photos)[0] == f"trip-001-{first}"
+
+    def test_a_photo_in_several_variants_has_numbers(self) -> None:
+        names = self.names("trip", content=["p.jpg", "q.jpg"], seed=[1, 2])
+        assert names == ["trip-001-p", "trip-002-p", "trip-003-q", "trip-004-q"]
+
+    def test_long_names_are_cut_in_front(self) -> None:
+        (name, _) = self.names("写" * 66, content=["画" * 50 + ".jpg"], seed=[1, 2])
+        assert name.endswith("-001-" + "画" * 50)
+        assert len(name.encode()) <= 200

@@ -10,7 +10,7 @@ import yaml
 from pipeline.errors import ManifestError
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import PRESETS, Parameters
-from pipeline.manifest.parse import parse_manifest
+from pipeline.manifest.parse import parse_manifest, parse_template
 from tests.manifest.conftest import MINIMAL, parse, problems
 
 
@@ -182,3 +182,19 @@ class TestProblems:
     )
     def test_what_is_wrong_is_said(self, text: str | bytes, sentence: str) -> None:
         assert sentence in "\n".join(problems(text))
+
+
+class TestTemplates:
+    def test_a_template_has_no_content(self) -> None:
+        manifest, again = parse_template(b"style: wave.jpg\nagain: yes\npreset: draft\n", "style.yaml")
+        assert (manifest.style[0].image, manifest.preset, manifest.parameters.epochs, again) == (
+            "wave.jpg",
+            "draft",
+            1,
+            True,
+        )
+
+    def test_photos_are_not_swept(self) -> None:
+        with pytest.raises(ManifestError) as caught:
+            parse_template(b"style: a.jpg\nsweep:\n  seed: [1]\n  content: [b.jpg]\n", "style.yaml")
+        assert caught.value.problems[0].startswith("style.yaml, line 4: `sweep.content`: each photo")

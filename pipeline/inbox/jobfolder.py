@@ -1,0 +1,34 @@
+"""Writing a job folder: under a dot-name first, then into the inbox in one rename."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path, PurePath
+
+from pipeline import storage
+from pipeline.manifest.names import default_name
+
+MAX_NAME_CHARACTERS = 50
+
+
+def name_of(photo: str, prefix: str = "") -> str:
+    """A job's name from its photo's path: folders and file name in one, of long ones the end.
+
+    Args:
+        photo: relative to where photos are looked for.
+        prefix: what comes before it.
+    """
+    path = PurePath(photo)
+    parts = [part for part in (prefix, *path.parent.parts, path.stem) if part not in ("", "..", path.anchor)]
+    text = "-".join(re.sub(r"[^\w. -]+", "-", part) for part in parts)
+    return default_name(text[-MAX_NAME_CHARACTERS:].lstrip(" .-_") or "photo")
+
+
+def deliver(draft: Path, inbox: Path, name: str) -> Path:
+    """Move a whole job folder into the inbox, under a name that nothing has; gives its path."""
+    while os.path.lexists(target := inbox / f"{name}-{secrets.token_hex(2)}"):
+        pass
+    storage.move(draft, target)
+    return target

@@ -1,0 +1,123 @@
+"""What of a style folder has become a job: a file for each content, in the inbox, where all its runners see it.
+
+``inbox/.painted/<folder>/<SHA-256>``. That it can be made only once is what keeps two runners from painting one photo.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline import storage
+from pipeline.inbox.stillness import Signature
+
+PAINTED = ".painted"
+
+Version = tuple[int, int, int]
+
+
+class Note(BaseModel):
+    """What a mark says besides its name."""
+
+    photo: str  # relative to the style folder
+    version: Version  # of the photo's file
+    style: str  # what the style was, as a digest
+    runner: str  # "" if its writing was cut off
+
+
+@dataclass(frozen=True)
+class Content:
+    """A photo's content under a style, both as SHA-256; ``again`` if another style makes it another."""
+
+    photo: str
+    style: str
+    again: bool
+
+    @property
+    def mark(self) -> str:
+        """The name of its mark."""
+        return f"{self.photo}.{self.style[:16]}" if self.again else self.photo
+
+
+class Painted:
+    """The marks of one style folder.
+
+    Args:
+        inbox: the inbox.
+        name: of the style folder.
+        runner: the name of this runner, for whoever asks whose a mark is.
+    """
+
+    def __init__(self, inbox: Path, name: str, runner: str) -> None:
+        self._folder = inbox / PAINTED / name
+        self._runner = runner
+        self._photos: set[str] = set()
+        self._pairs: set[tuple[str, str]] = set()
+        self._hashes: dict[str, tuple[Version, str]] = {}  # by photo
+        self._load()
+
+    def hash_of(self, photo: str, version: Version) -> str | None:
+        """The SHA-256 of a photo whose file has not changed since it was taken; None if it has to be taken."""
+        known = self._hashes.get(photo)
+        return known[1] if known and known[0] == version else None
+
+    def know(self, photo: str, version: Version, digest: str) -> None:
+        """Remember a photo's SHA-256 for this life."""
+        self._hashes[photo] = version, digest
+
+    def has(self, content: Content) -> bool:
+        """Whether it has become a job, as far as this runner knows."""
+        if content.again:
+            return (content.photo, content.style) in self._pairs
+        return content.photo in self._photos
+
+    def note(self, content: Content) -> Note | None:
+        """What its mark says in truth, another runner's too; None if there is no mark."""
+        try:
+            data = (self._folder / content.mark).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return Note.model_validate_json(data)
+        except ValidationError:
+            return Note(photo="", version=(0, 0, 0), style=content.style, runner="")
+
+    def remember(self, photo: str, style: str) -> None:
+        """That a content has become a job, for this life."""
+        self._photos.add(photo)
+        self._pairs.add((photo, style))
+
+    def add(self, content: Content, photo: str, version: Version) -> None:
+        """Mark durably that it becomes a job now.
+
+        Raises:
+            FileExistsError: it has become one; perhaps another runner's.
+        """
+        if not self._folder.is_dir():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            storage.sync_folder(self._folder.parent)
+        text = Note(photo=photo, version=version, style=content.style, runner=self._runner).model_dump_json()
+        with (self._folder / content.mark).open("xb") as file:
+            file.write(text.encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        storage.sync_folder(self._folder)
+
+    def _load(self) -> None:
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as marks:
+            for mark in marks:
+                photo = mark.name.partition(".")[0]
+                self._photos.add(photo)
+                with contextlib.suppress(ValidationError, OSError):  # the name says the most of it
+                    note = Note.model_validate_json(Path(mark.path).read_bytes())
+                    self._pairs.add((photo, note.style))
+                    self._hashes[note.photo] = note.version, photo
+
+
+def version_of(signature: Signature) -> Version:
+    """Inode, size and mtime: what tells a photo's version after a restart, when the device may have another number."""
+    return signature[1:]

@@ -1,0 +1,251 @@
+"""Style folders: every photo that comes into one becomes a job with its style, once for each content.
+
+They submit and no more: a photo and the style's images are copied into a job folder, which appears in the inbox in one
+rename. Whether that has been done is noted before the rename (see ``painted``), when the job folder is whole: one that
+a crash has kept from it is found and moved at the next start, so that no photo is lost or painted twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import storage
+from pipeline.errors import ImageError, IncompleteImageError, JobError
+from pipeline.inbox import jobfolder
+from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable
+from pipeline.inbox.painted import Content, Note, Painted, version_of
+from pipeline.inbox.places import Places, open_inside
+from pipeline.inbox.readiness import Judge, Waiting
+from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.inbox.template import Template, TemplateReader, UnreadyError
+from pipeline.manifest.document import write_document
+
+log = logging.getLogger(__name__)
+
+DRAFTS = ".drafts"  # in a runner's folder of claims
+PHOTOS_A_SCAN = 16  # that become jobs in one look at a folder, so that the first are painted while others come
+
+
+class StyleFolders:
+    """The style folders of an inbox.
+
+    Args:
+        drops: finds them.
+        judge: of the rest and wholeness of their images.
+    """
+
+    def __init__(self, drops: Drops, judge: Judge) -> None:
+        self.hints: set[str] = set()  # what is wrong with them
+        self._drops = drops
+        self._judge = judge
+        self._works: dict[StyleFolder, _Work] = {}
+
+    def look(self) -> Iterator[tuple[str, Waiting]]:
+        """Make jobs of new photos, a few at a time; tells, by label, what waits, and after each photo."""
+        self.hints = set()
+        found = self._drops.style_folders
+        self._works = {one: self._works.get(one) or _Work(one, self._drops, self._judge) for one in found}
+        for work in self._works.values():
+            work.hints = set()
+            try:
+                yield from work.look()
+            except UnreadyError as error:
+                yield work.reader.label, error.waiting
+            except JobError as error:
+                self.hints.add(f"{error} Its photos wait.")
+            except FileNotFoundError:
+                continue  # taken away while we looked
+            self.hints |= work.hints
+
+
+@dataclass(frozen=True)
+class _Photo:
+    path: Path
+    name: str  # relative to the style folder
+    from_inbox: str
+    label: str
+    signature: Signature
+
+
+class _ChangedError(Exception):
+    """An image is not the one any more that was looked at."""
+
+
+class _Work:
+    """The work on one style folder, and what is known of it between looks."""
+
+    def __init__(self, found: StyleFolder, drops: Drops, judge: Judge) -> None:
+        self.hints: set[str] = set()
+        self._folder = found.folder
+        self._inbox = drops.inbox
+        self._judge = judge
+        self._places = Places(drops.inbox, found.folder, drops.libraries)
+        self.reader = TemplateReader(found, self._places, judge)
+        self._files = judge.stillness()
+        self._runner = drops.claimed.name
+        self._drafts = drops.claimed / DRAFTS / found.folder.name
+        self._painted: Painted | None = None  # until what an earlier life left has been seen to
+
+    def look(self) -> Iterator[tuple[str, Waiting]]:
+        """As ``StyleFolders.look``.
+
+        Raises:
+            UnreadyError: the style is not whole yet.
+            JobError: it cannot be used.
+            OSError: of the inbox itself.
+        """
+        painted = self._painted = self._painted or self._recovered()
+        try:
+            template = self.reader.read()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            yield self.reader.label, Waiting(f"cannot be read: {error.strerror}", is_fault=True)
+            return
+        coming, made = False, 0
+        for photo in sorted(self._new(template, painted), key=lambda photo: photo.name):
+            if not self._files.rests(photo.path) or made == PHOTOS_A_SCAN:
+                coming = True
+                continue
+            try:
+                content = self._content(photo, template, painted)
+            except (FileNotFoundError, _ChangedError):
+                coming = True
+            except IncompleteImageError as error:
+                yield photo.label, Waiting(str(error))
+            except JobError as error:
+                self.hints.add(str(error))
+            except OSError as error:
+                yield photo.label, Waiting(f"cannot be read: {error.strerror}", is_fault=True)
+            else:
+                if not painted.has(content):
+                    made += 1
+                    self._submit(photo, content, template, painted)
+                    yield photo.label, Waiting("becomes a job", is_settling=True)
+        if coming:
+            yield printable(f"{self._folder.name}/"), Waiting("settling", is_settling=True)
+
+    def _new(self, template: Template, painted: Painted) -> Iterator[_Photo]:
+        """The photos that have not become jobs, as far as their files' versions tell."""
+        start = len(str(self._folder)) + 1
+        for entry in self._walk(str(self._folder), self._judge.limits.max_depth - 1):
+            try:
+                status = entry.stat()
+            except OSError:
+                continue  # gone, or a link to nowhere
+            name, signature = entry.path[start:], signature_of(status)
+            digest = painted.hash_of(name, version_of(signature))
+            if digest and painted.has(Content(digest, template.digest, template.again)):
+                continue
+            path = Path(entry.path)
+            from_inbox = f"{self._folder.name}/{name}"
+            if from_inbox in template.copies:
+                continue
+            label = printable(from_inbox)
+            if label != from_inbox:
+                self.hints.add(f"{label} is not looked at: its name is no UTF-8; rename it")
+                continue
+            self._files.sight(path, status)
+            yield _Photo(path, name, from_inbox, label, signature)
+
+    def _walk(self, folder: str, depth: int) -> Iterator[os.DirEntry[str]]:
+        """Files that may be photos, in folders too; links to folders are not followed."""
+        try:
+            with os.scandir(folder) as entries:
+                found = list(entries)
+        except PermissionError:
+            self.hints.add(printable(f"{os.path.relpath(folder, self._inbox)} is not looked at: it may not be read"))
+            return
+        for entry in found:
+            if entry.name.startswith("."):
+                continue
+            if is_style_name(entry.name):
+                if folder != str(self._folder):
+                    place = printable(os.path.relpath(folder, self._inbox))
+                    self.hints.add(f"{place}/{entry.name} is not looked at: move {place} into the inbox itself")
+            elif entry.is_dir(follow_symlinks=False):
+                if depth > 0:
+                    yield from self._walk(entry.path, depth - 1)
+                else:
+                    limit = f"nested more than {self._judge.limits.max_depth} folders deep (--max-depth)"
+                    self.hints.add(printable(f"{self._folder.name}: a part is not looked at, as it is {limit}"))
+            elif is_photo(entry.name) and entry.is_file():
+                yield entry
+
+    def _content(self, photo: _Photo, template: Template, painted: Painted) -> Content:
+        """What a photo at rest shows; one that will never be read counts too, as its job says why.
+
+        Raises:
+            IncompleteImageError: it may still be on its way.
+            JobError: it leads out of the inbox.
+        """
+        with open_inside(photo.path, [self._inbox, self._folder, *self._places.libraries], photo.label) as file:
+            if signature_of(os.fstat(file.fileno())) != photo.signature:
+                raise _ChangedError
+            version = version_of(photo.signature)
+            digest = painted.hash_of(photo.name, version)
+            if digest is None:
+                digest = storage.digest_of(file)
+                painted.know(photo.name, version, digest)
+            content = Content(digest, template.digest, template.again)
+            if not painted.has(content):
+                try:
+                    self._judge.decode(file, photo.label, photo.signature)
+                except IncompleteImageError:
+                    if self._files.seconds(photo.path) < self._judge.timeout_seconds:
+                        raise
+                except ImageError:
+                    pass
+        return content
+
+    def _submit(self, photo: _Photo, content: Content, template: Template, painted: Painted) -> None:
+        """Make a job of a photo, or of what an interrupted try has left; nothing if another runner has."""
+        place = self._drafts / content.mark
+        if painted.note(content) is None:
+            try:
+                self._draft(place / jobfolder.name_of(photo.name, template.name), photo, content, template)
+                painted.add(content, photo.name, version_of(photo.signature))
+            except (FileExistsError, FileNotFoundError, _ChangedError):
+                pass  # another was faster, or an image has changed: the next look tells
+        note = painted.note(content)
+        self._finish(place, note)
+        if note:
+            painted.remember(content.photo, note.style)
+            self._files.forget(photo.path)
+
+    def _draft(self, draft: Path, photo: _Photo, content: Content, template: Template) -> None:
+        """Build the job folder: the images by their paths from the inbox, its manifest last."""
+        storage.remove_tree(draft.parent)
+        images = {photo.from_inbox: content.photo, **template.copies}
+        for path, digest in images.items():
+            target = draft / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open_inside(self._inbox / path, [self._inbox, *self._places.libraries], path) as file:
+                if storage.copy_stream(file, target) != digest:
+                    raise _ChangedError
+        for folder, _, _ in os.walk(draft, topdown=False):
+            storage.sync_folder(Path(folder))
+        data = {"content": photo.from_inbox, **template.data, "name": draft.name}
+        storage.write_atomic(draft / "job.yaml", write_document(data))
+
+    def _recovered(self) -> Painted:
+        """The marks, after what an earlier life was about to submit has been submitted."""
+        painted = Painted(self._inbox, self._folder.name, self._runner)
+        if self._drafts.is_dir():
+            for place in sorted(self._drafts.iterdir()):
+                digest, _, style = place.name.partition(".")
+                self._finish(place, painted.note(Content(digest, style, bool(style))))
+        return painted
+
+    def _finish(self, place: Path, note: Note | None) -> None:
+        """Deliver a whole draft whose mark is ours, or was cut off; remove any other."""
+        if note and note.runner in ("", self._runner):
+            for draft in place.glob("*/job.yaml"):
+                jobfolder.deliver(draft.parent, self._inbox, draft.parent.name)
+        storage.remove_tree(place)
+        for folder in (self._drafts, *self._drafts.parents[:3]):
+            storage.remove_if_empty(folder)
