@@ -41,7 +41,7 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
         except JobError as error:
             problems.append(f"{file}: {error}")
         except FileNotFoundError:
-            problems.append(f"{file}: {places.missing(image)}.")
+            problems.append(f"{file}: {image}: cannot be read: {places.missing(image)}.")
         except OSError as error:
             problems.append(f"{file}: {image}: cannot be read ({error.strerror}).")
     return problems

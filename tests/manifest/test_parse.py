@@ -186,7 +186,7 @@ class TestProblems:
 
 class TestTemplates:
     def test_a_template_has_no_content(self) -> None:
-        manifest, again = parse_template(b"style: wave.jpg\nagain: yes\npreset: draft\n", "style.yaml")
+        manifest, again = parse_template(b"style: wave.jpg\nagain: true\npreset: draft\n", "style.yaml")
         assert (manifest.style[0].image, manifest.preset, manifest.parameters.epochs, again) == (
             "wave.jpg",
             "draft",
