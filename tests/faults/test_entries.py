@@ -450,7 +450,7 @@ def test_a_spoiled_entry_is_its_own_fault(yard: Yard, entry: Entry) -> None:
 
 def test_the_good_jobs_are_done_and_status_answers(yard: Yard) -> None:
     good = {log["job"]["name"]: log["status"] for log in logs(yard.place) if "good" in log["job"]["name"]}
-    names = ("a-good", "q-zz-good", "z-good-first", "z-good-second", "c-good")
+    names = ("a-good", "q-zz-good", "z-good-first", "z-good-second", "c-good", "s-good")
     assert good == dict.fromkeys(names, "done")
     answered = yard.place.run("status")
     assert answered.returncode == 0, answered.stderr
