@@ -67,8 +67,9 @@ def submit(
     anything is written.
 
     \b
-    stylistic submit holiday --style wave.jpg --set image_size=768
-    stylistic submit "trip/*.jpg" --style wave.jpg scream.jpg --dry-run
+    Examples:
+      stylistic submit holiday --style wave.jpg --set image_size=768
+      stylistic submit "trip/*.jpg" --style wave.jpg scream.jpg --dry-run
     """
     from pipeline.inbox import submit as submitting
     from pipeline.manifest.model import Limits
