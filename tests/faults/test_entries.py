@@ -417,7 +417,7 @@ def work_through(yard: Yard, command: str, prefix: list[str]) -> None:
 
 def logs(place: Place) -> list[dict[str, Any]]:
     """Those of our results, among what others keep in the outbox."""
-    return [json.loads(p.read_text()) for p in place.outbox.glob("*/*.json") if is_job_id(p.parent.name)]
+    return [json.loads(p.read_text()) for p in place.outbox.glob("[!.]*/*.json") if is_job_id(p.parent.name)]
 
 
 def ended(place: Place) -> set[str]:
