@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import yaml
-
 from pipeline import storage
 from pipeline.jobs import losses, result
 from pipeline.jobs.log import JobFacts, Log, Source, Sources
 from pipeline.jobs.losses import Losses
 from pipeline.jobs.record import VARIANTS, Job, JobImage, is_job_id, now
 from pipeline.jobs.result import Done, Failed, Result
+from pipeline.manifest.document import write_document
 from pipeline.outbox.curve import loss_plot
 
 TRASH = ".stylistic-trash"  # the outbox is shared with others, who have theirs
@@ -58,8 +57,7 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result) -> Log:
     if log.loss.step:
         storage.write_atomic(building / f"{job.name}.loss.png", loss_plot(log.loss, job.name))
     if log.manifest is not None:
-        text = yaml.safe_dump(log.manifest, sort_keys=False, allow_unicode=True)
-        storage.write_atomic(building / "manifest.yaml", text.encode())
+        storage.write_atomic(building / "manifest.yaml", write_document(log.manifest))
     storage.write_json(building / f"{job.name}.json", log.data())
     storage.sync_folder(building)
     storage.move(building, outbox / job.id)

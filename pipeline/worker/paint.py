@@ -83,12 +83,7 @@ def paint(
     height, width = picture.rgb.shape[:2]
     output = Output.of(job.name + images.SUFFIXES[parameters.output_format], width, height, encoded)
     done = Done(
-        engine=Engine(
-            tensorflow=importlib.metadata.version("tensorflow"),
-            device=session.device,
-            precision=session.precision,
-            weights=WeightsUsed(source=session.weights.source, sha256=session.weights.sha256),
-        ),
+        engine=_engine(session),
         timing=Timing(
             setup_seconds=round(setup_seconds, 4),
             optimize_seconds=round(optimize_seconds, 4),
@@ -100,6 +95,15 @@ def paint(
     )
     result.leave(folder, done, {output.file: encoded})
     return True
+
+
+def _engine(session: Session) -> Engine:
+    return Engine(
+        tensorflow=importlib.metadata.version("tensorflow"),
+        device=session.device,
+        precision=session.precision,
+        weights=WeightsUsed(source=session.weights.source, sha256=session.weights.sha256),
+    )
 
 
 def _optimize(
