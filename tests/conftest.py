@@ -99,6 +99,7 @@ class Place:
         self.inbox.mkdir(parents=True)
         self.environment = {**os.environ, "STYLISTIC_SETTLE": "0.3"}
         self.environment.pop("STYLISTIC_WEIGHTS", None)
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each start would compile the package again
         if weights is not None:
             self.environment["STYLISTIC_WEIGHTS"] = str(weights)
 

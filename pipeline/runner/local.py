@@ -72,12 +72,16 @@ class WorkerProcess:
         if self._process is not None:
             self._process.terminate()
 
-    def kill(self) -> None:
-        """End the process at once; the next job has another."""
+    def kill(self, wait: bool = False) -> None:
+        """End the process at once; the next job has another.
+
+        Args:
+            wait: until it is gone. Else its pool may still be at it when Python ends, which tells of a broken pipe.
+        """
         if self._process is not None:
             self._process.kill()
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(wait, cancel_futures=True)
         self._pool = self._process = None
 
 
@@ -122,4 +126,4 @@ class LocalExecutor:
 
     def close(self) -> None:
         for worker in self._workers:
-            worker.kill()
+            worker.kill(wait=True)

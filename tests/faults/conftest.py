@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+INJECTED = Path(__file__).parent / "injected"  # on PYTHONPATH: faults, a stand-in for the engine
 PARTS = 12  # the steps at which something goes wrong are dealt out to so many tests
 
 

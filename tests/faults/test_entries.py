@@ -22,6 +22,7 @@ import pytest
 from pipeline import storage
 from pipeline.jobs.record import is_job_id
 from tests.conftest import COMMAND, Place, picture, wait_for
+from tests.faults.conftest import INJECTED
 
 QUICK = {"steps_per_epoch": 2, "pyramid": "off", "content_layers": ["block1_conv2"], "style_layers": ["block1_conv1"]}
 OPTIONS = ("--input-timeout", "0.5", "--max-files", "200", "--max-depth", "8")
@@ -366,6 +367,8 @@ def yard(
         if tried.returncode == 0 or b"Permission denied" not in tried.stderr:
             pytest.skip("root's rights cannot be given up here (setpriv)")
     place = Place(tmp_path_factory.mktemp("yard"), tiny_weights)
+    engine = "real" if request.param == "watch-root" else "stand-in"
+    place.environment |= {"PYTHONPATH": str(INJECTED), "ENGINE": engine}
     place.pair()
     fill_queue(place)
     place.outbox.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,8 @@ import pytest
 
 from pipeline.jobs.record import name_in
 from tests.conftest import SMALL, Place, picture, wait_for, wait_until_said
-from tests.faults.conftest import PARTS
+from tests.faults.conftest import INJECTED, PARTS
 
-INJECTED = Path(__file__).parent / "injected"
 # Shallow layers: a graph that is traced in no time, as a kill is followed by a start.
 FAST = {
     "steps_per_epoch": 3,
@@ -52,9 +53,10 @@ def drop_batch(place: Place, batch: str) -> None:
     place.manifest("bad.yaml", parameters={"epochs": -1})
 
 
-def faulty(place: Place, role: str, at: int, kind: str = "kill") -> dict[str, str]:
+def faulty(place: Place, role: str, at: int, kind: str = "kill", engine: str = "stand-in") -> dict[str, str]:
     return {
         "PYTHONPATH": str(INJECTED),
+        "ENGINE": engine,
         "FAULT_ROOT": str(place.root),
         "FAULT_LOG": str(place.root.parent / f"{place.root.name}-steps.log"),
         "FAULT_ROLE": role,
@@ -98,22 +100,24 @@ def variants(place: Place, log: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def finish(place: Place) -> None:
-    done = place.run("run")
+def finish(place: Place, environment: dict[str, str] | None = None) -> None:
+    """Run what is left, beside the same engine and without a fault."""
+    done = place.run("run", environment={**(environment or {}), "FAULT_ROOT": ""})
     assert done.returncode in (0, 1), done.stderr
 
 
-Sweeps = dict[str, tuple[str, str, list[str]]]
+StepsOf = Callable[[str, str], list[str]]
 
 
 @pytest.fixture(scope="session")
-def sweeps(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Sweeps:
-    """For each sweep whose steps count (batch, role, and the steps there are).
+def steps_of(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> StepsOf:
+    """Tells the steps that a role takes over a batch.
 
-    From the queue on every job's steps are those of a job folder, so the other sweeps end where the claim does.
+    From the queue on every job's steps are those of a job folder, so other batches end where the claim does.
     """
-    found = {}
-    for batch, role in (("folder", "runner"), ("folder", "worker"), ("flat", "runner"), ("style", "runner")):
+
+    @functools.cache
+    def taken_by(role: str, batch: str) -> list[str]:
         place = Place(tmp_path_factory.mktemp(role), tiny_weights)
         drop_batch(place, batch)
         place.run("run", "--checkpoint-seconds", "0", environment=faulty(place, role, 0))
@@ -122,66 +126,71 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Swee
         if batch != "folder":
             taken = taken[: 1 + max(n for n, step in enumerate(taken) if "/.claimed" in step)]
         assert len(taken) > 20
-        found[f"{batch}-{role}"] = (batch, role, taken)
-    return found
+        return taken
+
+    return taken_by
 
 
 class TestAtEveryStep:
     """One fault, at each file-system step of a batch in turn."""
 
-    @pytest.mark.parametrize("sweep", ["folder-runner", "folder-worker", "flat-runner", "style-runner"])
+    @pytest.mark.parametrize(
+        ("role", "batch"), [("runner", "folder"), ("worker", "folder"), ("runner", "flat"), ("runner", "style")]
+    )
     def test_a_kill_at_any_step_loses_nothing(
-        self, tmp_path: Path, tiny_weights: Path, sweeps: Sweeps, sweep: str, part: int, is_long: bool
+        self, tmp_path: Path, tiny_weights: Path, steps_of: StepsOf, role: str, batch: str, part: int, is_long: bool
     ) -> None:
-        batch, role, taken = sweeps[sweep]
+        taken = steps_of(role, batch)
         every = range(1 + part, len(taken) + 1, PARTS)
         for at in every if is_long else every[:1]:
             place = Place(tmp_path / str(at), tiny_weights)
             drop_batch(place, batch)
-            killed = place.run("run", "--checkpoint-seconds", "0", environment=faulty(place, role, at))
+            environment = faulty(place, role, at, engine="real" if part == 0 else "stand-in")
+            killed = place.run("run", "--checkpoint-seconds", "0", environment=environment)
             if role == "runner":
                 assert killed.returncode == -signal.SIGKILL, steps(place)[-1]
-                finish(place)
+                finish(place, environment)
             else:  # the runner starts another worker by itself
                 assert killed.returncode == 1, (steps(place)[-1], killed.stderr)
             assert_every_job_ended_once(place, BATCHES[batch])
 
-    @pytest.mark.parametrize("sweep", ["folder-runner", "folder-worker"])
+    @pytest.mark.parametrize("role", ["runner", "worker"])
     def test_a_disk_that_fails_from_any_step_on_blames_no_job(
-        self, tmp_path: Path, tiny_weights: Path, sweeps: Sweeps, sweep: str, kind_of_error: str, is_long: bool
+        self, tmp_path: Path, tiny_weights: Path, steps_of: StepsOf, role: str, kind_of_error: str, is_long: bool
     ) -> None:
-        batch, role, taken = sweeps[sweep]
+        taken = steps_of(role, "folder")
         count = len(taken)
         for at in range(1, count + 1, 1 + count // 2) if is_long else (count // 2,):
             place = Place(tmp_path / str(at), tiny_weights)
-            drop_batch(place, batch)
-            faulted = place.run("run", "--checkpoint-seconds", "0", environment=faulty(place, role, at, kind_of_error))
+            drop_batch(place, "folder")
+            environment = faulty(place, role, at, kind_of_error)
+            faulted = place.run("run", "--checkpoint-seconds", "0", environment=environment)
             assert faulted.returncode in (0, 1, 3), (steps(place)[-1], faulted.stderr)
             assert all(log["job"]["name"] == "bad" for log in place.logs() if log["status"] == "failed")
-            finish(place)
-            assert_every_job_ended_once(place, BATCHES[batch])
+            finish(place, environment)
+            assert_every_job_ended_once(place, BATCHES["folder"])
 
-    @pytest.mark.parametrize("sweep", ["folder-runner", "folder-worker"])
+    @pytest.mark.parametrize("role", ["runner", "worker"])
     def test_a_moments_fault_at_any_step_is_survived_by_a_watcher(
-        self, tmp_path: Path, tiny_weights: Path, sweeps: Sweeps, sweep: str, is_long: bool
+        self, tmp_path: Path, tiny_weights: Path, steps_of: StepsOf, role: str, is_long: bool
     ) -> None:
-        batch, role, taken = sweeps[sweep]
+        taken = steps_of(role, "folder")
         first = next((n for n, step in enumerate(taken, 1) if "mkdir" in step and "/queued" in step), 1)
         # In short, for the runner: just after the rename that starts a job, before it is durable.
         started = next((n for n, step in enumerate(taken, 1) if "/running/" in step), len(taken) // 2)
         for at in range(first, len(taken) + 1, 1 + len(taken) // 4) if is_long else (started + 1,):
             place = Place(tmp_path / str(at), tiny_weights)
-            drop_batch(place, batch)
+            drop_batch(place, "folder")
             environment = {**faulty(place, role, at, "EIO"), "FAULT_FOR": "2"}
             process = place.start("watch", "--checkpoint-seconds", "0", quiet=True, environment=environment)
             filed = [place.jobs / state for state in ("done", "failed")]
-            wait_for(lambda filed=filed: sum(len(list(f.glob("*"))) for f in filed) == len(BATCHES[batch]))  # type: ignore[misc]
+            wait_for(lambda filed=filed: sum(len(list(f.glob("*"))) for f in filed) == len(BATCHES["folder"]))  # type: ignore[misc]
             wait_for(lambda place=place: not any((place.jobs / "running").iterdir()))  # type: ignore[misc]
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=60) == 0
             assert len(steps(place)) >= at, "the fault was never met"
-            finish(place)  # what could not be cleaned up is left to the next start
-            assert_every_job_ended_once(place, BATCHES[batch])
+            finish(place, environment)  # what could not be cleaned up is left to the next start
+            assert_every_job_ended_once(place, BATCHES["folder"])
 
 
 def children(pid: int) -> list[int]:
@@ -193,6 +202,7 @@ def children(pid: int) -> list[int]:
 def test_kills_at_random_instants_lose_nothing(place: Place, night: int, is_long: bool) -> None:
     wanted = 50 if is_long else 4
     dice = random.Random(night)
+    environment = {"PYTHONPATH": str(INJECTED), "ENGINE": "real" if night < 2 else "stand-in"}
     place.pair()
     expected: dict[str, str] = {}
     kills = dict.fromkeys(("runner", "worker", "both"), 0)
@@ -202,7 +212,7 @@ def test_kills_at_random_instants_lose_nothing(place: Place, night: int, is_long
             sweep = {"seed": [1, 2]} if len(expected) % 4 == 3 else None
             place.manifest(f"{name}.yaml", parameters=FAST, sweep=sweep)
             expected[name] = "done"
-        process = place.start("run", "--checkpoint-seconds", "0")
+        process = place.start("run", "--checkpoint-seconds", "0", environment=environment)
         for _ in range(3):
             time.sleep(dice.uniform(0.0, 2.5))
             victim = dice.choice(list(kills))
@@ -218,7 +228,7 @@ def test_kills_at_random_instants_lose_nothing(place: Place, night: int, is_long
                 break
         process.kill()
         process.communicate()
-    finish(place)
+    finish(place, environment)
     logs = jobs_logs(place)
     failed = [log["job"]["name"] for log in logs if log["status"] == "failed"]
     # A job may be failed if it is on stage each time that its worker is shot: after three deaths, by design.

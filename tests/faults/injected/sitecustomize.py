@@ -2,7 +2,8 @@
 
 Every rename, write, fsync, mkdir and removal below FAULT_ROOT is a step. FAULT_ROLE (runner or worker) says whose steps
 count, FAULT_LOG receives their names, and at step FAULT_AT the process is killed (FAULT_KIND=kill) or meets an error
-from there on (an errno's name, such as ENOSPC), or for FAULT_FOR steps.
+from there on (an errno's name, such as ENOSPC), or for FAULT_FOR steps. With ENGINE=stand-in a worker paints with
+``stand_in`` and never imports TensorFlow.
 """
 
 import errno
@@ -71,3 +72,8 @@ if ROOT and os.environ.get("FAULT_ROLE") == OWN_ROLE:
     for _name in ("rename", "replace", "fsync", "mkdir", "unlink", "rmdir"):
         _wrap(_name)
     io.open = _open
+
+if os.environ.get("ENGINE") == "stand-in" and OWN_ROLE == "worker":
+    import stand_in
+
+    stand_in.take_the_place()
