@@ -98,7 +98,10 @@ class _Work:
             JobError: it cannot be used.
             OSError: of the inbox itself.
         """
-        painted = self._painted = self._painted or self._recovered()
+        if self._painted is None:
+            yield from self._recover()
+        painted = self._painted
+        assert painted is not None
         try:
             template = self.reader.read()
         except FileNotFoundError:
@@ -232,14 +235,16 @@ class _Work:
         data = {"content": photo.from_inbox, **template.data, "name": draft.name}
         storage.write_atomic(draft / "job.yaml", write_document(data))
 
-    def _recovered(self) -> Painted:
-        """The marks, after what an earlier life was about to submit has been submitted."""
+    def _recover(self) -> Iterator[tuple[str, Waiting]]:
+        """Read the marks, and submit what an earlier life was about to."""
         painted = Painted(self._inbox, self._folder.name, self._runner)
         if self._drafts.is_dir():
             for place in sorted(self._drafts.iterdir()):
                 digest, _, style = place.name.partition(".")
                 self._finish(place, painted.note(Content(digest, style, bool(style))))
-        return painted
+                yield printable(f"{self._folder.name}/"), Waiting("becomes a job", is_settling=True)
+        self._tidy()
+        self._painted = painted
 
     def _finish(self, place: Path, note: Note | None) -> None:
         """Deliver a whole draft whose mark is ours, or was cut off; remove any other."""
@@ -247,5 +252,8 @@ class _Work:
             for draft in place.glob("*/job.yaml"):
                 jobfolder.deliver(draft.parent, self._inbox, draft.parent.name)
         storage.remove_tree(place)
+        self._tidy()
+
+    def _tidy(self) -> None:
         for folder in (self._drafts, *self._drafts.parents[:3]):
             storage.remove_if_empty(folder)

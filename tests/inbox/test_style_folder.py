@@ -338,8 +338,11 @@ class TestACrash:
         if last == "torn mark":
             marks[0].write_bytes(b"")
         assert jobs(folder) == {}
-        scan(at_once(folder))
+        restarted = at_once(folder)
+        scan(restarted, times=1)
         assert list(jobs(folder)) == ["wave/a.png"]
+        assert any(one.is_settling for one in restarted.waiting.values()), "`run` would end before taking it in"
+        scan(restarted)
         assert not (folder / ".claimed").exists()
         take_away(folder)
         scan(at_once(folder))
