@@ -145,7 +145,8 @@ class TestAtEveryStep:
         for at in every if is_long else every[:1]:
             place = Place(tmp_path / str(at), tiny_weights)
             drop_batch(place, batch)
-            environment = faulty(place, role, at, engine="real" if part == 0 else "stand-in")
+            is_real = part == 0 and batch == "folder"
+            environment = faulty(place, role, at, engine="real" if is_real else "stand-in")
             killed = place.run("run", "--checkpoint-seconds", "0", environment=environment)
             if role == "runner":
                 assert killed.returncode == -signal.SIGKILL, steps(place)[-1]
@@ -202,7 +203,7 @@ def children(pid: int) -> list[int]:
 def test_kills_at_random_instants_lose_nothing(place: Place, night: int, is_long: bool) -> None:
     wanted = 50 if is_long else 4
     dice = random.Random(night)
-    environment = {"PYTHONPATH": str(INJECTED), "ENGINE": "real" if night < 2 else "stand-in"}
+    environment = {"PYTHONPATH": str(INJECTED), "ENGINE": "stand-in" if night else "real"}
     place.pair()
     expected: dict[str, str] = {}
     kills = dict.fromkeys(("runner", "worker", "both"), 0)
