@@ -121,3 +121,15 @@ def test_lbfgs_mends_what_is_smooth_as_soon_as_what_is_sharp(monkeypatch: pytest
     taken = steps_to_a_thousandth()
     monkeypatch.setattr(optimizers.LBFGS, "COARSER_WEIGHT", 0.0)
     assert taken < 0.7 * steps_to_a_thousandth() < 140
+
+
+def test_lbfgs_takes_up_grain_last() -> None:
+    """Its first guess moves a pattern of single pixels less than a third as far as one of eight pixels."""
+    y, x = np.mgrid[0:32, 0:48]
+
+    def gain(pattern: Any) -> float:
+        pixels = tf.constant(np.repeat(pattern[None, ..., None], 3, -1), tf.float32)
+        return float(tf.reduce_sum(optimizers._preconditioned(pixels) * pixels) / tf.reduce_sum(pixels * pixels))
+
+    checkerboard = gain((-1.0) ** (x + y))
+    assert 0.3 < checkerboard < gain(np.sin(2 * np.pi * x / 8)) / 3
