@@ -21,11 +21,12 @@ import tensorflow as tf
 
 from benchmarks import common
 from benchmarks.tutorial import CONTENT_LAYERS, make_step
-from pipeline.engine.extractor import Extractor, block, depth
+from pipeline.engine.extractor import Extractor, depth
 from pipeline.engine.stylize import Stylizer
 from pipeline.engine.targets import Style
 from pipeline.engine.weights import Kernel
 from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.schedule import block
 
 ROUNDS = 7
 PRODUCT_SIDE = 3072

@@ -22,20 +22,10 @@ Head = Callable[[Tensor], Tensor]
 MEAN = np.array([123.68, 116.779, 103.939], np.float32)
 
 
-def block(layer: str) -> int:
-    """The block (1 to 5) that a layer name such as ``block4_conv2`` belongs to."""
-    return int(layer[len("block") : layer.index("_")])
-
-
 def depth(layers: Collection[str]) -> int:
     """How many convolutions the deepest of ``layers`` needs, itself included."""
     deepest: int = max(VGG19_LAYERS.index(layer) for layer in layers)
     return deepest + 1
-
-
-def smallest_side(layers: Collection[str]) -> int:
-    """Pixels that the short side of an image needs, so that pooling leaves something at the deepest of ``layers``."""
-    return 1 << (max(block(layer) for layer in layers) - 1)
 
 
 class Extractor:

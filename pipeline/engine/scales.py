@@ -1,4 +1,4 @@
-"""The sizes that a picture runs at, coarse to fine, and how images come to them."""
+"""How images come to the sizes of a picture's scales."""
 
 from __future__ import annotations
 
@@ -6,40 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.engine.extractor import smallest_side
 from pipeline.engine.objective import Tensor
 from pipeline.manifest.parameters import Parameters
 
 Image = npt.NDArray[np.float32]
-
-COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
-
-
-def schedule(parameters: Parameters, height: int, width: int) -> list[tuple[int, int]]:
-    """Scales, coarse to fine, as (long side in pixels, steps); steps add up to ``parameters.steps``.
-
-    ``auto`` halves the long side as long as it keeps ``COARSEST_SIDE`` pixels and the short side what the layers need,
-    and gives each scale twice the steps of the next: a step there costs a quarter. A list of sides shares them evenly.
-    The finest gets what division leaves over. Steps that are given for sides beyond the image's are run at its own.
-    """
-    side, short = max(height, width), min(height, width)
-    pyramid = parameters.pyramid
-    if isinstance(pyramid, dict):
-        coarser = [(s, steps) for s, steps in pyramid.items() if s < side]
-        rest = parameters.steps - sum(steps for _, steps in coarser)
-        return [*coarser, (side, rest)] if rest else [*coarser[:-1], (side, coarser[-1][1])]
-    sides = [side]
-    if pyramid == "auto":
-        while sides[0] // 2 >= COARSEST_SIDE and short * sides[0] // 2 >= smallest_side(parameters.layers) * side:
-            sides.insert(0, sides[0] // 2)
-    elif pyramid != "off":
-        sides = [*(s for s in pyramid if s < side), side]
-    total = parameters.steps
-    sides = sides[-total:]
-    parts = [2**k if pyramid == "auto" else 1 for k in reversed(range(len(sides)))]
-    shares = [total * part // sum(parts) for part in parts[:-1]]
-    return list(zip(sides, [*shares, total - sum(shares)], strict=True))
-
 
 def resize(image: Image, ratio: float) -> Tensor:
     """``[H, W, 3]`` scaled down by ``ratio`` with Lanczos's filter, as ``[1, h, w, 3]``."""

@@ -20,6 +20,7 @@ from pipeline.engine.scales import Image
 from pipeline.engine.targets import MASK, Style, Targets, TargetStore, any_size, require_size
 from pipeline.errors import JobError
 from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.schedule import schedule
 
 RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
 # Bytes that a step of Adam takes for each pixel, its activations kept or computed again; measured by
@@ -144,7 +145,7 @@ class Stylizer:
         number = resume.step if resume else 0
         image: Tensor = None
         done_before = 0
-        for index, (side, steps) in enumerate(scales.schedule(parameters, *content.shape[:2])):
+        for index, (side, steps) in enumerate(schedule(parameters, *content.shape[:2])):
             done_before += steps
             if resume and index < resume.scale_index:
                 continue

@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.engine import balance, scales
-from pipeline.engine.extractor import Extractor, smallest_side
+from pipeline.engine.extractor import Extractor
 from pipeline.engine.objective import STYLE_LOSSES, Tensor
 from pipeline.engine.scales import Image
 from pipeline.errors import ImageError
 from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.schedule import smallest_side
 
 MASK = tf.TensorSpec([1, None, None, 1])
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.engine.extractor import MEAN, Extractor, best_precision, depth, smallest_side
+from pipeline.engine.extractor import MEAN, Extractor, best_precision, depth
 from pipeline.engine.objective import gram_matrix
 from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.schedule import smallest_side
 from tests.conftest import tiny_kernels
 
 IMAGE = np.random.default_rng(0).random((1, 37, 50, 3)).astype(np.float32)

@@ -11,11 +11,11 @@ from PIL import Image
 
 from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.scales import schedule
 from pipeline.engine.stylize import State, Step, Stylizer
 from pipeline.engine.targets import Style, TargetStore
 from pipeline.errors import ImageError, JobError
 from pipeline.manifest.parameters import CONTENT_LAYERS, PRESETS, STYLE_LAYER_WEIGHTS, Parameters
+from pipeline.manifest.schedule import schedule
 from tests.conftest import opened, picture, tiny_kernels
 
 
