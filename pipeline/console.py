@@ -8,6 +8,9 @@ import os
 import sys
 import time
 from datetime import datetime
+from typing import TextIO
+
+import click
 
 FORMATS = ("text", "json")
 
@@ -17,28 +20,53 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
-def set_up(form: str | None = None) -> None:
+def set_up(form: str | None = None, is_worker: bool = False) -> None:
     """Have the loggers write to standard error, from now on.
 
     Args:
         form: of ``FORMATS``; None for bare lines, as a command says them that is over in a moment.
+        is_worker: whether another process draws the bars on this terminal.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler: logging.StreamHandler[TextIO] = logging.StreamHandler(sys.stderr)
+    if form is not None and sys.stderr.isatty():
+        handler = _OverBars(sys.stderr) if is_worker else _AboveBars(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text(dated=form is not None and not _is_dated_by_others()))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
 
 
-def line(text: str, form: str) -> str:
-    """A line for standard output: as it is, or as an object of JSON."""
-    if form == "json":
-        return _object(time.time(), "info", text)
-    return printable(text)
+def say(text: str, form: str) -> None:
+    """Write a line to standard output, above the bars: as it is, or as an object of JSON."""
+    line = _object(time.time(), "info", text) if form == "json" else printable(text)
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+    else:
+        click.echo(line)
 
 
 def _is_dated_by_others() -> bool:
     """Whether a person looks on, or systemd's journal notes the time itself."""
     return sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ
+
+
+class _AboveBars(logging.StreamHandler[TextIO]):
+    """Takes this process's bars away for a line, and draws them again below it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=self.stream)
+        self.flush()
+
+
+class _OverBars(logging.StreamHandler[TextIO]):
+    """Wipes out what another process has drawn below the cursor, which rests on its first bar; it draws them again."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"\r\x1b[J{super().format(record)}"
 
 
 class _Text(logging.Formatter):

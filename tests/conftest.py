@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import matplotlib
 import numpy as np
 import pytest
 import yaml
@@ -102,6 +103,9 @@ class Place:
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each start would compile the package again
         if weights is not None:
             self.environment["STYLISTIC_WEIGHTS"] = str(weights)
+            # A tiny network's step times are not this machine's; Matplotlib's list of fonts stays where it is.
+            self.environment.setdefault("MPLCONFIGDIR", matplotlib.get_cachedir())
+            self.environment["XDG_CACHE_HOME"] = str(root.with_name(f"{root.name}-cache"))
 
     def photo(self, name: str = "photo.png", seed: int = 0, **size: int) -> Path:
         path = self.inbox / name

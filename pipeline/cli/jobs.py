@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,9 @@ from pipeline.cli.options import (
 from pipeline.console import printable
 from pipeline.errors import UsageError
 
+if TYPE_CHECKING:
+    from pipeline.jobs.pace import Painting
+
 
 class _Submit(click.Command):
     """Takes all that follows ``--style``, up to the next option, for paintings."""
@@ -35,6 +39,22 @@ class _Submit(click.Command):
                 spread.append("--style")
             spread.append(arg)
         return super().parse_args(context, spread)
+
+
+def _time_of(work: list[Painting]) -> str:
+    """What one job of several takes, where that is known."""
+    from pipeline.jobs.pace import Paces, cache_file, spoken
+
+    estimate = Paces(cache_file()).estimate(work, is_warm=True)
+    return f", about {spoken(estimate.seconds)}" if estimate else ""
+
+
+def _told(jobs: list[list[Painting]]) -> str:
+    """How much work jobs are, and how long it takes here."""
+    from pipeline.jobs.pace import Paces, cache_file, told
+
+    work = [painting for job in jobs for painting in job]
+    return told(len(work), Paces(cache_file()).estimate(work))
 
 
 @click.command(cls=_Submit)
@@ -86,12 +106,14 @@ def submit(
     jobs = submitting.plan(found, styles, name, settings, Limits(**limits), presets)
     if dry_run:
         for job in jobs:
-            click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {job.manifest.steps:,} steps"))
-        click.echo(f"{len(jobs):,} jobs, {sum(job.manifest.steps for job in jobs):,} steps; nothing is written")
+            steps, time = f"{job.manifest.steps:,} steps", _time_of(job.paintings)
+            click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {steps}{time}"))
+        click.echo(f"{_told([job.paintings for job in jobs])}; nothing is written")
         return
     require_folders(context, inbox=inbox)
     for folder in submitting.write(jobs, inbox):
         click.echo(printable(str(folder)))
+    click.echo(_told([job.paintings for job in jobs]), err=True)
 
 
 @click.command()
@@ -103,7 +125,7 @@ def submit(
 def check(
     manifests: tuple[Path, ...], library: tuple[Path, ...], inbox: Path, presets: Path | None, **limits: int
 ) -> None:
-    """Validate manifests and the images they name, without running anything.
+    """Validate manifests and the images they name, without running anything, and say how long they would take.
 
     \b
     Example:
@@ -112,13 +134,14 @@ def check(
     from pipeline.inbox.check import check as find_problems
     from pipeline.manifest.model import Limits
 
-    bad = 0
+    found = []
     for manifest in manifests:
-        problems = find_problems(manifest, inbox, list(library), Limits(**limits), presets)
-        bad += bool(problems)
-        for problem in problems or [f"{manifest}: fine"]:
+        found.append(find_problems(manifest, inbox, list(library), Limits(**limits), presets))
+        for problem in found[-1].problems or [f"{manifest}: fine{_time_of(found[-1].paintings)}"]:
             click.echo(printable(problem))
-    sys.exit(1 if bad else 0)
+    if work := [one.paintings for one in found if not one.problems]:
+        click.echo(_told(work))
+    sys.exit(1 if any(one.problems for one in found) else 0)
 
 
 @click.command()

@@ -77,8 +77,17 @@ def _run(ending: Ending, **options: Any) -> None:
                     notifier.batch(runner.tally, problem)
     finally:
         notifier.close()
-    log.info("%d done, %d failed", runner.tally.done, runner.tally.failed)
+    log.info("%d done, %d failed%s", runner.tally.done, runner.tally.failed, _left(runner))
     sys.exit(1 if runner.tally.failed and not ending.forever else 0)
+
+
+def _left(runner: Runner) -> str:
+    """What is left in the queue, if anything."""
+    from pipeline.jobs.pace import spoken
+
+    count, found = runner.left()
+    about = f", about {spoken(found.seconds)}" if found else ""
+    return f", {count:,} left{about}; run again to go on" if count else ""
 
 
 def _words(command: str | None) -> list[str] | None:
@@ -114,6 +123,7 @@ def _runner(
     from pipeline.inbox.drops import Drops
     from pipeline.inbox.readiness import Judge
     from pipeline.inbox.scan import Scanner
+    from pipeline.jobs.pace import Paces, cache_file
     from pipeline.jobs.spool import Spool
     from pipeline.manifest.model import Limits
     from pipeline.runner.local import LocalExecutor
@@ -127,7 +137,8 @@ def _runner(
     spool = Spool(jobs)
     claims = Claims(inbox, jobs, spool.retries)
     drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library])
-    worker = Options(weights and weights.resolve(), weights_cache(), max_pixels, checkpoint_seconds, device, log_format)
+    weights, paces = weights and weights.resolve(), cache_file()
+    worker = Options(weights, weights_cache(), max_pixels, checkpoint_seconds, device, log_format, paces)
     return Runner(
         Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets)),
         claims,
@@ -137,8 +148,9 @@ def _runner(
         Alarm(None if poll or not ending.forever else inbox),
         ending,
         step_timeout,
-        lambda line: click.echo(console.line(line, log_format)),
+        lambda line: console.say(line, log_format),
         lambda published: notifier.failure(published, outbox),
+        Paces(paces, device),
     )
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from pipeline.engine.objective import Tensor
 from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.schedule import block
 
 if TYPE_CHECKING:
     from pipeline.engine.weights import Kernel

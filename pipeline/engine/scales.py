@@ -11,6 +11,7 @@ from pipeline.manifest.parameters import Parameters
 
 Image = npt.NDArray[np.float32]
 
+
 def resize(image: Image, ratio: float) -> Tensor:
     """``[H, W, 3]`` scaled down by ``ratio`` with Lanczos's filter, as ``[1, h, w, 3]``."""
     batch = tf.convert_to_tensor(image)[None]

@@ -101,7 +101,7 @@ class Stylizer:
 
     def __init__(self, extractor: Extractor, steps_per_call: int = 1) -> None:
         self._extractor = extractor
-        self._steps_per_call = steps_per_call
+        self.steps_per_call = steps_per_call
         self._graphs: dict[Any, Any] = {}
         self._targets = TargetStore(extractor)
 
@@ -157,7 +157,7 @@ class Stylizer:
                 tensors = optimizer.start(image)
             targets = self._targets.at(content, scaled, styles, side / full_side, parameters)
             while number < done_before:
-                count = self._steps_per_call if number + self._steps_per_call <= done_before else 1
+                count = self.steps_per_call if number + self.steps_per_call <= done_before else 1
                 advance = self._graph(count, tensors, targets, parameters)
                 tensors, records = advance(tensors, targets, weights, rates)
                 state = State(number + count, index, tensors)

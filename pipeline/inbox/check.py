@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.errors import JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
+from pipeline.jobs.pace import Painting, paintings
 from pipeline.manifest.model import Limits
 from pipeline.manifest.names import default_name
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
 
 
-def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, presets: Path | None = None) -> list[str]:
-    """Every problem of a manifest and the images it names, a sentence each; none if it would run.
+class Checked(NamedTuple):
+    """What was found: a sentence for every problem; if there is none, the pictures that would be painted."""
+
+    problems: list[str]
+    paintings: list[Painting]
+
+
+def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, presets: Path | None = None) -> Checked:
+    """Look for every problem of a manifest and the images it names.
 
     Wherever it lies, it is taken as if it lay so in the inbox: a ``job.yaml`` in a folder that is dropped whole, any
     other loose.
@@ -28,20 +37,22 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
         manifest = parse_manifest(file.read_bytes(), str(file), name, limits, presets)
         manifest = patterns.expand(manifest, places, limits)
     except ManifestError as error:
-        return list(error.problems)
+        return Checked(list(error.problems), [])
     except OSError as error:
-        return [f"{file}: {error if error.strerror is None else f'cannot be read ({error.strerror}).'}"]
+        problem = str(error) if error.strerror is None else f"cannot be read ({error.strerror})."
+        return Checked([f"{file}: {problem}"], [])
     except JobError as error:
-        return [f"{file}: {error}"]
-    problems = []
+        return Checked([f"{file}: {error}"], [])
+    problems: list[str] = []
+    sizes: dict[str, tuple[int, int]] = {}
     for image in manifest.images.values():
         try:
             with places.open(image) as opened:
-                images.verify(opened, image, limits.max_pixels)
+                sizes[image] = images.verify(opened, image, limits.max_pixels)
         except JobError as error:
             problems.append(f"{file}: {error}")
         except FileNotFoundError:
             problems.append(f"{file}: {image}: cannot be read: {places.missing(image)}.")
         except OSError as error:
             problems.append(f"{file}: {image}: cannot be read ({error.strerror}).")
-    return problems
+    return Checked(problems, [] if problems else paintings(manifest, sizes))

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
 from pipeline.inbox import jobfolder, patterns
+from pipeline.jobs.pace import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parameters import Parameters
@@ -25,6 +26,7 @@ class Submission:
     manifest: Manifest
     text: bytes  # its job.yaml
     copies: dict[Path, str]  # each image's file name in the job folder
+    paintings: list[Painting]
 
 
 def find_photos(given: Sequence[str]) -> dict[Path, str]:
@@ -70,7 +72,7 @@ def plan(
         UsageError: with every setting and image that cannot be used.
     """
     fields, parameters = _settings(settings)
-    submissions, problems = [], []
+    planned: list[tuple[Manifest, bytes, dict[Path, str]]] = []
     for photo, called in photos.items():
         copies = _file_names([photo, *styles])
         given = [copies[style] for style in styles]
@@ -86,12 +88,12 @@ def plan(
             manifest = parse_manifest(text, "the job", None, limits, presets)
         except ManifestError as error:  # every job's alike
             raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
-        submissions.append(Submission(manifest, text, copies))
-    for image in dict.fromkeys([*styles, *photos]):
-        problems += _problems(image, limits)
-    if problems:
-        raise UsageError("\n".join(problems))
-    return submissions
+        planned.append((manifest, text, copies))
+    sizes = _sizes(dict.fromkeys([*styles, *photos]), limits)
+    return [
+        Submission(manifest, text, copies, paintings(manifest, {copies[image]: sizes[image] for image in copies}))
+        for manifest, text, copies in planned
+    ]
 
 
 def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
@@ -157,14 +159,22 @@ def _file_names(files: Iterable[Path]) -> dict[Path, str]:
     return names
 
 
-def _problems(image: Path, limits: Limits) -> list[str]:
-    """What is wrong with an image; nothing if it decodes to its end."""
-    try:
-        with _opened(image) as file:
-            images.verify(file, str(image), limits.max_pixels)
-    except (UsageError, ImageError) as error:
-        return [str(error)]
-    return []
+def _sizes(files: Iterable[Path], limits: Limits) -> dict[Path, tuple[int, int]]:
+    """Width and height of images, each of which is decoded to its end.
+
+    Raises:
+        UsageError: with every one that cannot be used.
+    """
+    sizes, problems = {}, []
+    for path in files:
+        try:
+            with _opened(path) as file:
+                sizes[path] = images.verify(file, str(path), limits.max_pixels)
+        except (UsageError, ImageError) as error:
+            problems.append(str(error))
+    if problems:
+        raise UsageError("\n".join(problems))
+    return sizes
 
 
 def _opened(image: Path) -> Any:

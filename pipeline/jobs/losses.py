@@ -18,7 +18,7 @@ FILE = "loss.jsonl"
 
 
 class Loss(Model):
-    """The losses before a step's update, and the long side in pixels that it ran at."""
+    """The losses before a step's update, the long side in pixels that it ran at, and when the step was through."""
 
     step: int
     scale: int
@@ -26,6 +26,7 @@ class Loss(Model):
     content: float
     style: float
     total_variation: float
+    seconds: float = 0.0  # of optimizing up to here, over all attempts; a sweep's are each variant's own
 
 
 class Losses(Model):
@@ -42,7 +43,7 @@ class Losses(Model):
     def of(cls, losses: Iterable[Loss]) -> Losses:
         """The columns of these rows."""
         rows = list(losses)
-        return cls(**{column: [getattr(row, column) for row in rows] for column in Loss.model_fields})
+        return cls(**{column: [getattr(row, column) for row in rows] for column in cls.model_fields})
 
 
 class LossLog:

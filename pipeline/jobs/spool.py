@@ -75,6 +75,10 @@ class Spool:
                 self._order[job_id] = _order(self.queued / job_id)
         return min(self._order, key=self._order.__getitem__, default=None)
 
+    def queued_ids(self) -> list[str]:
+        """The queued jobs, in no order."""
+        return [name for name in _names(self.queued) if is_job_id(name)]
+
     def start(self, job_id: str) -> Job:
         """Move a job from the queue to ``running/``, counting the attempt.
 

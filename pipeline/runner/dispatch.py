@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.jobs import losses
+from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import Spool
@@ -43,6 +45,7 @@ class Dispatch:
         max_jobs: how many may be started; None for any number.
         step_timeout_seconds: how long one may be without a step before what runs it is ended.
         wake: called from another thread when a run has ended.
+        paces: what steps take on this machine.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Dispatch:
         max_jobs: int | None,
         step_timeout_seconds: float,
         wake: Callable[[], None],
+        paces: Paces,
     ) -> None:
         self.running: dict[str, _Running] = {}
         self.has_lost_track = False  # a job may lie in running/ that nobody runs
@@ -64,6 +68,7 @@ class Dispatch:
         self._left_to_start = max_jobs
         self._step_timeout = step_timeout_seconds
         self._wake = wake
+        self._paces = paces
 
     @property
     def is_idle(self) -> bool:
@@ -116,7 +121,9 @@ class Dispatch:
         run = self._executor.submit(job, folder, self._spool.queued / upcoming if upcoming else None)
         self.has_lost_track = False
         run.future.add_done_callback(lambda _: self._wake())
-        self.running[job_id] = _Running(job, run, losses.Tail(folder), Bar(job.name, job.steps), time.monotonic())
+        line = next(n for n in itertools.count(1) if n not in {one.bar.position for one in self.running.values()})
+        bar = Bar(job, self._paces, line)
+        self.running[job_id] = _Running(job, run, losses.Tail(folder), bar, time.monotonic())
         if self._left_to_start is not None:
             self._left_to_start -= 1
         log.info("%s: started", job_id)

@@ -18,12 +18,14 @@ from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.scan import Scanner
 from pipeline.jobs.log import Log
+from pipeline.jobs.pace import Estimate, Paces
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page
 from pipeline.runner.chatter import Chatter
 from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.executor import Executor
 from pipeline.runner.faults import Faults
+from pipeline.runner.forecast import Forecast
 from pipeline.runner.intake import Intake
 from pipeline.runner.publisher import Publisher, Tally
 from pipeline.runner.recovery import Recovery
@@ -56,6 +58,7 @@ class Runner:
         step_timeout_seconds: how long a job may be without a step before its worker is ended.
         announce: told in a line how each job ended.
         on_failure: told of each that failed.
+        paces: what steps take on this machine.
     """
 
     def __init__(
@@ -70,15 +73,19 @@ class Runner:
         step_timeout_seconds: float,
         announce: Callable[[str], None],
         on_failure: Callable[[Log], None] = lambda published: None,
+        paces: Paces | None = None,
     ) -> None:
+        paces = paces or Paces(None)
         self._ending = ending
+        self._executor = executor
         self._wake = threading.Event()
         self._stopping = False
         self._faults = Faults()
         self._publisher = Publisher(spool, outbox, announce, on_failure)
         self._dispatch = Dispatch(
-            spool, executor, self._publisher, self._faults, ending.max_jobs, step_timeout_seconds, self._wake.set
+            spool, executor, self._publisher, self._faults, ending.max_jobs, step_timeout_seconds, self._wake.set, paces
         )
+        self._forecast = Forecast(spool, paces)
         self._intake = Intake(scanner, claims, spool, self._publisher, alarm, executor.warm)
         self._recovery = Recovery(spool, outbox, claims, self._publisher, self._dispatch)
         self._chatter = Chatter()
@@ -88,6 +95,10 @@ class Runner:
     def tally(self) -> Tally:
         """What has been done so far."""
         return self._publisher.tally
+
+    def left(self) -> tuple[int, Estimate | None]:
+        """How many jobs are queued, and about how long they take."""
+        return self._forecast.left(self._executor.capacity)
 
     def run(self) -> None:
         """Run until the ending, or a signal, says so.
@@ -103,6 +114,7 @@ class Runner:
             finally:
                 self._dispatch.kill()
                 self._intake.close()
+                self._forecast.close()
                 with contextlib.suppress(OSError):
                     self._page.keep_current(at_once=True)
         if not self._stopping:
@@ -115,6 +127,7 @@ class Runner:
             self._faults.guard("the inbox", self._take_in)
             self._faults.guard("a job", self._advance)
             self._faults.guard("the outbox", self._publisher.turn)
+            self._faults.guard("the jobs folder", self._tell_time)
             self._faults.guard("the page", self._show)
 
     def _take_in(self) -> None:
@@ -131,6 +144,12 @@ class Runner:
 
     def _show(self) -> None:
         self._page.keep_current(at_once=not self._dispatch.running)
+
+    def _tell_time(self) -> None:
+        waiting = self._intake.scanner.waiting.values()
+        is_settled = not self._intake.is_busy and not any(found.is_settling for found in waiting)
+        running = [(running.job, running.bar) for running in self._dispatch.running.values()]
+        self._forecast.turn(running, self.tally, self._executor.capacity, is_settled)
 
     def _look_at_the_clock(self) -> None:
         if self._ending.until is not None and time.time() >= self._ending.until and not self._stopping:

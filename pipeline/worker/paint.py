@@ -18,7 +18,7 @@ from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
 from pipeline.pictures import color, images
-from pipeline.worker import memory
+from pipeline.worker import memory, pacing
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.session import Options, Session, open_session, tensorflow
 
@@ -69,6 +69,7 @@ def paint(
         loader.load_ahead(upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, session)
     resumed = _resume(folder, job, valid_with)
+    pacing.measure_if_new(options, session, given.content.rgb, styles, parameters)
     setup_seconds = time.perf_counter() - started
 
     steps = session.stylizer.run(given.content.rgb, styles, parameters, _as_state(resumed), given.start)
@@ -94,6 +95,7 @@ def paint(
         output=output,
     )
     result.leave(folder, done, {output.file: encoded})
+    pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done)
     return True
 
 
@@ -117,16 +119,18 @@ def _optimize(
     """Make the steps, logging each; the last state and the seconds spent in all, or None when told to stop."""
     state = _as_state(resumed)
     earlier_seconds = resumed.optimize_seconds if resumed else 0.0
-    begun = saved = time.perf_counter()
+    begun = saved = now = time.perf_counter()
     if should_stop():
         return None
     with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
         for step in steps:
+            if state is None or step.state.step != state.step:  # the first record of a call
+                called, now = now, time.perf_counter()
+                per_step = (now - called) / (step.state.step - step.number + 1)
             state = step.state
-            loss_log.write(_loss(step))
+            loss_log.write(_loss(step, earlier_seconds + now - begun - per_step * (state.step - step.number)))
             if state.step > step.number:  # more records of the same call follow
                 continue
-            now = time.perf_counter()
             stop = should_stop()
             if stop or now - saved >= checkpoint_seconds:
                 loss_log.sync()
@@ -204,7 +208,7 @@ def _as_checkpoint(state: State, optimize_seconds: float) -> Checkpoint:
     return Checkpoint(state.step, state.scale_index, [tensor.numpy() for tensor in state.tensors], optimize_seconds)
 
 
-def _loss(step: Step) -> Loss:
+def _loss(step: Step, seconds: float) -> Loss:
     return Loss(
         step=step.number,
         scale=step.scale,
@@ -212,4 +216,5 @@ def _loss(step: Step) -> Loss:
         content=step.content,
         style=step.style,
         total_variation=step.total_variation,
+        seconds=round(seconds, 4),
     )

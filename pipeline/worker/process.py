@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from pipeline.jobs import result
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import STOP
-from pipeline.worker import sweep
+from pipeline.worker import pacing, sweep
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
 from pipeline.worker.session import Options, describe, open_session
@@ -49,13 +50,16 @@ def start(lock: Path, log_format: str) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _lock = FileLock(lock)
     _lock.acquire()
-    console.set_up(log_format)
+    console.set_up(log_format, is_worker=True)
 
 
 def warm_up(options: Options) -> None:
     """Load TensorFlow and the weights ahead of the first job."""
     with contextlib.suppress(EnvironmentFault, OSError):  # the first job will say so
-        log.info("painting on %s", describe(options, open_session(options, "auto")))
+        begun = time.perf_counter()
+        session = open_session(options, "auto")
+        pacing.note_start(options, session, time.perf_counter() - begun)
+        log.info("painting on %s", describe(options, session))
 
 
 def run_job(job: Job, attempt: Path, options: Options, upcoming: Path | None = None) -> Outcome:

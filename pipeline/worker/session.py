@@ -32,6 +32,7 @@ class Options:
     checkpoint_seconds: float
     device: str = "auto"  # or cpu, gpu
     log_format: str = "text"  # or json
+    paces: Path | None = None  # where step times are kept
 
 
 @dataclass(frozen=True)

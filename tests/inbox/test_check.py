@@ -20,7 +20,7 @@ def test_check_and_the_inbox_say_the_same(folder: Path, where: str, content: str
         pair(place)
         (place / "..photo.png").write_bytes((place / "photo.png").read_bytes())
     manifest = drop(folder / Path(where).parent, Path(where).name, content)
-    problems = check(manifest, folder, [], Limits())
+    problems = check(manifest, folder, [], Limits()).problems
     verdict = only(make(folder, settle_seconds=0))
     assert isinstance(verdict, Ready if not problems else Rejected)
     if isinstance(verdict, Rejected):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Outcome
 from pipeline.jobs.spool import Spool
@@ -27,7 +28,9 @@ class Desk:
         self.said: list[str] = []
         self.publisher = Publisher(spool, tmp_path / "outbox", self.said.append)
         self.faults = Faults()
-        self.dispatch = Dispatch(spool, self.executor, self.publisher, self.faults, max_jobs, 1800, lambda: None)
+        self.dispatch = Dispatch(
+            spool, self.executor, self.publisher, self.faults, max_jobs, 1800, lambda: None, Paces(None)
+        )
 
     def turn(self, stopping: bool = False) -> None:
         self.dispatch.turn(not stopping, stopping)

@@ -62,7 +62,7 @@ class Extractor:
 
 class Stylizer:
     def __init__(self, extractor: Extractor, steps_per_call: int = 1) -> None:
-        pass
+        self.steps_per_call = steps_per_call
 
     def settled(self, content: Any, styles: Sequence[Style], parameters: Any) -> Any:
         return parameters.model_copy(update={"style_weight": 1.0, "content_limit": "off"})
