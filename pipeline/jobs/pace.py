@@ -7,6 +7,7 @@ seconds of a step for each pixel were measured at some sizes; between two of the
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import logging
 import math
@@ -49,11 +50,12 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True)
 class Painting:
-    """A picture to be painted: how, and the photo's width and height in pixels."""
+    """A picture to be painted: how, the photo's width and height in pixels, and the steps that are made already."""
 
     parameters: Parameters
     width: int
     height: int
+    done: int = 0
 
     def stretches(self) -> list[Stretch]:
         """What is run, coarse to fine."""
@@ -81,14 +83,17 @@ def paintings(manifest: Manifest, sizes: Mapping[str, tuple[int, int]]) -> list[
     return [Painting(run.parameters, *sizes[run.content]) for run in runs if run.content in sizes]
 
 
-def paintings_of(job: Job) -> list[Painting]:
-    """The pictures that a job asks for; none of one that never ran, or never can."""
+def paintings_of(job: Job, done: int = 0) -> list[Painting]:
+    """The pictures that a job asks for, of which so many steps are made; none of one that never ran, or never can."""
     if job.manifest is None:
         return []
     sizes = {image.file: (image.width, image.height) for image in job.images.values() if image.width and image.height}
+    found: list[Painting] = []
     with contextlib.suppress(ValidationError):
-        return paintings(job.manifest, sizes)
-    return []
+        for painting in paintings(job.manifest, sizes):
+            found.append(dataclasses.replace(painting, done=min(done, painting.parameters.steps)))
+            done -= found[-1].done
+    return found
 
 
 class Kind(Model):
@@ -167,11 +172,13 @@ class Book(Model):
         """What a picture takes in a process that has painted before; None where it is not known."""
         kind = self.kind(painting.parameters, option)
         total = 0.0
+        done = painting.done
         for _, pixels, steps in painting.stretches():
             seconds = self.step_seconds(kind, pixels)
             if kind is None or seconds is None:
                 return None
-            total += seconds * (steps + 1)  # the statistics of a scale take about a step
+            total += seconds * (max(0, steps - done) + (done < steps))  # the statistics of a scale take about a step
+            done = max(0, done - steps)
         like = [p for p in self.points if p.kind == kind and 1 / FAR <= p.pixels / painting.pixels <= FAR]
         like.sort(key=lambda point: abs(math.log(point.pixels / painting.pixels)))
         total += next((p.other_seconds for p in like if p.other_seconds is not None), 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import shutil
 import sys
 import time
 import unicodedata
@@ -20,8 +21,7 @@ log = logging.getLogger(__name__)
 PLAIN_INTERVAL_SECONDS = 10.0  # between lines where there is no terminal to draw a bar on
 NAME_COLUMNS = 20
 KEPT_LOSSES = 1000  # that a pace is taken from
-LOADING = "{desc}: {postfix}"
-PAINTING = "{desc}: {percentage:3.0f}%|{bar}| {postfix}"
+LEAST_COLUMNS = 8  # of the bar itself
 
 
 def drawn(position: int, name: str) -> tqdm[None]:
@@ -30,19 +30,42 @@ def drawn(position: int, name: str) -> tqdm[None]:
         total=100,
         desc=fitting(name),
         position=position,
-        bar_format=LOADING,
+        bar_format="{desc}: loading",
         dynamic_ncols=True,
         disable=not sys.stderr.isatty(),
         leave=False,
     )
 
 
+def draw(bar: tqdm[None], part: float, says: Sequence[str]) -> None:
+    """Show how far it is.
+
+    Args:
+        bar: of ``drawn``.
+        part: of the whole that is done, from 0 to 1.
+        says: what stands beside the bar, the most important first; the terminal's width decides how much of it.
+    """
+    if bar.disable:
+        return
+    room = shutil.get_terminal_size().columns - 1 - sum(map(_width, str(bar.desc))) - len("100%|| ") - LEAST_COLUMNS
+    lengths = itertools.accumulate(len(text) + 2 for text in says)
+    fitting = [text for text, length in zip(says, lengths, strict=True) if length - 2 <= room]
+    bar.n = round(100 * part)
+    bar.bar_format = "{desc}{percentage:3.0f}%|{bar}| " + ", ".join(fitting)
+    bar.refresh()
+
+
 def fitting(name: str) -> str:
     """A name that leaves room for the bar."""
-    widths = [2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name]
+    widths = list(map(_width, name))
     if sum(widths) <= NAME_COLUMNS:
         return name
     return name[: sum(width < NAME_COLUMNS for width in itertools.accumulate(widths))] + "…"
+
+
+def _width(letter: str) -> int:
+    """Columns that a letter takes."""
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 class Bar:
@@ -60,10 +83,9 @@ class Bar:
         self._paces = paces
         self._seen: list[Loss] = []
         self._left: float | None = None
-        self._looked = self._begun = self._printed = time.monotonic()
+        self._looked = self._printed = time.monotonic()
         self._is_begun = False  # whether a step of this run was seen
         self._bar = drawn(position, job.name)
-        self._bar.set_postfix_str("loading")
 
     def show(self, new: Sequence[Loss]) -> None:
         """Show what is new in the loss log."""
@@ -76,12 +98,16 @@ class Bar:
         self._looked = time.monotonic()
         self._left = self._paces.left(self._job, self._seen)
         if not self._is_begun:
-            self._bar.set_postfix_str("loading, to go on where it was")
             return
-        self._draw()
+        draw(self._bar, self._part(), self._at())
         if self._bar.disable and self._looked - self._printed >= PLAIN_INTERVAL_SECONDS:
             self._printed = self._looked
-            log.info("%s: %s", self._job.name, self._at())
+            log.info("%s: %s", self._job.name, ", ".join(self._at()))
+
+    @property
+    def step(self) -> int:
+        """The last one seen."""
+        return self._seen[-1].step if self._seen else 0
 
     def seconds_left(self) -> float | None:
         """Until the job's last step; None where that cannot be told."""
@@ -93,17 +119,14 @@ class Bar:
         """Take the bar away."""
         self._bar.close()
 
-    def _draw(self) -> None:
-        left, used = self._left, self._looked - self._begun
-        step = self._seen[-1].step
-        # By what is left of the time, as steps of different scales are not alike.
-        spent = self._seen[-1].seconds or used
-        self._bar.n = round(100 * (spent / (spent + left) if left is not None else step / max(1, self._job.steps)))
-        self._bar.bar_format = PAINTING
-        self._bar.set_postfix_str(self._at())
+    def _part(self) -> float:
+        """What is done, by time where that is known: steps of different scales are not alike."""
+        latest, left = self._seen[-1], self._left
+        if left is not None and latest.seconds and not (self._job.manifest and self._job.manifest.sweep):
+            return latest.seconds / (latest.seconds + left)
+        return min(1.0, latest.step / max(1, self._job.steps))
 
-    def _at(self) -> str:
-        latest = self._seen[-1]
-        left = self._left
-        time_left = f", about {spoken(left)} left" if left else ""
-        return f"{latest.step}/{self._job.steps} steps, {latest.scale} px, loss {latest.total:.3g}{time_left}"
+    def _at(self) -> list[str]:
+        latest, left = self._seen[-1], self._left
+        says = [f"about {spoken(left)} left"] if left else []
+        return [*says, f"{latest.step}/{self._job.steps} steps", f"{latest.scale} px", f"loss {latest.total:.3g}"]

@@ -8,10 +8,11 @@ from collections.abc import Collection
 
 from tqdm import tqdm
 
+from pipeline.jobs import losses
 from pipeline.jobs.pace import Estimate, Paces, Painting, paintings_of, spoken, told
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.spool import Spool
-from pipeline.runner.bar import PAINTING, Bar, drawn
+from pipeline.runner.bar import Bar, draw, drawn
 from pipeline.runner.publisher import Tally
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Forecast:
         """
         self._read()
         if is_settled and (running or self._work) and (self._is_open or not self._has_begun):
-            work = [painting for job, _ in running for painting in paintings_of(job)]
+            work = [painting for job, bar in running for painting in paintings_of(job, bar.step)]
             work += [painting for queued in self._work.values() for painting in queued]
             found = self._paces.estimate(work, workers)
             if found or not self._has_begun:
@@ -72,9 +73,12 @@ class Forecast:
         queued = self._spool.queued_ids()
         self._work = {job_id: self._work[job_id] for job_id in queued if job_id in self._work}
         for job_id in [job_id for job_id in queued if job_id not in self._work][:limit]:
+            folder = self._spool.queued / job_id
             try:
-                self._work[job_id] = paintings_of(Job.load(self._spool.queued / job_id))
-            except (OSError, RecordError, KeyError):
+                job = Job.load(folder)
+                seen = losses.Tail(folder).read() if job.attempts else []
+                self._work[job_id] = paintings_of(job, seen[-1].step if seen else 0)
+            except (OSError, RecordError):
                 self._work[job_id] = []  # it fails, which takes no time
 
     def _draw(self, running: Collection[tuple[Job, Bar]], tally: Tally, workers: int) -> None:
@@ -85,9 +89,7 @@ class Forecast:
         is_known = len(known) == len(lefts) and (queued is not None or not self._work)
         seconds = (sum(known) + (queued.seconds if queued else 0.0)) / workers
         self._bar = self._bar or drawn(0, "all")
-        self._bar.total = max(1, ended + len(running) + len(self._work))
-        self._bar.n = ended
-        self._bar.bar_format = PAINTING
-        left = f", about {spoken(seconds)} left" if is_known and seconds else ""
-        failed = f", {tally.failed} failed" if tally.failed else ""
-        self._bar.set_postfix_str(f"{ended}/{self._bar.total} jobs{failed}{left}")
+        total = ended + len(running) + len(self._work)
+        parts = [f"about {spoken(seconds)} left"] if is_known and seconds else []
+        parts += [f"{tally.failed} failed"] if tally.failed else []
+        draw(self._bar, ended / max(1, total), [f"{ended}/{total} jobs", *parts])
