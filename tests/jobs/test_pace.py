@@ -1,0 +1,223 @@
+"""How long work takes: arithmetic over what was measured, and over recorded logs of real jobs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from pipeline.jobs import pace
+from pipeline.jobs.losses import Loss
+from pipeline.jobs.pace import Book, Device, Kind, Paces, Painting, Point
+from pipeline.jobs.record import Job, JobImage
+from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.parse import parse_manifest
+
+DEVICE = Device(name="CPU: of a test, 2 cores", precision="bfloat16", loading_seconds=5.0, first_seconds=3.0)
+KIND = Kind(device=DEVICE.name, precision="bfloat16", style_loss="wasserstein", optimizer="lbfgs")
+RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
+
+
+def book(*points: tuple[int, float]) -> Book:
+    """Step times by pixels."""
+    measured = [Point(kind=KIND, pixels=pixels, step_seconds=seconds) for pixels, seconds in points]
+    return Book().starting("auto", DEVICE).noting(measured)
+
+
+def losses(*stretches: tuple[int, int, float], first: int = 1, slow: float = 0.0) -> list[Loss]:
+    """A log by (long side, steps, seconds of a step); the first step of each scale takes ``slow`` longer."""
+    found: list[Loss] = []
+    seconds = 0.0
+    for side, steps, each in stretches:
+        for number in range(steps):
+            seconds += each + (slow if number == 0 else 0)
+            found.append(loss(first + len(found), side, seconds))
+    return found
+
+
+def loss(step: int, side: int, seconds: float) -> Loss:
+    return Loss(step=step, scale=side, total=1, content=0, style=1, total_variation=0, seconds=seconds)
+
+
+def job(text: str, width: int = 400, height: int = 300) -> Job:
+    manifest = parse_manifest(f"content: a.png\nstyle: b.png\n{text}".encode(), "a.yaml")
+    image = JobImage(file="a.png", stored="content.png", sha256="0" * 64, width=width, height=height)
+    return Job(
+        id="a-1",
+        name="a",
+        claimed_at="",
+        manifest=manifest,
+        images={"content": image},
+        steps=manifest.steps,
+        attempts=1,
+    )
+
+
+class TestStepSeconds:
+    def test_between_two_sizes_they_are_interpolated_by_the_pixel(self) -> None:
+        known = book((10_000, 0.2), (40_000, 0.4))
+        assert known.step_seconds(KIND, 10_000) == pytest.approx(0.2)
+        assert known.step_seconds(KIND, 20_000) == pytest.approx(20_000 * (0.2 / 10_000 + 0.4 / 40_000) / 2)
+
+    def test_beyond_them_the_nearest_counts_and_far_off_nothing_is_said(self) -> None:
+        known = book((10_000, 0.2), (40_000, 0.4))
+        assert known.step_seconds(KIND, 80_000) == pytest.approx(0.8)
+        assert known.step_seconds(KIND, 5_000) == pytest.approx(0.1)
+        assert known.step_seconds(KIND, 10_000_000) is None
+
+    def test_another_precision_optimizer_or_device_is_another_matter(self) -> None:
+        known = book((10_000, 0.2))
+        for change in ({"precision": "float32"}, {"optimizer": "adam"}, {"device": "NVIDIA H200"}):
+            assert known.step_seconds(KIND.model_copy(update=change), 10_000) is None
+
+    def test_a_new_measurement_counts_half(self) -> None:
+        known = book((10_000, 0.2)).noting([Point(kind=KIND, pixels=10_000, step_seconds=0.4)])
+        assert known.step_seconds(KIND, 10_000) == pytest.approx(0.3)
+        assert len(known.points) == 1
+
+
+class TestEstimate:
+    def test_a_picture_is_its_steps_at_their_pixels(self, tmp_path: Path) -> None:
+        paces = Paces(tmp_path / "pace.json")
+        paces.learn(lambda _: book((120 * 160, 0.1), (240 * 320, 0.4)))
+        off = Parameters(epochs=1, steps_per_epoch=9, image_size=320, pyramid="off")
+        found = paces.estimate([Painting(off, 400, 300)] * 2)
+        assert found is not None
+        assert found.seconds == pytest.approx(5 + 3 + 2 * 10 * 0.4)  # a step more for the statistics
+        coarse = Parameters(epochs=1, steps_per_epoch=9, image_size=320, pyramid={160: 6, 320: 3})  # type: ignore[arg-type]
+        found = paces.estimate([Painting(coarse, 4000, 3000)], is_warm=True)
+        assert found is not None and found.seconds == pytest.approx(7 * 0.1 + 4 * 0.4)
+        found = paces.estimate([Painting(coarse, 4000, 3000, done=7)], is_warm=True)
+        assert found is not None and found.seconds == pytest.approx(3 * 0.4)
+        found = paces.estimate([Painting(off, 400, 300)] * 2, workers=2, is_warm=True)
+        assert found is not None and found.seconds == pytest.approx(10 * 0.4)
+
+    def test_a_long_queue_is_estimated_from_some_of_it(self, tmp_path: Path) -> None:
+        paces = Paces(tmp_path / "pace.json")
+        paces.learn(lambda _: book((240 * 320, 0.4)))
+        off = Parameters(epochs=1, steps_per_epoch=9, image_size=320, pyramid="off")
+        found = paces.estimate([Painting(off, 400, 300)] * 5000, is_warm=True)
+        assert found is not None and found.seconds == pytest.approx(5000 * 4)
+
+    def test_one_unknown_job_makes_the_whole_unknown(self, tmp_path: Path) -> None:
+        paces = Paces(tmp_path / "pace.json")
+        known, other = job("parameters: {image_size: 256}"), job("parameters: {optimizer: adam}")
+        assert paces.seconds([known]) is None
+        assert paces.seconds([]) == 0
+        paces.learn(lambda _: book((192 * 256, 0.2)))
+        assert paces.seconds([known, known]) == pytest.approx(2 * (paces.seconds([known]) or 0))
+        assert paces.seconds([known, other]) is None
+
+    @pytest.mark.parametrize("damage", [b"", b"\0" * 99, b'{"points": [{"pixels": 0}]}', b'{"devices": 3}', b"[]"])
+    def test_a_damaged_book_is_as_none_and_is_written_anew(self, tmp_path: Path, damage: bytes) -> None:
+        file = tmp_path / "cache" / "pace.json"
+        file.parent.mkdir()
+        file.write_bytes(damage)
+        assert Paces(file).book == Book()
+        Paces(file).learn(lambda found: found.noting(book((10_000, 0.2)).points))
+        assert Paces(file).book.points == book((10_000, 0.2)).points
+
+    def test_a_folder_that_cannot_be_written_is_no_fault(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        Paces(tmp_path / "file" / "pace.json").learn(lambda found: found)
+        assert Paces(tmp_path / "file" / "pace.json").book == Book()
+
+    def test_what_several_workers_find_out_at_once_is_all_kept(self, tmp_path: Path) -> None:
+        def learn(size: int) -> None:
+            point = Point(kind=KIND, pixels=1000 * 4**size, step_seconds=1)
+            Paces(tmp_path / "pace.json").learn(lambda found: found.noting([point]))
+
+        threads = [threading.Thread(target=learn, args=(size,)) for size in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(Paces(tmp_path / "pace.json").book.points) == 6
+
+
+class TestTimeLeft:
+    """On a picture of 320 px in two scales, 40 steps at 160 and 20 at 320 px."""
+
+    JOB = job("parameters: {image_size: 320, pyramid: {160: 40, 320: 20}}")
+    WORK = pace.paintings_of(JOB)
+
+    def test_coarse_steps_do_not_promise_as_much_for_fine_ones(self) -> None:
+        known = book((120 * 160, 0.1), (240 * 320, 0.5))
+        left = pace.left(self.WORK, losses((160, 10, 0.1)), known, "auto")
+        assert left == pytest.approx(30 * 0.1 + 21 * 0.5)
+
+    def test_a_job_that_is_slower_today_is_slower_at_the_next_scale_too(self) -> None:
+        known = book((120 * 160, 0.1), (240 * 320, 0.5))
+        left = pace.left(self.WORK, losses((160, 10, 0.2)), known, "auto")
+        assert left == pytest.approx(30 * 0.2 + 21 * 1.0)
+
+    def test_a_slow_first_step_counts_once(self) -> None:
+        left = pace.left(self.WORK, losses((160, 40, 0.1), (320, 5, 0.5), slow=9.0), Book(), "auto")
+        assert left == pytest.approx(15 * 0.5)
+
+    def test_without_any_measurement_pixels_count(self) -> None:
+        left = pace.left(self.WORK, losses((160, 10, 0.1)), Book(), "auto")
+        assert left is not None and 3 + 21 * 0.3 < left < 3 + 21 * 0.4
+
+    def test_before_the_second_step_nothing_is_said_unless_it_was_measured(self) -> None:
+        assert pace.left(self.WORK, [], Book(), "auto") is None
+        assert pace.left(self.WORK, losses((160, 1, 9.0)), Book(), "auto") is None
+        known = book((120 * 160, 0.1), (240 * 320, 0.5))
+        assert pace.left(self.WORK, losses((160, 1, 9.0)), known, "auto") == pytest.approx(39 * 0.1 + 21 * 0.5)
+
+    def test_the_time_between_two_attempts_does_not_count(self) -> None:
+        seen = [*losses((160, 10, 0.1)), *(loss(11 + n, 160, 7 + 0.1 * n) for n in range(10))]
+        known = book((120 * 160, 0.1), (240 * 320, 0.5))
+        assert pace.left(self.WORK, seen, known, "auto") == pytest.approx(20 * 0.1 + 21 * 0.5)
+
+    def test_a_sweep_counts_the_variants_to_come(self) -> None:
+        sweep = job("parameters: {image_size: 320, pyramid: {160: 4, 320: 3}}\nsweep: {strength: [1, 2, 3]}")
+        first = losses((160, 4, 0.1), (320, 3, 0.5))
+        seen = [*first, *losses((160, 3, 0.1), first=8)]
+        left = pace.left(pace.paintings_of(sweep), seen, book((240 * 320, 0.5)), "auto")
+        a_variant = 5 * 0.1 + 4 * 0.5
+        assert left == pytest.approx(1 * 0.1 + 4 * 0.5 + a_variant)
+
+    @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+    @pytest.mark.parametrize("is_first", [True, False], ids=["first here", "known"])
+    def test_of_real_jobs_it_holds_within_a_fifth_from_a_tenth_on(self, file: Path, is_first: bool) -> None:
+        """``recorded/`` has logs of real jobs, [step, long side, seconds] a line, and the book before them."""
+        data = json.loads(file.read_text(encoding="utf-8"))
+        painted = job(f"parameters: {json.dumps(data['parameters'])}", data["width"], data["height"])
+        seen = [loss(*line) for line in data["log"]]
+        work = pace.paintings_of(painted)
+        *_, finest = work[0].stretches()
+        known = pace.step_times(seen)
+        points = [(one.pixels, known[one.side]) for one in work[0].stretches() if one.side in known]
+        measured = book((finest.pixels, data["trial_seconds"])) if is_first else book(*points)
+        end = seen[-1].seconds
+        for number, at in enumerate(seen[:-1], 1):
+            if at.seconds < end / 10:
+                continue
+            left = pace.left(work, seen[:number], measured, "auto")
+            step = known[at.scale]
+            assert left == pytest.approx(end - at.seconds, rel=0.2, abs=step), f"after step {at.step}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "1 s"),
+        (12.4, "12 s"),
+        (63, "65 s"),
+        (95, "2 min"),
+        (3300, "55 min"),
+        (12_000, "3 h 20 min"),
+        (7_150, "2 h"),
+        (200_000, "2 d 7 h"),
+    ],
+)
+def test_durations_are_told_as_exactly_as_they_are_known(seconds: float, words: str) -> None:
+    assert pace.spoken(seconds) == words
+
+
+def test_work_is_told_in_a_line() -> None:
+    assert pace.told(30, pace.Estimate(3300, 1_100_000_000, "CPU")) == "30 pictures, about 55 min on this CPU, 1.1 GB"
+    assert pace.told(1, None) == "1 picture; how long that takes is not measured yet on this machine"
