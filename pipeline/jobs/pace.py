@@ -145,7 +145,8 @@ class Book(Model):
 
     def kind(self, parameters: Parameters, option: str) -> Kind | None:
         """What a step of these parameters costs by; None before anything was painted."""
-        if not (device := self.device(option)):
+        device = self.device(option)
+        if device is None:
             return None
         precision = device.precision if parameters.precision == "auto" else parameters.precision
         return kind_of(device.name, precision, parameters)
@@ -171,11 +172,12 @@ class Book(Model):
     def painting(self, painting: Painting, option: str) -> Estimate | None:
         """What a picture takes in a process that has painted before; None where it is not known."""
         kind = self.kind(painting.parameters, option)
-        total = 0.0
-        done = painting.done
+        if kind is None:
+            return None
+        total, done = 0.0, painting.done
         for _, pixels, steps in painting.stretches():
             seconds = self.step_seconds(kind, pixels)
-            if kind is None or seconds is None:
+            if seconds is None:
                 return None
             total += seconds * (max(0, steps - done) + (done < steps))  # the statistics of a scale take about a step
             done = max(0, done - steps)
@@ -269,7 +271,9 @@ class Paces:
         """Seconds that queued jobs take once a process is warm; 0 of none, None where part of it is not known."""
         work = [painting for job in jobs for painting in paintings_of(job)]
         found = self.estimate(work, workers, is_warm=True)
-        return 0.0 if not work else found and found.seconds
+        if found is None:
+            return None if work else 0.0
+        return found.seconds
 
     def left(self, job: Job, seen: Sequence[Loss]) -> float | None:
         """Seconds until the last step of a running job; None where it cannot be told yet.

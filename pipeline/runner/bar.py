@@ -9,6 +9,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Sequence
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -24,7 +25,7 @@ KEPT_LOSSES = 1000  # that a pace is taken from
 LEAST_COLUMNS = 8  # of the bar itself
 
 
-def drawn(position: int, name: str) -> tqdm[None]:
+def drawn(position: int, name: str) -> tqdm[NoReturn]:
     """A bar on the terminal, if there is one; line 0 is the batch's, those below are the jobs'."""
     return tqdm(
         total=100,
@@ -37,7 +38,7 @@ def drawn(position: int, name: str) -> tqdm[None]:
     )
 
 
-def draw(bar: tqdm[None], part: float, says: Sequence[str]) -> None:
+def draw(bar: tqdm[NoReturn], part: float, says: Sequence[str]) -> None:
     """Show how far it is.
 
     Args:
@@ -47,11 +48,11 @@ def draw(bar: tqdm[None], part: float, says: Sequence[str]) -> None:
     """
     if bar.disable:
         return
-    room = shutil.get_terminal_size().columns - 1 - sum(map(_width, str(bar.desc))) - len("100%|| ") - LEAST_COLUMNS
+    room = shutil.get_terminal_size().columns - 1 - sum(map(_width, str(bar.desc))) - len(" 100%|| ") - LEAST_COLUMNS
     lengths = itertools.accumulate(len(text) + 2 for text in says)
     fitting = [text for text, length in zip(says, lengths, strict=True) if length - 2 <= room]
     bar.n = round(100 * part)
-    bar.bar_format = "{desc}{percentage:3.0f}%|{bar}| " + ", ".join(fitting)
+    bar.bar_format = "{desc} {percentage:3.0f}%|{bar}| " + ", ".join(fitting)
     bar.refresh()
 
 

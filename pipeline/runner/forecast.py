@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -35,7 +36,7 @@ class Forecast:
         self._work: dict[str, list[Painting]] = {}  # of the queued jobs
         self._is_open = False  # nothing, or not the time, has been said
         self._has_begun = False
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[NoReturn] | None = None
         self._drawn = 0.0
 
     def turn(self, running: Collection[tuple[Job, Bar]], tally: Tally, workers: int, is_settled: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 
@@ -78,7 +79,10 @@ class TestSubmitMany:
         for source, name in ((result, "job.yaml"), (place.root / "holiday" / "A.JPG", "A.JPG")):
             shutil.copy(source, again / name)
         shutil.copy(place.root / "wave.png", again)
-        assert place.run("check", "inbox/again/job.yaml").stdout == "inbox/again/job.yaml: fine\n"
+        told = place.run("check", "inbox/again/job.yaml").stdout
+        assert re.fullmatch(
+            r"inbox/again/job\.yaml: fine, about \d+ s\n1 picture, about \d+ s on this CPU, \d\.\d GB\n", told
+        ), told
 
     def test_a_dry_run_tells_and_writes_nothing(self, place: Place) -> None:
         self.place_photos(place)
@@ -88,7 +92,7 @@ class TestSubmitMany:
         assert done.stdout.splitlines() == [
             "trip-A: A.JPG, 2 steps",
             "trip-day 1-b: b.png, 2 steps",
-            "2 jobs, 4 steps; nothing is written",
+            "2 pictures; how long that takes is not measured yet on this machine; nothing is written",
         ]
         assert list(place.inbox.iterdir()) == []
 
@@ -143,7 +147,8 @@ class TestCheck:
         assert place.run("check", str(good)).returncode == 0
         done = place.run("check", str(good), str(bad))
         assert done.returncode == 1
-        assert "good.yaml: fine" in done.stdout
+        assert "good.yaml: fine\n" in done.stdout
+        assert "1 picture; how long that takes is not measured yet on this machine\n" in done.stdout
         assert "`colour`: unknown" in done.stdout
         bad = place.manifest("bad.yaml", style="nowhere.png")
         assert "nowhere.png: cannot be read" in place.run("check", str(bad)).stdout
