@@ -23,7 +23,7 @@ from pipeline.console import printable
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeline.jobs.pace import Painting
+    from pipeline.jobs.work import Painting
 
 
 class _Submit(click.Command):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pipeline.errors import JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
-from pipeline.jobs.pace import Painting, paintings
+from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.model import Limits
 from pipeline.manifest.names import default_name
 from pipeline.manifest.parse import parse_manifest

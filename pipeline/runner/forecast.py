@@ -10,9 +10,11 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from pipeline.jobs import losses
-from pipeline.jobs.pace import Estimate, Paces, Painting, paintings_of, spoken, told
+from pipeline.jobs.measured import Estimate
+from pipeline.jobs.pace import Paces, spoken, told
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.spool import Spool
+from pipeline.jobs.work import Painting, paintings_of
 from pipeline.runner.bar import Bar, draw, drawn
 from pipeline.runner.publisher import Tally
 

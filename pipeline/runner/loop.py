@@ -18,7 +18,8 @@ from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.scan import Scanner
 from pipeline.jobs.log import Log
-from pipeline.jobs.pace import Estimate, Paces
+from pipeline.jobs.measured import Estimate
+from pipeline.jobs.pace import Paces
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page
 from pipeline.runner.chatter import Chatter

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.pace import Book, Device, Kind, Paces, Painting, Point, kind_of, machine, step_times
+from pipeline.jobs.measured import Book, Device, Kind, Point, kind_of, machine
+from pipeline.jobs.pace import Paces, step_times
 from pipeline.jobs.result import Done
+from pipeline.jobs.work import Painting
 from pipeline.manifest.parameters import Parameters
 from pipeline.worker.session import Options, Session
 

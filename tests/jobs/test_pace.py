@@ -10,8 +10,10 @@ import pytest
 
 from pipeline.jobs import pace
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.pace import Book, Device, Kind, Paces, Painting, Point
+from pipeline.jobs.measured import Book, Device, Estimate, Kind, Point
+from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, JobImage
+from pipeline.jobs.work import Painting, paintings_of
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
 
@@ -141,7 +143,7 @@ class TestTimeLeft:
     """On a picture of 320 px in two scales, 40 steps at 160 and 20 at 320 px."""
 
     JOB = job("parameters: {image_size: 320, pyramid: {160: 40, 320: 20}}")
-    WORK = pace.paintings_of(JOB)
+    WORK = paintings_of(JOB)
 
     def test_coarse_steps_do_not_promise_as_much_for_fine_ones(self) -> None:
         known = book((120 * 160, 0.1), (240 * 320, 0.5))
@@ -176,7 +178,7 @@ class TestTimeLeft:
         sweep = job("parameters: {image_size: 320, pyramid: {160: 4, 320: 3}}\nsweep: {strength: [1, 2, 3]}")
         first = losses((160, 4, 0.1), (320, 3, 0.5))
         seen = [*first, *losses((160, 3, 0.1), first=8)]
-        left = pace.left(pace.paintings_of(sweep), seen, book((240 * 320, 0.5)), "auto")
+        left = pace.left(paintings_of(sweep), seen, book((240 * 320, 0.5)), "auto")
         a_variant = 5 * 0.1 + 4 * 0.5
         assert left == pytest.approx(1 * 0.1 + 4 * 0.5 + a_variant)
 
@@ -187,7 +189,7 @@ class TestTimeLeft:
         data = json.loads(file.read_text(encoding="utf-8"))
         painted = job(f"parameters: {json.dumps(data['parameters'])}", data["width"], data["height"])
         seen = [loss(*line) for line in data["log"]]
-        work = pace.paintings_of(painted)
+        work = paintings_of(painted)
         *_, finest = work[0].stretches()
         known = pace.step_times(seen)
         points = [(one.pixels, known[one.side]) for one in work[0].stretches() if one.side in known]
@@ -219,5 +221,5 @@ def test_durations_are_told_as_exactly_as_they_are_known(seconds: float, words: 
 
 
 def test_work_is_told_in_a_line() -> None:
-    assert pace.told(30, pace.Estimate(3300, 1_100_000_000, "CPU")) == "30 pictures, about 55 min on this CPU, 1.1 GB"
+    assert pace.told(30, Estimate(3300, 1_100_000_000, "CPU")) == "30 pictures, about 55 min on this CPU, 1.1 GB"
     assert pace.told(1, None) == "1 picture; how long that takes is not measured yet on this machine"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs.pace import Book, Paces
+from pipeline.jobs.measured import Book
+from pipeline.jobs.pace import Paces
 from pipeline.runner.bar import NAME_COLUMNS, Bar, fitting
 from tests.inbox.conftest import Clock
 from tests.jobs.test_pace import book, job, losses

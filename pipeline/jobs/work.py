@@ -1,0 +1,72 @@
+"""The pictures that work consists of: what costs time is their steps, each at so many pixels."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from pipeline.jobs.record import Job
+from pipeline.manifest.model import Manifest
+from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.schedule import schedule
+
+
+class Stretch(NamedTuple):
+    """The steps at one scale: its long side, and its pixels in all."""
+
+    side: int
+    pixels: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A picture to be painted: how, the photo's width and height in pixels, and the steps that are made already."""
+
+    parameters: Parameters
+    width: int
+    height: int
+    done: int = 0
+
+    def stretches(self) -> list[Stretch]:
+        """What is run, coarse to fine."""
+        ratio = self.parameters.image_size / max(self.width, self.height)
+        width, height = (max(1, round(length * ratio)) for length in (self.width, self.height))
+        return [
+            Stretch(side, max(1, round(width * height * (side / max(width, height)) ** 2)), steps)
+            for side, steps in schedule(self.parameters, height, width)
+        ]
+
+    @property
+    def pixels(self) -> int:
+        """Of the finished picture."""
+        return self.stretches()[-1].pixels
+
+
+def paintings(manifest: Manifest, sizes: Mapping[str, tuple[int, int]]) -> list[Painting]:
+    """The pictures that a manifest asks for, one for each variant of a sweep.
+
+    Args:
+        manifest: the effective one.
+        sizes: width and height of each image, by its path as the manifest writes it.
+    """
+    runs = manifest.variants() if manifest.sweep else [manifest]
+    return [Painting(run.parameters, *sizes[run.content]) for run in runs if run.content in sizes]
+
+
+def paintings_of(job: Job, done: int = 0) -> list[Painting]:
+    """The pictures that a job asks for, of which so many steps are made; none of one that never ran, or never can."""
+    if job.manifest is None:
+        return []
+    sizes = {image.file: (image.width, image.height) for image in job.images.values() if image.width and image.height}
+    found: list[Painting] = []
+    with contextlib.suppress(ValidationError):
+        for painting in paintings(job.manifest, sizes):
+            found.append(dataclasses.replace(painting, done=min(done, painting.parameters.steps)))
+            done -= found[-1].done
+    return found
