@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import logging
 import time
 from collections.abc import Collection
@@ -20,8 +22,9 @@ from pipeline.runner.publisher import Tally
 
 log = logging.getLogger(__name__)
 
-RECORDS_A_TURN = 50  # that are read: thousands may be queued
-REDRAW_SECONDS = 1.0
+RECORDS = 500  # of the queue that are read; thousands may lie there
+RECORDS_A_TURN = 50
+LOOK_SECONDS = 0.5
 
 
 class Forecast:
@@ -35,11 +38,11 @@ class Forecast:
     def __init__(self, spool: Spool, paces: Paces) -> None:
         self._spool = spool
         self._paces = paces
-        self._work: dict[str, list[Painting]] = {}  # of the queued jobs
-        self._is_open = False  # nothing, or not the time, has been said
-        self._has_begun = False
+        self._count = 0  # of the queue
+        self._work: dict[str, list[Painting]] = {}  # of the queued jobs that have been read
+        self._has_told_count = self._has_told_time = False
         self._bar: tqdm[NoReturn] | None = None
-        self._drawn = 0.0
+        self._looked = 0.0
 
     def turn(self, running: Collection[tuple[Job, Bar]], tally: Tally, workers: int, is_settled: bool) -> None:
         """Say once what there is to do, and again when it is known how long that takes; draw the batch's bar.
@@ -50,31 +53,33 @@ class Forecast:
             workers: how many jobs run at once.
             is_settled: whether what was dropped before is taken in.
         """
-        self._read()
-        if is_settled and (running or self._work) and (self._is_open or not self._has_begun):
-            work = [painting for job, bar in running for painting in paintings_of(job, bar.step)]
-            work += [painting for queued in self._work.values() for painting in queued]
-            found = self._paces.estimate(work, workers)
-            if found or not self._has_begun:
-                log.info("%s", told(len(work), found))
-            self._has_begun, self._is_open = True, found is None
-        if time.monotonic() - self._drawn >= REDRAW_SECONDS and (running or tally.done or tally.failed):
-            self._drawn = time.monotonic()
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        is_read = self._read(RECORDS_A_TURN)
+        if is_settled and is_read and (running or self._count) and not self._has_told_time:
+            self._tell(running, workers)
+        if running or tally.done or tally.failed:
             self._draw(running, tally, workers)
 
     def left(self, workers: int = 1) -> tuple[int, Estimate | None]:
-        """How many jobs are queued, and what they take from a cold start."""
-        self._read(limit=None)
-        return len(self._work), self._paces.estimate([one for work in self._work.values() for one in work], workers)
+        """How many jobs are queued, and about how long they take from a cold start."""
+        with contextlib.suppress(OSError):  # the folder may be gone
+            self._read(RECORDS)
+            return self._count, self._queued(workers, is_warm=False)
+        return 0, None
 
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
 
-    def _read(self, limit: int | None = RECORDS_A_TURN) -> None:
+    def _read(self, limit: int) -> bool:
+        """Look what is queued; tells whether all that is to be read has been."""
         queued = self._spool.queued_ids()
+        self._count = len(queued)
         self._work = {job_id: self._work[job_id] for job_id in queued if job_id in self._work}
+        limit = min(limit, RECORDS - len(self._work))
         for job_id in [job_id for job_id in queued if job_id not in self._work][:limit]:
             folder = self._spool.queued / job_id
             try:
@@ -83,16 +88,34 @@ class Forecast:
                 self._work[job_id] = paintings_of(job, seen[-1].step if seen else 0)
             except (OSError, RecordError):
                 self._work[job_id] = []  # it fails, which takes no time
+        return len(self._work) >= min(self._count, RECORDS)
+
+    def _queued(self, workers: int, is_warm: bool) -> Estimate | None:
+        """What the queue takes, from the part of it that was read."""
+        work = [painting for of_job in self._work.values() for painting in of_job]
+        found = self._paces.estimate(work, workers, is_warm)
+        return found and dataclasses.replace(found, seconds=found.seconds * self._count / len(self._work))
+
+    def _tell(self, running: Collection[tuple[Job, Bar]], workers: int) -> None:
+        begun = [painting for job, bar in running for painting in paintings_of(job, bar.step)]
+        work = begun + [painting for of_job in self._work.values() for painting in of_job]
+        unread = self._count - len(self._work)
+        found = self._paces.estimate(work, workers)
+        if found and work:
+            found = dataclasses.replace(found, seconds=found.seconds * (len(work) + unread) / len(work))
+        if work and (found or not self._has_told_count):
+            log.info("%s", told(len(work) + unread, found))
+        self._has_told_count, self._has_told_time = True, found is not None
 
     def _draw(self, running: Collection[tuple[Job, Bar]], tally: Tally, workers: int) -> None:
         ended = tally.done + tally.failed
-        queued = self._paces.estimate([one for work in self._work.values() for one in work], is_warm=True)
+        queued = self._queued(workers, is_warm=True)
         lefts = [bar.seconds_left() for _, bar in running]
         known = [left for left in lefts if left is not None]
-        is_known = len(known) == len(lefts) and (queued is not None or not self._work)
-        seconds = (sum(known) + (queued.seconds if queued else 0.0)) / workers
-        self._bar = self._bar or drawn(0, "all")
-        total = ended + len(running) + len(self._work)
+        seconds = sum(known) / workers + (queued.seconds if queued else 0.0)
+        is_known = len(known) == len(lefts) and (queued is not None or not self._count)
+        total = ended + len(running) + self._count
         parts = [f"about {spoken(seconds)} left"] if is_known and seconds else []
         parts += [f"{tally.failed} failed"] if tally.failed else []
+        self._bar = self._bar or drawn(0, "all")
         draw(self._bar, ended / max(1, total), [f"{ended}/{total} jobs", *parts])
