@@ -122,8 +122,9 @@ class Dispatch:
         self.has_lost_track = False
         run.future.add_done_callback(lambda _: self._wake())
         line = next(n for n in itertools.count(1) if n not in {one.bar.position for one in self.running.values()})
-        bar = Bar(job, self._paces, line)
-        self.running[job_id] = _Running(job, run, losses.Tail(folder), bar, time.monotonic())
+        bar, tail = Bar(job, self._paces, line), losses.Tail(folder)
+        bar.show(tail.read())  # of a job that goes on
+        self.running[job_id] = _Running(job, run, tail, bar, time.monotonic())
         if self._left_to_start is not None:
             self._left_to_start -= 1
         log.info("%s: started", job_id)
