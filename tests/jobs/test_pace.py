@@ -88,7 +88,7 @@ class TestEstimate:
         found = paces.estimate([Painting(off, 400, 300)] * 2)
         assert found is not None
         assert found.seconds == pytest.approx(5 + 3 + 2 * 10 * 0.4)  # a step more for the statistics
-        coarse = Parameters(epochs=1, steps_per_epoch=9, image_size=320, pyramid={160: 6, 320: 3})  # type: ignore[arg-type]
+        coarse = Parameters(epochs=1, steps_per_epoch=9, image_size=320, pyramid={160: 6, 320: 3})
         found = paces.estimate([Painting(coarse, 4000, 3000)], is_warm=True)
         assert found is not None and found.seconds == pytest.approx(7 * 0.1 + 4 * 0.4)
         found = paces.estimate([Painting(coarse, 4000, 3000, done=7)], is_warm=True)
