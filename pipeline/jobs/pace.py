@@ -17,7 +17,7 @@ from pipeline.jobs.measured import Book, Estimate, Kind
 from pipeline.jobs.record import Job
 from pipeline.jobs.work import Painting, paintings_of
 
-RECENT_STEPS = 50  # that a running job's pace is taken from
+RECENT_STEPS = 20  # that a running job's pace is taken from
 MAX_SAMPLE = 500  # pictures of a long queue that are looked at, evenly
 # Where nothing is measured: pixels that a step costs beside the picture's own. On 2 cores, bfloat16 and Wasserstein.
 FIXED_PIXELS = 4000
