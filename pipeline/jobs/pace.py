@@ -50,7 +50,7 @@ class Paces:
         """Keep what was found out; where that cannot be, it is only not known the next time."""
         if self._file is None:
             return
-        with contextlib.suppress(OSError, Timeout):
+        with contextlib.suppress(OSError, Timeout, NotImplementedError):  # the last: a file system without locks
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self._file}.lock", timeout=1):
                 storage.write_json(self._file, change(_load(self._file)).model_dump(mode="json"))
