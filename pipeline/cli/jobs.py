@@ -1,4 +1,4 @@
-"""`submit`, `check`, `status` and `retry`."""
+"""`submit`, `check` and `retry`."""
 
 from __future__ import annotations
 
@@ -142,21 +142,6 @@ def check(
     if work := [one.paintings for one in found if not one.problems]:
         click.echo(_told(work))
     sys.exit(1 if any(one.problems for one in found) else 0)
-
-
-@click.command()
-@jobs_option
-@outbox_option
-def status(jobs: Path, outbox: Path) -> None:
-    """The queue, the running job's progress, recent results and failures.
-
-    \b
-    Example:
-      stylistic status --jobs /srv/pictures/jobs --outbox /srv/pictures/outbox
-    """
-    from pipeline.outbox.overview import describe
-
-    click.echo(printable(describe(jobs, outbox)))
 
 
 @click.command()

@@ -8,7 +8,7 @@ import sys
 import click
 
 from pipeline import console
-from pipeline.cli import fitness, jobs, looking, running
+from pipeline.cli import fitness, jobs, looking, running, status
 from pipeline.errors import EnvironmentFault, StylisticError
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ for _command in (
     running.watch,
     jobs.submit,
     jobs.check,
-    jobs.status,
+    status.status,
     jobs.retry,
     looking.inspect,
     fitness.doctor,

@@ -16,7 +16,7 @@ from pipeline.inbox.places import open_inside
 from pipeline.inbox.readiness import Ready, Rejected
 from pipeline.inbox.stillness import signature_of
 from pipeline.jobs.record import Job, JobImage, name_in, now
-from pipeline.jobs.spool import KEPT, Spool
+from pipeline.jobs.spool import DROPPED, KEPT, Spool
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,8 @@ def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> None:
                 if signature_of(os.fstat(file.fileno())) != signature:
                     raise ChangedError(image)
             inputs[part] = JobImage(file=image, stored=stored, sha256=digest, width=size[0], height=size[1])
+        with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
+            storage.copy_stream(file, draft / (DROPPED + drop.manifest.suffix.lower()))
         job = Job(
             id=job_id,
             name=manifest.name,

@@ -15,6 +15,7 @@ from pipeline.jobs.record import VARIANTS
 from pipeline.manifest.parameters import Model
 
 FILE = "loss.jsonl"
+_END_BYTES = 1024  # which have several lines
 
 
 class Loss(Model):
@@ -81,6 +82,16 @@ def read(folder: Path) -> list[Loss]:
         return []
 
 
+def latest(folder: Path) -> Loss | None:
+    """The last whole line of a job's loss log, its step counted through all variants; None before the first."""
+    last, before = None, 0
+    for path in [folder / FILE, *sorted(folder.glob(f"{VARIANTS}/*/{FILE}"))]:
+        if lines := list(_parsed(_end(path))):
+            last = lines[-1].model_copy(update={"step": before + lines[-1].step})
+            before = last.step
+    return last
+
+
 class Tail:
     """Reads what has been added to a job's loss log since the last look; of a sweep, to those of its variants."""
 
@@ -112,6 +123,18 @@ class Tail:
         whole = data[: data.rfind(b"\n") + 1]
         self._read[path] = inode, start + len(whole)
         return whole
+
+
+def _end(path: Path) -> bytes:
+    """The last lines of a log, from the beginning of one."""
+    try:
+        with path.open("rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - _END_BYTES)
+            file.seek(start)
+            data = file.read()
+    except OSError:
+        return b""
+    return data[data.find(b"\n") + 1 :] if start else data
 
 
 def _parsed(lines: bytes) -> Iterator[Loss]:

@@ -17,6 +17,7 @@ from pipeline.jobs.result import RESULT
 log = logging.getLogger(__name__)
 
 KEPT = "drop"  # in a failed job's folder: what was dropped, where it never became a job
+DROPPED = "dropped"  # in a job's folder, with a suffix: its manifest as it was dropped
 REJECTED = ".rejected"  # in the inbox: what was dropped and is too large to be kept elsewhere
 STOP = "stop"  # in a running job's folder: its steps look at it, checkpoint and end
 
@@ -25,6 +26,7 @@ class Spool:
     """The jobs of one jobs folder. Only the runner that holds its lock changes them, but for ``retry``."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.queued = folder / "queued"
         self.running = folder / "running"
         self.failed = folder / "failed"
@@ -78,6 +80,14 @@ class Spool:
     def queued_ids(self) -> list[str]:
         """The queued jobs, in no order."""
         return [name for name in _names(self.queued) if is_job_id(name)]
+
+    def in_order(self) -> list[str]:
+        """The ids of all queued jobs, the next first. Changes nothing: it is for whoever looks on, too."""
+        try:
+            present = [name for name in os.listdir(self.queued) if is_job_id(name)]
+        except FileNotFoundError:
+            return []
+        return sorted(present, key=lambda job_id: self._order.get(job_id) or _order(self.queued / job_id))
 
     def start(self, job_id: str) -> Job:
         """Move a job from the queue to ``running/``, counting the attempt.
@@ -192,6 +202,11 @@ class Spool:
             self._immovable.add(entry)
             log.warning("%s is no job, and cannot be moved aside (%s)", entry, error.strerror)
         return False
+
+
+def dropped_in(folder: Path) -> Path | None:
+    """The manifest that a job was dropped with; None for one of a version that did not keep it."""
+    return next(iter(sorted(folder.glob(f"{DROPPED}.*"))), None)
 
 
 def _order(folder: Path) -> tuple[int, str, str]:

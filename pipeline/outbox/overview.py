@@ -1,74 +1,235 @@
-"""A page of plain text about the jobs folder, for a person who wonders how the night went."""
+"""What goes on at a jobs folder, read from it as it is: the one source of `status`, of its JSON and of the page."""
 
 from __future__ import annotations
 
 import heapq
 import os
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
 
 from pipeline.errors import EnvironmentFault
-from pipeline.jobs import lock, log, losses
-from pipeline.jobs.record import Job, RecordError
+from pipeline.jobs import lock, log, losses, previews, report
+from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
+from pipeline.jobs.report import Report, Waits
 from pipeline.jobs.spool import Spool
+from pipeline.manifest.parameters import Model
 
-SHOWN = 5
+RECENT = 5
+QUEUED = 20  # of the queue, that are told one by one
+YESTERDAY = timedelta(days=1)
 
 
-def describe(jobs: Path, outbox: Path) -> str:
-    """The runner, the running job and its step, the queue, the last results, the failures.
+class Runner(Model):
+    """The runner of the jobs folder, or the last one.
+
+    ``ended``: in order. ``died``: without a word. ``none``: there never was one.
+    """
+
+    state: Literal["alive", "ended", "died", "none"]
+    pid: int | None = None
+    host: str | None = None
+    since: str | None = None
+    ended_at: str | None = None
+    done: int | None = None  # by it, once it has ended
+    failed: int | None = None
+
+
+class Running(Model):
+    """A job that runs, and how far it is."""
+
+    id: str
+    name: str
+    content: str | None = None
+    styles: list[str] = Field(default_factory=list)
+    started_at: str | None = None
+    stage: Literal["starting", "preparing", "painting"] = "starting"
+    step: int = 0
+    steps: int = 0
+    scale: int | None = None  # long side in pixels of what is worked on
+    loss: float | None = None
+    seconds_left: float | None = None  # where it can be told
+    worker: str | None = None  # host and process
+    device: str | None = None
+    precision: str | None = None
+    preview: str | None = None  # a WebP file of the picture as it was some seconds ago
+
+
+class Queued(Model):
+    """A job that waits for its turn."""
+
+    id: str
+    name: str
+    content: str | None = None
+    styles: list[str] = Field(default_factory=list)
+    steps: int = 0
+    seconds_left: float | None = None  # that it will take, where it can be told
+
+
+class Queue(Model):
+    """The jobs that wait for their turn; the first are told one by one."""
+
+    count: int
+    seconds_left: float | None = None  # until it is empty, where it can be told
+    jobs: list[Queued]
+
+
+class Ended(Model):
+    """A job, or a drop that never became one, that has come to its end."""
+
+    id: str
+    name: str
+    status: str | None = None  # done or failed; none where its result has been moved away
+    finished_at: str | None = None
+    error: str | None = None
+
+
+class Overview(Model):
+    """All of it. Times are UTC in ISO 8601."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    schema_: Annotated[Literal["stylistic.status/1"], Field(alias="schema")] = "stylistic.status/1"
+    at: str
+    runner: Runner
+    inbox: str | None = None  # of the last runner
+    running: list[Running]
+    queue: Queue
+    waiting: list[Waits]  # drops, and for what, as the runner saw them last
+    more_waiting: int
+    unknown: list[str]  # what in the inbox is not understood: a sentence each, with the remedy
+    dropped: int | None = None  # in the inbox with no runner to see to it; none where there is one
+    faults: list[str]  # of the machine
+    aside: list[str]  # what lay among the jobs and is none
+    done: int
+    failed: int
+    failed_since_yesterday: int
+    recent: list[Ended]  # the newest few of each kind, the newest first
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether work waits and no runner lives."""
+        work = self.running or self.queue.count or self.dropped
+        return self.runner.state != "alive" and bool(work)
+
+
+def look(spool: Spool, outbox: Path) -> Overview:
+    """What goes on now.
+
+    Args:
+        spool: of the jobs folder; one that knows the queue already need not read it.
+        outbox: where results are.
 
     Raises:
         EnvironmentFault: there is no jobs folder.
     """
+    jobs = spool.folder
     if not jobs.is_dir():
         raise EnvironmentFault(f"{jobs}: no jobs folder here.", "Name it with --jobs.")
-    spool = Spool(jobs)
-    lines = [_runner(jobs), *map(_running, _newest(spool.running))]
-    lines.append(f"queued: {_count(spool.queued)}")
-    if aside := _count(spool.aside):
-        lines.append(f"set aside, as they are no jobs: {aside}")
-        lines += [f"  {path}" for path in _newest(spool.aside)]
-    for title, folder in (("done", spool.done), ("failed", spool.failed)):
-        lines.append(f"{title}: {_count(folder)}")
-        for path in _newest(folder):
-            job_id = path.name.removesuffix(".json")
-            published = log.read(outbox, job_id)
-            about = f": {published.error.splitlines()[0]}" if published and published.error else ""
-            lines.append(f"  {job_id}{about}")
-    return "\n".join(lines)
+    said = report.read(jobs)
+    running = [_running(spool.running / name) for name in sorted(_names(spool.running)) if is_job_id(name)]
+    queued = spool.in_order()
+    newest = [
+        path for place in (spool.done, spool.failed) for path in heapq.nlargest(RECENT, _entries(place), key=_time)
+    ]
+    recent = [_ended(outbox, path) for path in newest]
+    return Overview(
+        at=now(),
+        runner=_runner(lock.holder(jobs), said),
+        inbox=said and said.inbox,
+        running=running,
+        queue=Queue(count=len(queued), jobs=[_queued(spool.queued / job_id) for job_id in queued[:QUEUED]]),
+        waiting=said.waiting if said else [],
+        more_waiting=said.more_waiting if said else 0,
+        unknown=said.unknown if said else [],
+        faults=said.faults if said else [],
+        aside=[str(path) for path in _entries(spool.aside)],
+        done=len(_names(spool.done)),
+        failed=len(_names(spool.failed)),
+        failed_since_yesterday=_failed_since(spool.failed, outbox, datetime.now(UTC) - YESTERDAY),
+        recent=sorted(recent, key=lambda ended: ended.finished_at or "", reverse=True),
+    )
 
 
-def _runner(jobs: Path) -> str:
-    holder = lock.holder(jobs)
-    if holder is None:
-        return "no runner is alive"
-    if not holder.is_alive():
-        return f"no runner is alive; process {holder.pid} on {holder.host} ended without a word"
-    return f"a runner is alive: process {holder.pid} on {holder.host}, since {holder.since}"
+def _runner(holder: lock.Holder | None, said: Report | None) -> Runner:
+    if holder and not (said and said.ended_at and said.pid == holder.pid):
+        state: Literal["alive", "died"] = "alive" if holder.is_alive() else "died"
+        return Runner(state=state, pid=holder.pid, host=holder.host, since=holder.since)
+    if said is None:
+        return Runner(state="none")
+    state_of_last: Literal["ended", "died"] = "ended" if said.ended_at else "died"
+    fields = {"since": said.since, "ended_at": said.ended_at, "done": said.done, "failed": said.failed}
+    return Runner(state=state_of_last, pid=said.pid, **fields)
 
 
-def _running(folder: Path) -> str:
+def _running(folder: Path) -> Running:
     try:
         job = Job.load(folder)
     except (OSError, RecordError):
-        return f"running: {folder.name}"
-    seen = losses.Tail(folder).read()
-    if not seen:
-        return f"running: {job.id}: starting"
-    latest = seen[-1]
-    return f"running: {job.id}: step {latest.step} of {job.steps}, {latest.scale} px, loss {latest.total:.3g}"
+        return Running(id=folder.name, name=name_in(folder.name))
+    found = Running(id=job.id, started_at=job.started_at, steps=job.steps, **_asked(job))
+    shown = previews.newest(folder, previews.LIVE)
+    if by := previews.painter(folder, job.started_at):
+        of = {"worker": f"{by.host}:{by.pid}", "device": by.device, "precision": by.precision}
+        found = found.model_copy(update={**of, "stage": "preparing"})
+    if last := losses.latest(folder):
+        at = {"step": last.step, "scale": last.scale, "loss": last.total}
+        found = found.model_copy(update={**at, "stage": "painting" if found.device else "starting"})
+    return found.model_copy(update={"preview": shown and str(shown)})
 
 
-def _count(folder: Path) -> int:
+def _queued(folder: Path) -> Queued:
     try:
-        return sum(not name.startswith(".") for name in os.listdir(folder))
-    except FileNotFoundError:
-        return 0
+        job = Job.load(folder)
+    except (OSError, RecordError):
+        return Queued(id=folder.name, name=name_in(folder.name))
+    return Queued(id=job.id, steps=job.steps, **_asked(job))
 
 
-def _newest(folder: Path) -> list[Path]:
+def _asked(job: Job) -> dict[str, object]:
+    manifest = job.manifest
+    styles = [style.image for style in manifest.style] if manifest else []
+    return {"name": job.name, "content": manifest and manifest.content, "styles": styles}
+
+
+def _ended(outbox: Path, path: Path) -> Ended:
+    job_id = path.name.removesuffix(".json")
+    published = log.read(outbox, job_id)
+    if published is None:
+        return Ended(id=job_id, name=name_in(job_id))
+    finished_at = published.job.finished_at
+    return Ended(
+        id=job_id, name=name_in(job_id), status=published.status, finished_at=finished_at, error=published.error
+    )
+
+
+def _failed_since(failed: Path, outbox: Path, moment: datetime) -> int:
+    """How many of the failures are of after a moment. Only what was touched since is looked into."""
+    recent = [_ended(outbox, path) for path in _entries(failed) if _time(path) >= moment.timestamp()]
+    return sum(
+        one.status in ("failed", None)
+        and (one.finished_at is None or datetime.fromisoformat(one.finished_at) >= moment)
+        for one in recent
+    )
+
+
+def _names(folder: Path) -> list[str]:
     try:
-        paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
     except FileNotFoundError:
         return []
-    return heapq.nlargest(SHOWN, paths, key=lambda path: path.stat().st_mtime if path.exists() else 0.0)
+
+
+def _entries(*folders: Path) -> list[Path]:
+    return [folder / name for folder in folders for name in sorted(_names(folder))]
+
+
+def _time(path: Path) -> float:
+    """When an entry came to its folder: a rename changes a folder's status, not its contents."""
+    try:
+        return path.stat().st_ctime
+    except OSError:
+        return time.time()

@@ -1,74 +1,138 @@
-"""``outbox/index.html``: all results, newest first."""
+"""``outbox/index.html``: what goes on and all results, in one file that needs no other to be read."""
 
 from __future__ import annotations
 
+import base64
+import functools
+import hashlib
+import json
 import time
+from collections import Counter
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pipeline import storage
-from pipeline.jobs import log
-from pipeline.jobs.log import Log
+from pipeline.jobs import report
+from pipeline.jobs.record import now
+from pipeline.jobs.spool import Spool
+from pipeline.outbox import overview
+from pipeline.outbox.overview import Overview
+from pipeline.outbox.results import DEFAULTS, Results
 
 FILE = "index.html"
-LEAST_SECONDS = 10.0  # between writings while results come thick and fast
+SCRIPTS = ("page.js", "view.js", "start.js")
+EVERY_SECONDS = 5.0  # that it is written anew while a job runs; also between writings while results come thick and fast
+MOST_OF_TIME = 0.05  # that writing it may take
+REFRESH_SECONDS = 10  # after which a browser loads it anew while something goes on
+IDLE_REFRESH_SECONDS = 30  # and while a runner waits for drops
+MOST_PREVIEW_BYTES = 200_000
 
 
 class Page:
-    """Keeps the page as the outbox is. Keeps what it has read, so that a result is read once."""
+    """Keeps the page as the outbox and the jobs folder are.
 
-    def __init__(self, outbox: Path) -> None:
+    Args:
+        outbox: where it is written.
+        spool: of the jobs folder.
+    """
+
+    def __init__(self, outbox: Path, spool: Spool) -> None:
         self._outbox = outbox
-        self._rows: dict[str, tuple[Any, dict[str, Any] | None]] = {}  # with what changes when a result does
-        self._shown: int | None = None  # when the outbox was last changed, as the page has it
+        self._spool = spool
+        self._results = Results(outbox)
+        self._shown: Any = None  # what tells a change, as the page has it
         self._written = 0.0
+        self._pause = 0.0
 
-    def keep_current(self, at_once: bool) -> None:
-        """Write the page if the outbox has changed: by us, by a `retry`, by somebody who cleared it.
+    def keep_current(self, is_working: bool, at_once: bool = False) -> None:
+        """Write the page if what it shows has changed: by us, by a `retry`, by somebody who cleared the outbox.
 
         Args:
+            is_working: whether a job runs, whose progress is shown every few seconds.
             at_once: even if it was written a moment ago.
         """
-        changed = self._outbox.stat().st_mtime_ns != self._shown
-        if changed and (at_once or time.monotonic() - self._written > LEAST_SECONDS):
+        since = time.monotonic() - self._written
+        is_changed = self._signs() != self._shown
+        is_due = since >= max(self._pause, EVERY_SECONDS if is_working else 0.0)
+        if (is_due or at_once) and (is_changed or is_working):
+            begun = time.monotonic()
+            signs = self._signs()
             self._write()
             self._written = time.monotonic()
-            self._shown = self._outbox.stat().st_mtime_ns
+            self._pause = (self._written - begun) / MOST_OF_TIME
+            self._shown = self._outbox.stat().st_mtime_ns, *signs[1:]
+
+    def _signs(self) -> tuple[int, ...]:
+        """The times of change of all that the page shows, without a running job's progress."""
+        places = (self._spool.queued, self._spool.running, self._spool.failed, self._spool.folder / report.FILE)
+        return self._outbox.stat().st_mtime_ns, *map(_changed_at, places)
 
     def _write(self) -> None:
-        import jinja2
-
-        present = {path.name: path for path in self._outbox.iterdir() if path.is_dir() and path.name[0] != "."}
-        self._rows = {job_id: self._read(job_id, folder) for job_id, folder in present.items()}
-        rows = sorted((row for _, row in self._rows.values() if row), key=lambda r: r["finished_at"], reverse=True)
-        environment = jinja2.Environment(loader=jinja2.PackageLoader("pipeline.outbox"), autoescape=True)
-        html = environment.get_template("index.html").render(rows=rows)
-        storage.write_atomic(self._outbox / FILE, html.encode("utf-8", "replace"))
-
-    def _read(self, job_id: str, folder: Path) -> tuple[Any, dict[str, Any] | None]:
-        """A result's row, or None for what is no result of ours."""
-        status = folder.stat()
-        version = status.st_ino, status.st_mtime_ns
-        known = self._rows.get(job_id)
-        if known and known[0] == version:
-            return known
-        found = log.read(self._outbox, job_id)
-        return version, _row(found) if found else None
+        found = overview.look(self._spool, self._outbox)
+        storage.write_atomic(self._outbox / FILE, html(found, self._results.rows()).encode("utf-8", "replace"))
 
 
-def _row(log: Log) -> dict[str, Any]:
-    return {
-        "id": log.job.id,
-        "name": log.job.name,
-        "finished_at": log.job.finished_at,
-        "error": log.error,
-        "picture": log.output and log.output.file,
-        "width": log.output and log.output.width,
-        "height": log.output and log.output.height,
-        "content": log.inputs.content and log.inputs.content.file,
-        "styles": [style.file for style in log.inputs.style],
-        "preset": log.manifest and log.manifest.get("preset"),
-        "steps": len(log.loss.step),
-        "variants": len(log.variants or ()),
-        "seconds": log.timing and log.timing.optimize_seconds,
+def html(found: Overview, rows: list[dict[str, Any]]) -> str:
+    """The page.
+
+    Args:
+        found: what goes on.
+        rows: a row for each result, the newest first.
+    """
+    status = found.model_dump(mode="json", exclude={"recent", "inbox", "aside"})
+    for job in status["running"]:
+        job["preview"] = _inline(job["preview"])
+    counts = Counter(row["status"] for row in rows)
+    is_alive = found.runner.state == "alive"
+    data = {
+        "status": status,
+        "results": rows,
+        "counts": {"done": counts["done"], "failed": counts["failed"], **counts},
+        "defaults": DEFAULTS,
+        "written": now(),
+        "refresh": (REFRESH_SECONDS if found.running or found.queue.count else IDLE_REFRESH_SECONDS) if is_alive else 0,
     }
+    return _rendered(_as_script(data))
+
+
+def _as_script(data: Any) -> str:
+    """JSON that neither ends the element that it stands in, nor a line of a script."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _rendered(data: str) -> str:
+    import jinja2
+    from markupsafe import Markup
+
+    css, js = _part("page.css"), "\n".join(map(_part, SCRIPTS))
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("pipeline.outbox"), autoescape=True)
+    fields = {"css": Markup(css), "js": Markup(js), "data": Markup(data)}
+    return environment.get_template("index.html").render(css_hash=_hash(css), js_hash=_hash(js), **fields)
+
+
+@functools.cache
+def _part(name: str) -> str:
+    return resources.files("pipeline.outbox").joinpath("templates", name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    """By which a browser knows what may run on the page: this, and nothing else."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _inline(preview: str | None) -> str | None:
+    """A picture as part of the page; None if it is gone, or too large for that."""
+    try:
+        data = Path(preview).read_bytes() if preview else b""
+    except OSError:
+        return None
+    return f"data:image/webp;base64,{base64.b64encode(data).decode()}" if 0 < len(data) < MOST_PREVIEW_BYTES else None
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.jobs import losses, result
+from pipeline.jobs import losses, previews, result
 from pipeline.jobs.log import JobFacts, Log, Source, Sources
 from pipeline.jobs.losses import Losses
 from pipeline.jobs.record import VARIANTS, Job, JobImage, is_job_id, now
@@ -14,6 +16,10 @@ from pipeline.jobs.result import Done, Failed, Result
 from pipeline.manifest.document import write_document
 from pipeline.outbox.curve import loss_plot
 
+log = logging.getLogger(__name__)
+
+DROPPED = "dropped-"  # what the name of a failed job's own manifest begins with
+MOST_DROPPED_BYTES = 1 << 20
 TRASH = ".stylistic-trash"  # the outbox is shared with others, who have theirs
 
 
@@ -36,7 +42,7 @@ def withdraw(outbox: Path, job_id: str) -> None:
         storage.discard(outbox / job_id, outbox / TRASH)
 
 
-def publish(outbox: Path, job: Job, folder: Path | None, ended: Result) -> Log:
+def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped: Path | None = None) -> Log:
     """Build ``outbox/<id>/`` and rename it into sight; gives the log.
 
     Args:
@@ -44,24 +50,43 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result) -> Log:
         job: the job's record.
         folder: the job's folder, with what the worker left; None if it never ran.
         ended: how.
+        dropped: the manifest as it was dropped, where the job has failed; its owner finds it beside the reason.
     """
     building = outbox / f".{job.id}"
     storage.remove_tree(building)
     building.mkdir()
-    log = build_log(job, folder, ended)
+    built = build_log(job, folder, ended)
     if folder and isinstance(ended, Done):
         for path in result.files(folder):
             _copy(path, building)
+        _add_previews(building, folder)
         for place in sorted((folder / VARIANTS).glob("[0-9]*")):
             _add_variant(building, place)
-    if log.loss.step:
-        storage.write_atomic(building / f"{job.name}.loss.png", loss_plot(log.loss, job.name))
-    if log.manifest is not None:
-        storage.write_atomic(building / "manifest.yaml", write_document(log.manifest))
-    storage.write_json(building / f"{job.name}.json", log.data())
+    elif dropped:
+        _add_dropped(building / f"{DROPPED}{job.name}{dropped.suffix}", dropped)
+    if built.loss.step:
+        storage.write_atomic(building / f"{job.name}.loss.png", loss_plot(built.loss, job.name))
+    if built.manifest is not None:
+        storage.write_atomic(building / "manifest.yaml", write_document(built.manifest))
+    storage.write_json(building / f"{job.name}.json", built.data())
     storage.sync_folder(building)
     storage.move(building, outbox / job.id)
-    return log
+    return built
+
+
+def _add_dropped(target: Path, dropped: Path) -> None:
+    """Copy a manifest as it was dropped, unless it is a link, no file, too large, or not to be read."""
+    try:
+        with open(
+            dropped, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+        ) as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_size <= MOST_DROPPED_BYTES:
+                storage.copy_stream(file, target)
+    except OSError as error:
+        if target.exists():
+            raise
+        log.info("%s is not copied to the outbox (%s)", dropped.name, error.strerror)
 
 
 def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
@@ -104,6 +129,23 @@ def _add_variant(building: Path, place: Path) -> None:
     if isinstance(ended, Done):
         _copy(place / result.RESULT / ended.output.file, building)
     storage.write_json(building / f"{job.name}.json", build_log(job, place, ended).data())
+    _add_previews(building, place, place.name)
+
+
+def _add_previews(building: Path, folder: Path, variant: str = "") -> None:
+    """The previews of a job, or of a variant: what all variants share, such as the photo, is there once."""
+    whole = building / previews.FOLDER
+    for path in previews.files(folder):
+        place = whole
+        if variant and (path.stem == "picture" or (whole / path.name).exists()):
+            if path.stem != "picture" and (whole / path.name).read_bytes() == path.read_bytes():
+                continue
+            place = whole / variant
+        place.mkdir(parents=True, exist_ok=True)
+        _copy(path, place)
+    for place in (whole / variant, whole):
+        if place.exists():
+            storage.sync_folder(place)
 
 
 def _copy(path: Path, folder: Path) -> None:

@@ -111,7 +111,7 @@ class Intake:
                 return True
             reason = verdict.reason if isinstance(verdict, Rejected) else ""
             job = rejected_job(verdict, drop)
-            self._publisher.reject(job, reason)
+            self._publisher.reject(job, reason, drop.manifest)
             keep_rejected(self._claims, self._spool, job, drop)
         except LostClaimError:
             log.warning("%s: another runner has taken it over", job_id)

@@ -30,6 +30,7 @@ from pipeline.runner.forecast import Forecast
 from pipeline.runner.intake import Intake
 from pipeline.runner.publisher import Publisher, Tally
 from pipeline.runner.recovery import Recovery
+from pipeline.runner.reporter import Reporter
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,8 @@ class Runner:
         self._intake = Intake(scanner, claims, spool, self._publisher, alarm, executor.warm)
         self._recovery = Recovery(spool, outbox, claims, self._publisher, self._dispatch)
         self._chatter = Chatter()
-        self._page = Page(outbox)
+        self._reporter = Reporter(spool.folder, scanner.drops.inbox, self._publisher.tally)
+        self._page = Page(outbox, spool)
 
     @property
     def tally(self) -> Tally:
@@ -116,8 +118,9 @@ class Runner:
                 self._dispatch.kill()
                 self._intake.close()
                 self._forecast.close()
-                with contextlib.suppress(OSError):
-                    self._page.keep_current(at_once=True)
+                with contextlib.suppress(OSError, EnvironmentFault):
+                    self._report(at_end=True)
+                    self._page.keep_current(is_working=False, at_once=True)
         if not self._stopping:
             self._raise_faults()
 
@@ -144,7 +147,14 @@ class Runner:
         self._dispatch.turn(may_start and not self._stopping, self._stopping)
 
     def _show(self) -> None:
-        self._page.keep_current(at_once=not self._dispatch.running)
+        self._report()
+        self._page.keep_current(is_working=bool(self._dispatch.running))
+
+    def _report(self, at_end: bool = False) -> None:
+        scanner = self._intake.scanner
+        if at_end or not self._intake.is_busy:
+            faults = [*self._faults.standing.values(), *self._publisher.blocked.values()]
+            self._reporter.keep_current(scanner.waiting, scanner.drops.hints, faults, at_end)
 
     def _tell_time(self) -> None:
         waiting = self._intake.scanner.waiting.values()

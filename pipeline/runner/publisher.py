@@ -13,7 +13,7 @@ from pipeline.jobs import result
 from pipeline.jobs.log import Log
 from pipeline.jobs.record import Job, RecordError, name_in, now
 from pipeline.jobs.result import Failed, Result
-from pipeline.jobs.spool import Spool
+from pipeline.jobs.spool import Spool, dropped_in
 from pipeline.outbox.publish import publish
 
 log = logging.getLogger(__name__)
@@ -84,9 +84,10 @@ class Publisher:
             log.error("%s", blocked[job_id])
         self.blocked = blocked
 
-    def reject(self, job: Job, reason: str) -> None:
+    def reject(self, job: Job, reason: str, manifest: Path) -> None:
         """Publish the failure of a drop that never became a job. One that was published before a crash is final."""
-        self._count(logs.read(self._outbox, job.id) or publish(self._outbox, job, None, Failed(reason=reason)))
+        published = logs.read(self._outbox, job.id)
+        self._count(published or publish(self._outbox, job, None, Failed(reason=reason), manifest))
 
     def is_published(self, job_id: str) -> bool:
         """Whether a job has its result in the outbox."""
@@ -104,7 +105,7 @@ class Publisher:
         published = logs.read(self._outbox, job.id)
         if published is None:
             ended = ended or result.read(folder) or Failed(reason="its result is gone from the job's folder.")
-            published = publish(self._outbox, job, folder, ended)
+            published = publish(self._outbox, job, folder, ended, dropped_in(folder))
         if published.status == "done":
             self._spool.finish(published)
         else:

@@ -17,7 +17,7 @@ from pipeline.errors import ImageError, JobError
 from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
 from pipeline.pictures import advice, color, images
-from pipeline.pictures.images import Picture
+from pipeline.pictures.images import Picture, Rgb
 
 # Those that the images are made by.
 PARAMETERS = ("image_size", "style_size", "style_scale", "color", "denoise", "init")
@@ -29,6 +29,7 @@ class Inputs:
 
     content: Picture  # what is painted: denoised if that is asked for
     photo: Picture  # the content image as it was dropped, at the size of the result
+    paintings: list[Rgb]  # the style images in their own colours
     styles: list[tuple[Any, float, str, Any | None, Any | None]]  # what a ``Style`` of the engine has
     start: Any | None  # RGB [H, W, 3] of any size; None for the content image or noise
     chosen: dict[str, float]  # what `auto` came to, by parameter
@@ -110,9 +111,10 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
     if parameters.total_variation_weight == "auto":
         noise = advice.noise(content.rgb)
         chosen["total_variation_weight"] = advice.suggested_total_variation_weight(noise)
-    styles = []
+    paintings, styles = [], []
     for number, entry in enumerate(manifest.style, 1):
         painting = picture(f"style-{number}", parameters.style_size * parameters.style_scale).rgb
+        paintings.append(painting)
         if parameters.color == "match":
             painting = color.matched(painting, content.rgb)
         pixels = hashlib.sha256(painting.tobytes())
@@ -128,7 +130,7 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         start = styles[0][0]
     elif parameters.init == "file":
         start = picture("init", parameters.image_size).rgb
-    return Inputs(content, photo, styles, start, chosen)
+    return Inputs(content, photo, paintings, styles, start, chosen)
 
 
 def _manifest(job: Job) -> Manifest:

@@ -21,6 +21,7 @@ from pipeline.pictures import color, images
 from pipeline.worker import memory, pacing
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.session import Options, Session, open_session, tensorflow
+from pipeline.worker.showing import introduce, leave_previews, shown
 
 if TYPE_CHECKING:
     from pipeline.engine.stylize import State, Step
@@ -58,6 +59,7 @@ def paint(
     assert job.manifest is not None, "a job that runs has a manifest"
     parameters = job.manifest.parameters
     session = open_session(options, parameters.precision)
+    introduce(folder, session)
     _require_memory(job, parameters, session)
     given = loader.take(folder, job, options.max_pixels)
     from pipeline.engine.targets import Style
@@ -73,6 +75,7 @@ def paint(
     setup_seconds = time.perf_counter() - started
 
     steps = session.stylizer.run(given.content.rgb, styles, parameters, _as_state(resumed), given.start)
+    steps = shown(steps, folder, lambda state: session.stylizer.picture(state, parameters))
     reached = _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
     if reached is None:
         return False
@@ -94,6 +97,7 @@ def paint(
         chosen={**given.chosen, **changes(asked, parameters)},
         output=output,
     )
+    leave_previews(folder, picture, given, parameters.output_format)
     result.leave(folder, done, {output.file: encoded})
     pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done)
     return True

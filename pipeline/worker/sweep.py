@@ -16,10 +16,11 @@ from PIL import Image
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.jobs import losses, result
+from pipeline.jobs import losses, previews, result
 from pipeline.jobs.record import VARIANTS, Job
 from pipeline.jobs.result import RESULT, Done, Failed, Output, Result, Timing
 from pipeline.manifest.model import Manifest
+from pipeline.pictures import images
 from pipeline.pictures.contact import contact_sheet
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
@@ -98,6 +99,7 @@ def leave_result(folder: Path, job: Job, manifest: Manifest, variants: dict[Path
         seconds_per_step=done[0].timing.seconds_per_step,
     )
     whole = done[0].model_copy(update={"timing": timing, "chosen": {}, "output": output, "variants": rows})
+    previews.leave(folder, {"picture": images.preview(sheet, previews.SIDES["picture"])})
     result.leave(folder, whole, {f"{job.name}.csv": table(rows), output.file: buffer.getvalue()})
 
 

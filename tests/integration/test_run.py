@@ -38,7 +38,10 @@ class TestOneJob:
             "harbour.loss.png",
             "harbour.png",
             "manifest.yaml",
+            "previews",
         ]
+        previews = {path.name: opened(path).size for path in folder.glob("previews/*")}
+        assert previews == {"picture.webp": (64, 51), "photo.webp": (64, 51), "painting-1.webp": (64, 51)}
         assert opened(folder / "harbour.png").size == (64, 51)
         assert opened(folder / "harbour.loss.png").format == "PNG"
         assert "harbour.png" in (place.outbox / "index.html").read_text()

@@ -1,0 +1,119 @@
+"""`status`: what goes on, for a person, for a program, and in an exit code for whatever keeps watch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.options import FOLDER, jobs_option, option, outbox_option
+from pipeline.console import printable
+
+if TYPE_CHECKING:
+    from pipeline.jobs.spool import Spool
+    from pipeline.outbox.overview import Ended, Overview, Runner, Running
+
+FAILURES, LEFT_ALONE = 1, 3
+
+
+@click.command()
+@option(
+    "--inbox", type=FOLDER, default=None, help="Where manifests and images are dropped; default: the last runner's."
+)
+@jobs_option
+@outbox_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as docs/status.md has it.")
+def status(inbox: Path | None, jobs: Path, outbox: Path, as_json: bool) -> None:
+    """The runner, what runs, what is queued, what waits and for what, recent results and failures.
+
+    Exit codes: 0 all well; 1 something has failed since yesterday; 3 work waits and no runner is alive.
+
+    \b
+    Examples:
+      stylistic status --jobs /srv/pictures/jobs --outbox /srv/pictures/outbox
+      stylistic status --json || mail -s stylistic me@example.org
+    """
+    from pipeline.jobs.spool import Spool
+    from pipeline.outbox.overview import look
+
+    spool = Spool(jobs)
+    found = look(spool, outbox)
+    if found.runner.state != "alive":
+        found = found.model_copy(update={"dropped": _dropped(inbox or Path(found.inbox or "inbox"), spool)})
+    if as_json:
+        click.echo(json.dumps(found.model_dump(mode="json"), indent=1))
+    else:
+        click.echo(printable("\n".join(_lines(found))))
+    sys.exit(LEFT_ALONE if found.is_left_alone else FAILURES if found.failed_since_yesterday else 0)
+
+
+def _dropped(inbox: Path, spool: Spool) -> int | None:
+    """How much lies in an inbox that nobody sees to; None if that cannot be told."""
+    from pipeline.inbox.claims import Claims
+    from pipeline.inbox.unseen import count
+
+    if not inbox.is_dir():
+        return None
+    inbox = inbox.resolve()
+    return count(inbox, Claims(inbox, spool.folder.resolve(), spool.retries).folder, spool.retries)
+
+
+def _lines(found: Overview) -> Iterator[str]:
+    yield _runner(found.runner)
+    yield from map(_running, found.running)
+    queue = found.queue
+    yield f"queued: {queue.count}" + (f", about {_duration(queue.seconds_left)}" if queue.seconds_left else "")
+    if found.dropped:
+        yield f"in the inbox, with no runner to see to it: {found.dropped}"
+    if found.waiting:
+        yield f"waiting: {len(found.waiting) + found.more_waiting}"
+        yield from (f"  {one.name} {one.reason}" for one in found.waiting)
+    if found.unknown:
+        yield f"not understood: {len(found.unknown)}"
+        yield from (f"  {sentence}" for sentence in found.unknown)
+    for fault in found.faults:
+        yield f"the machine is at fault: {fault}"
+    if found.aside:
+        yield f"set aside, as they are no jobs: {len(found.aside)}"
+        yield from (f"  {path}" for path in found.aside[:5])
+    for title, count in (("done", found.done), ("failed", found.failed)):
+        yield f"{title}: {count}"
+        yield from (_ended(one) for one in found.recent if one.status == title)
+
+
+def _runner(runner: Runner) -> str:
+    if runner.state == "alive":
+        return f"a runner is alive: process {runner.pid} on {runner.host}, since {_local(runner.since)}"
+    if runner.state == "died":
+        where = f" on {runner.host}" if runner.host else ""
+        return f"no runner is alive; process {runner.pid}{where} ended without a word; start it again, and it goes on"
+    if runner.state == "ended":
+        tally = f"{runner.done} done, {runner.failed} failed"
+        return f"no runner is alive; the last one ended in order, {_local(runner.ended_at)}: {tally}"
+    return "no runner is alive, and none has worked here yet"
+
+
+def _running(job: Running) -> str:
+    if job.loss is None:
+        return f"running: {job.id}: {job.stage}"
+    left = f", about {_duration(job.seconds_left)} left" if job.seconds_left is not None else ""
+    on = f", on {job.device}" if job.device else ""
+    return f"running: {job.id}: step {job.step} of {job.steps}, {job.scale} px, loss {job.loss:.3g}{left}{on}"
+
+
+def _ended(ended: Ended) -> str:
+    return f"  {ended.id}" + (f": {ended.error.splitlines()[0]}" if ended.error else "")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _local(moment: str | None) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else "unknown"

@@ -1,0 +1,52 @@
+"""How much lies in an inbox that no runner has seen to; told without touching anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name
+from pipeline.inbox.painted import Painted, version_of
+from pipeline.inbox.stillness import signature_of
+
+MOST_TEXT_BYTES = 1 << 20
+
+
+def count(inbox: Path, claimed: Path, retries: Path) -> int:
+    """Drops, and photos in style folders that have not become jobs as they are now.
+
+    Args:
+        inbox: the inbox.
+        claimed: where the runner's claims are.
+        retries: ``jobs/.retry``.
+    """
+    drops = Drops(inbox, claimed, retries, ())
+    return len(drops.look()) + sum(1 for folder in drops.style_folders for _ in _new(inbox, folder))
+
+
+def _new(inbox: Path, found: StyleFolder) -> Iterator[str]:
+    painted = Painted(inbox, found.folder.name, "")
+    named = _text(found.style) if found.has_manifest else ""
+    for parent, folders, names in os.walk(found.folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            # What the style names is one of its paintings.
+            if name.startswith(".") or not is_photo(name) or is_style_name(name) or name in named:
+                continue
+            try:
+                version = version_of(signature_of(path.stat()))
+            except OSError:
+                continue
+            photo = str(path.relative_to(found.folder))
+            if painted.hash_of(photo, version) is None:
+                yield photo
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(MOST_TEXT_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""

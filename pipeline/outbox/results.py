@@ -1,0 +1,144 @@
+"""The results of an outbox as the page shows them, each read once."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.jobs import log, previews
+from pipeline.jobs.log import Log
+from pipeline.jobs.losses import Losses
+from pipeline.manifest.parameters import Parameters
+from pipeline.outbox.publish import DROPPED
+
+SHOWN_BY_BROWSERS = (".png", ".jpg", ".webp")
+POINTS = 48  # of a curve
+MOST_FILES = 300  # of a result, that are listed
+DEFAULTS = Parameters().model_dump(mode="json")
+
+
+class Results:
+    """Reads what is published; remembers it as long as its folder does not change."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._outbox = outbox
+        self._rows: dict[str, tuple[Any, dict[str, Any] | None]] = {}  # with what changes when a result does
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each result, the newest first; none for what is no result of ours."""
+        present = [path for path in self._outbox.iterdir() if path.name[0] != "." and path.is_dir()]
+        self._rows = {path.name: self._read(path) for path in present}
+        rows = [row for _, row in self._rows.values() if row]
+        return sorted(rows, key=lambda row: str(row["at"]), reverse=True)
+
+    def _read(self, folder: Path) -> tuple[Any, dict[str, Any] | None]:
+        try:
+            status = folder.stat()
+        except OSError:  # taken away while we looked
+            return None, None
+        version = status.st_ino, status.st_mtime_ns
+        known = self._rows.get(folder.name)
+        if known and known[0] == version:
+            return known
+        found = log.read(self._outbox, folder.name)
+        return version, _row(found, folder) if found else None
+
+
+def _row(found: Log, folder: Path) -> dict[str, Any]:
+    names = _files(folder)
+    manifest = found.manifest or {}
+    parameters = manifest.get("parameters")
+    picture = found.output and found.output.file
+    row = {
+        "id": found.job.id,
+        "name": found.job.name,
+        "status": found.status,
+        "at": found.job.finished_at,
+        "error": found.error,
+        "picture": picture,
+        "shows": picture if picture and picture.endswith(SHOWN_BY_BROWSERS) else None,
+        "width": found.output and found.output.width,
+        "height": found.output and found.output.height,
+        "content": found.inputs.content and found.inputs.content.file,
+        "styles": [style.file for style in found.inputs.style],
+        "preset": manifest.get("preset"),
+        "parameters": _changed(parameters) if isinstance(parameters, dict) else None,
+        "steps": len(found.loss.step),
+        "seconds": found.timing and found.timing.optimize_seconds,
+        "device": found.engine and found.engine.device,
+        "precision": found.engine and found.engine.precision,
+        "memory": found.peak_memory_bytes,
+        "attempts": found.job.attempts,
+        "curve": _curve(found.loss),
+        "dropped": next((name for name in names if name.startswith(DROPPED)), None),
+        "files": names,
+        "previews": _previews(folder),
+        "variants": found.variants,
+        "columns": list(manifest.get("sweep") or ()),
+    }
+    return {key: _finite(value) for key, value in row.items()}
+
+
+def _finite(value: Any) -> Any:
+    """A value as JSON can say it, which knows no number that is none."""
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _changed(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those that are not as the defaults are."""
+    return {key: value for key, value in parameters.items() if key not in DEFAULTS or DEFAULTS[key] != value}
+
+
+def _curve(loss: Losses) -> dict[str, Any] | None:
+    """Few points of each loss, in hundredths of its logarithm to base ten; None without any step."""
+    steps = loss.step
+    if not steps:
+        return None
+    last = len(steps) - 1
+    picked = sorted({round(last * point / (POINTS - 1)) for point in range(POINTS)})
+    scales = loss.scale
+    changes = [[steps[n], side] for n, side in enumerate(scales) if n == 0 or side != scales[n - 1]]
+    lines = {"total": loss.total, "style": loss.style, "content": loss.content}
+    return {"last": steps[-1], "scales": changes, **{name: _logarithms(v, picked) for name, v in lines.items()}}
+
+
+def _logarithms(values: Sequence[float], picked: Sequence[int]) -> list[int | None]:
+    found = [values[n] for n in picked if n < len(values)]
+    return [round(100 * math.log10(value)) if 0 < value < math.inf else None for value in found]
+
+
+def _previews(folder: Path) -> list[str]:
+    """Their names below ``previews/``, without the suffix; those of a variant with its number before."""
+    found = [path.stem for path in previews.files(folder)]
+    try:
+        variants = sorted(path for path in (folder / previews.FOLDER).iterdir() if path.is_dir())
+    except OSError:
+        return found
+    for variant in variants:
+        found += [f"{variant.name}/{name.removesuffix('.webp')}" for name in _files(variant) if name.endswith(".webp")]
+    return found
+
+
+def _files(folder: Path) -> list[str]:
+    """The files in a folder that can be named in an address."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_file())
+    except OSError:
+        return []
+    return [name for name in names if _is_text(name)][:MOST_FILES]
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
+    return True

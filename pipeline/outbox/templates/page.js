@@ -1,0 +1,261 @@
+"use strict";
+
+// The data is text of whoever dropped a file: it is shown as text, never as HTML.
+const data = JSON.parse(document.getElementById("data").textContent);
+const PAGE = 60; // results that are added at a time
+const byId = new Map(data.results.map((row) => [row.id, row]));
+
+function el(tag, properties, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key === "class") node.className = value;
+    else if (key === "style") for (const [name, v] of Object.entries(value)) node.style.setProperty(name, v);
+    else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  return node;
+}
+
+const $ = (id) => document.getElementById(id);
+const plural = (count, word) => `${count.toLocaleString()} ${word}${count === 1 ? "" : "s"}`;
+const path = (...parts) => parts.map((part) => part.split("/").map(encodeURIComponent).join("/")).join("/");
+const last = (text) => (text || "").split("/").pop();
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const time = (text) => (text ? clock.format(new Date(text)) : "");
+
+function day(text) {
+  const date = new Date(text);
+  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(date).setHours(0, 0, 0, 0)) / 864e5);
+  return days === 0 ? "Today" : days === 1 ? "Yesterday" : dayFormat.format(date);
+}
+
+function when(text) {
+  if (!text) return "";
+  const name = day(text);
+  return name === "Today" ? time(text) : `${name}, ${time(text)}`;
+}
+
+function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+const like = (row) => {
+  const styles = (row.styles || []).map(last).join(" + ");
+  return row.content && styles ? `${last(row.content)} like ${styles}` : last(row.content) || styles;
+};
+
+// What is shown lies in the address, so that it outlives a reload and can be sent to somebody.
+const state = () => new URLSearchParams(location.hash.slice(1));
+function address(changes) {
+  const params = state();
+  for (const [key, value] of Object.entries(changes)) value ? params.set(key, value) : params.delete(key);
+  return `#${params}`;
+}
+const replace = (changes) => history.replaceState(history.state, "", address(changes));
+
+function keep(key, value) {
+  try {
+    if (value !== undefined) sessionStorage.setItem(`stylistic.${key}`, JSON.stringify(value));
+    return JSON.parse(sessionStorage.getItem(`stylistic.${key}`));
+  } catch {
+    return null; // a browser that keeps nothing for files
+  }
+}
+
+// --- now -----------------------------------------------------------------------------------------------------------
+
+function runnerLine({ runner, running, queue }) {
+  const parts = [];
+  const device = [...new Set(running.map((job) => job.device).filter(Boolean))].join(", ");
+  if (runner.state === "alive") {
+    const at = running.length ? (device ? `Painting on ${device}` : "Loading") : queue.count ? "Starting" : "Watching the inbox";
+    const age = (Date.now() - new Date(data.status.at)) / 1000;
+    if (running.length && age > 120)
+      parts.push(`Last heard of ${duration(age)} ago: the runner may have been killed. Start it again with stylistic watch`);
+    else parts.push(at);
+  } else if (runner.state === "ended") {
+    parts.push(`At rest since ${when(runner.ended_at)}`);
+  } else if (runner.state === "died") {
+    parts.push("The runner ended without a word. Start it again with stylistic watch; nothing is lost");
+  } else parts.push("No runner has worked here yet");
+  parts.push(`${data.counts.done.toLocaleString()} done, ${data.counts.failed.toLocaleString()} failed`);
+  return el("span", {}, el("i", { class: `dot ${runner.state}`, "aria-hidden": "true" }), parts.join(" · "));
+}
+
+function runningCard(job) {
+  const share = job.steps ? Math.min(1, job.step / job.steps) : 0;
+  const stages = { starting: "loading TensorFlow and the weights", preparing: "preparing its images" };
+  const facts =
+    job.stage === "painting"
+      ? [
+          `step ${job.step.toLocaleString()} of ${job.steps.toLocaleString()}`,
+          job.scale && `${job.scale} px`,
+          job.seconds_left !== null && `about ${duration(job.seconds_left)} left`,
+        ]
+      : [stages[job.stage]];
+  return el(
+    "article",
+    { class: "running" },
+    job.preview
+      ? el("img", { src: job.preview, alt: `${job.name} as it is now`, class: "live" })
+      : el("div", { class: "live none" }),
+    el(
+      "div",
+      { class: "what" },
+      el("h3", {}, job.name),
+      el("p", { class: "soft" }, like(job)),
+      el(
+        "div",
+        { class: "progress", role: "progressbar", "aria-valuenow": Math.round(share * 100), "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": job.name },
+        el("div", { style: { width: `${share * 100}%` } }),
+      ),
+      el("p", { class: "soft" }, facts.filter(Boolean).join(" · ")),
+      el("p", { class: "soft" }, [job.device, job.started_at && `since ${time(job.started_at)}`].filter(Boolean).join(" · ")),
+    ),
+  );
+}
+
+function queueBlock(queue) {
+  if (!queue.count) return null;
+  const left = queue.seconds_left === null ? "" : `, about ${duration(queue.seconds_left)}`;
+  const more = queue.count - queue.jobs.length;
+  return el(
+    "details",
+    { class: "queue", id: "queue", open: keep("queue") },
+    el("summary", {}, `${queue.count.toLocaleString()} queued${left}`),
+    el("ol", {}, queue.jobs.map((job) => el("li", {}, job.name, " ", el("span", { class: "soft" }, like(job))))),
+    more > 0 ? el("p", { class: "soft" }, `and ${more.toLocaleString()} more`) : null,
+  );
+}
+
+function notes(title, kind, lines) {
+  if (!lines.length) return null;
+  return el("div", { class: `notes ${kind}` }, el("h2", {}, title), el("ul", {}, lines.map((line) => el("li", {}, line))));
+}
+
+function showNow() {
+  const { status } = data;
+  $("runner").replaceChildren(runnerLine(status));
+  const waits = status.waiting.map((one) => [el("b", {}, one.name), ` ${one.reason}`]);
+  if (status.more_waiting) waits.push(`and ${status.more_waiting.toLocaleString()} more`);
+  $("now").replaceChildren(
+    ...[
+      notes("Something is wrong here", "bad", status.faults),
+      ...status.running.map(runningCard),
+      queueBlock(status.queue),
+      notes("Waiting in the inbox", "waits", waits),
+      notes("Not understood", "unknown", status.unknown),
+    ].filter(Boolean),
+  );
+}
+
+// --- results -------------------------------------------------------------------------------------------------------
+
+for (const row of data.results)
+  row.text = [row.name, row.content, ...(row.styles || []), row.status, row.preset].filter(Boolean).join(" ").toLowerCase();
+
+let found = [];
+let shown = 0;
+let dayShown = "";
+
+function picture(row) {
+  return row.previews.includes("picture") ? path(row.id, "previews/picture.webp") : row.shows && path(row.id, row.shows);
+}
+
+function card(row) {
+  const ratio = row.width && row.height ? Math.min(3, Math.max(0.5, row.width / row.height)) : 4 / 3;
+  const source = picture(row);
+  const words = row.variants ? plural(row.variants.length, "variant") : (row.styles || []).map((s) => last(s).replace(/\.\w+$/, "")).join(" + ");
+  return el(
+    "a",
+    { class: "card", href: address({ view: row.id }), "data-id": row.id, style: { "--ratio": ratio.toFixed(4) } },
+    source
+      ? el("img", { src: source, alt: "", loading: "lazy", decoding: "async" })
+      : el("div", { class: "none" }, "no preview"),
+    el("span", { class: "name" }, row.name),
+    el("span", { class: "soft" }, [words, time(row.at)].filter(Boolean).join(" · ")),
+  );
+}
+
+function failure(row) {
+  const todo = [];
+  if (row.dropped) {
+    todo.push("Mend ", el("a", { href: path(row.id, row.dropped) }, row.dropped), " and drop it again, or run ");
+  } else todo.push("Once it is mended, run ");
+  todo.push(el("code", {}, `stylistic retry ${row.id}`), ".");
+  return el(
+    "li",
+    { "data-id": row.id },
+    el("a", { class: "name", href: address({ view: row.id }) }, row.name),
+    el("span", { class: "soft" }, when(row.at)),
+    el("p", { class: "reason" }, row.error || "It failed without a reason."),
+    el("p", { class: "soft" }, todo),
+  );
+}
+
+function showMore() {
+  const grid = $("results");
+  grid.querySelector(".rest:last-child")?.remove();
+  for (const row of found.slice(shown, shown + PAGE)) {
+    const its = day(row.at);
+    if (its !== dayShown) grid.append(el("div", { class: "rest" }), el("h2", { class: "day" }, its));
+    dayShown = its;
+    grid.append(card(row));
+  }
+  shown = Math.min(found.length, shown + PAGE);
+  grid.append(el("div", { class: "rest" }));
+  $("more").hidden = shown >= found.length;
+  $("more").textContent = `${(found.length - shown).toLocaleString()} more below`;
+}
+
+function showResults(atLeast) {
+  const params = state();
+  const words = (params.get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
+  const wanted = params.get("state") || "";
+  const matching = data.results.filter((row) => (!wanted || row.status === wanted) && words.every((word) => row.text.includes(word)));
+  const failed = matching.filter((row) => row.status === "failed");
+  found = matching.filter((row) => row.status !== "failed");
+  const few = wanted === "failed" || words.length ? 200 : 3;
+  $("failures").replaceChildren(
+    ...(failed.length
+      ? [
+          el("h2", {}, `${failed.length.toLocaleString()} failed`),
+          el("ul", {}, failed.slice(0, few).map(failure)),
+          failed.length > few
+            ? el("p", {}, wanted === "failed" ? `and ${plural(failed.length - few, "more")}`.replace(/s$/, "") : el("a", { href: address({ state: "failed" }) }, `Show all ${failed.length.toLocaleString()} failures`))
+            : null,
+        ].filter(Boolean)
+      : []),
+  );
+  shown = 0;
+  dayShown = "";
+  $("results").replaceChildren();
+  do showMore();
+  while (shown < Math.min(atLeast || 0, found.length));
+  if (!matching.length)
+    $("results").replaceChildren(el("p", { class: "empty" }, data.results.length ? "Nothing matches." : "No results yet. What is dropped into the inbox appears here."));
+  showStates(wanted);
+}
+
+function showStates(wanted) {
+  const counts = { "": data.results.length, ...data.counts };
+  const names = { "": "All", done: "Done", failed: "Failed", cancelled: "Cancelled" };
+  const buttons = Object.entries(counts).filter(([key, count]) => count || key === "" || key === wanted);
+  $("states").replaceChildren(
+    ...buttons.map(([key, count]) =>
+      el(
+        "button",
+        { type: "button", "aria-pressed": String(key === wanted), onclick: () => (replace({ state: key }), showResults()) },
+        names[key] || key,
+        el("span", { class: "count" }, count.toLocaleString()),
+      ),
+    ),
+  );
+}
