@@ -146,10 +146,8 @@ def _hints_of_folder(folder: Path, names: Sequence[str], styles: Sequence[str]) 
         if _is_job(name.lower()):
             yield f"{folder.name}/{name} is not looked at; rename it to {name.lower()}"
         else:
-            yield (
-                f"{folder.name}/{name} is not looked at: a folder whose manifest is named job.yaml"
-                " is taken whole, another is a place for images; rename it, or move it beside the folder"
-            )
+            job = f"job{os.path.splitext(name)[1].lower()}"
+            yield f"{folder.name}/{name} is not looked at: the manifest of a folder is named {job}; rename it to that"
         return
     if not styles and any(map(is_photo, names)) and _age(folder) > HINT_SECONDS:
         yield (

@@ -1,27 +1,52 @@
-"""The page of all results."""
+"""The page of all results, and of what goes on."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.jobs import report
 from pipeline.jobs.record import Job, now
+from pipeline.jobs.report import Report
 from pipeline.jobs.result import Failed
+from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page
 from pipeline.outbox.publish import publish, withdraw
 
 A = "a-20260101-000000-0000"
 
 
-def fail(outbox: Path, reason: str) -> None:
-    publish(outbox, Job(id=A, name="a", claimed_at=now()), None, Failed(reason=reason))
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    (tmp_path / "outbox").mkdir()
+    (tmp_path / "jobs").mkdir()
+    return Page(tmp_path / "outbox", Spool(tmp_path / "jobs"))
 
 
-def shown(page: Page, outbox: Path) -> str:
-    page.keep_current(at_once=True)
-    return (outbox / "index.html").read_text()
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    return tmp_path / "outbox"
+
+
+def fail(outbox: Path, reason: str, dropped: Path | None = None) -> None:
+    publish(outbox, Job(id=A, name="a", claimed_at=now()), None, Failed(reason=reason), dropped)
+
+
+def data_in(outbox: Path) -> dict[str, Any]:
+    text = (outbox / "index.html").read_text()
+    (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    data: dict[str, Any] = json.loads(found)
+    return data
+
+
+def shown(page: Page, outbox: Path) -> list[dict[str, Any]]:
+    page.keep_current(is_working=False, at_once=True)
+    rows: list[dict[str, Any]] = data_in(outbox)["results"]
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -35,40 +60,70 @@ def shown(page: Page, outbox: Path) -> str:
         b'{"schema": "theirs"}',
     ],
 )
-def test_what_others_keep_in_the_outbox_is_not_shown_and_does_no_harm(tmp_path: Path, foreign: bytes) -> None:
+def test_what_others_keep_in_the_outbox_is_not_shown_and_does_no_harm(page: Page, outbox: Path, foreign: bytes) -> None:
     for name in ("x", "notes-20260101-000000-abcd"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name.split('-')[0]}.json").write_bytes(foreign)
-    fail(tmp_path, "ours")
-    text = shown(Page(tmp_path), tmp_path)
-    assert "ours" in text
-    assert "1 result" in text
+        (outbox / name).mkdir()
+        (outbox / name / f"{name.split('-')[0]}.json").write_bytes(foreign)
+    fail(outbox, "ours")
+    assert [row["error"] for row in shown(page, outbox)] == ["ours"]
 
 
-def test_a_log_that_was_copied_elsewhere_does_not_lead_there(tmp_path: Path) -> None:
-    fail(tmp_path, "ours")
-    copy = tmp_path / "a-20260101-000000-ffff"
+def test_a_log_that_was_copied_elsewhere_does_not_lead_there(page: Page, outbox: Path) -> None:
+    fail(outbox, "ours")
+    copy = outbox / "a-20260101-000000-ffff"
     copy.mkdir()
-    log = json.loads((tmp_path / A / "a.json").read_text())
+    log = json.loads((outbox / A / "a.json").read_text())
     log["job"]["id"] = "../../elsewhere"
     (copy / "a.json").write_text(json.dumps(log))
-    assert "elsewhere" not in shown(Page(tmp_path), tmp_path)
+    assert [row["id"] for row in shown(page, outbox)] == [A]
 
 
-def test_a_failure_that_is_retried_leaves_the_page(tmp_path: Path) -> None:
-    page = Page(tmp_path)
-    fail(tmp_path, "the first failure")
-    assert "the first failure" in shown(page, tmp_path)
-    withdraw(tmp_path, A)
-    assert "the first failure" not in shown(page, tmp_path)
-    fail(tmp_path, "the second failure")
-    assert "the second failure" in shown(page, tmp_path)
+def test_a_number_that_json_does_not_know_does_not_spoil_the_page(page: Page, outbox: Path) -> None:
+    fail(outbox, "ours")
+    path = outbox / A / "a.json"
+    log = json.loads(path.read_text()) | {"variants": [{"variant": "a-001", "final_total": float("nan")}]}
+    path.write_text(json.dumps(log))
+    (row,) = shown(page, outbox)
+    assert row["variants"] == [{"variant": "a-001", "final_total": None}]
 
 
-def test_an_unchanged_outbox_is_not_written_again(tmp_path: Path) -> None:
-    page = Page(tmp_path)
-    fail(tmp_path, "a failure")
-    shown(page, tmp_path)
-    before = (tmp_path / "index.html").stat().st_mtime_ns
-    shown(page, tmp_path)
-    assert (tmp_path / "index.html").stat().st_mtime_ns == before
+def test_a_failure_that_is_retried_leaves_the_page(page: Page, outbox: Path) -> None:
+    fail(outbox, "the first failure")
+    assert shown(page, outbox)[0]["error"] == "the first failure"
+    withdraw(outbox, A)
+    assert shown(page, outbox) == []
+    fail(outbox, "the second failure")
+    assert shown(page, outbox)[0]["error"] == "the second failure"
+
+
+def test_nothing_new_is_not_written_again_and_what_waits_is(page: Page, outbox: Path, tmp_path: Path) -> None:
+    fail(outbox, "a failure")
+    shown(page, outbox)
+    before = (outbox / "index.html").stat().st_mtime_ns
+    shown(page, outbox)
+    assert (outbox / "index.html").stat().st_mtime_ns == before
+    report.write(tmp_path / "jobs", Report(pid=1, inbox="inbox", since=now(), unknown=["notes.docx is not looked at"]))
+    shown(page, outbox)
+    assert data_in(outbox)["status"]["unknown"] == ["notes.docx is not looked at"]
+
+
+class TestADroppedManifest:
+    def test_lies_beside_the_reason(self, page: Page, outbox: Path, tmp_path: Path) -> None:
+        (tmp_path / "whatever.json").write_text('{"content": ')
+        fail(outbox, "no JSON", tmp_path / "whatever.json")
+        assert (outbox / A / "dropped-a.json").read_text() == '{"content": '
+        assert shown(page, outbox)[0]["dropped"] == "dropped-a.json"
+        assert json.loads((outbox / A / "a.json").read_text())["error"] == "no JSON"
+
+    @pytest.mark.parametrize("kind", ["link", "large", "gone"])
+    def test_that_is_none_stays_away(self, page: Page, outbox: Path, tmp_path: Path, kind: str) -> None:
+        dropped = tmp_path / "a.yaml"
+        if kind == "link":
+            (tmp_path / "secret").write_text("secret")
+            dropped.symlink_to(tmp_path / "secret")
+        elif kind == "large":
+            with dropped.open("wb") as file:
+                file.truncate(1 << 30)
+        fail(outbox, "refused", dropped)
+        (row,) = shown(page, outbox)
+        assert (row["error"], row["dropped"], row["files"]) == ("refused", None, ["a.json"])

@@ -73,7 +73,8 @@ function keep(key, value) {
 
 function runnerLine({ runner, running, queue }) {
   const parts = [];
-  const device = [...new Set(running.map((job) => job.device).filter(Boolean))].join(", ");
+  const devices = running.filter((job) => job.device).map((job) => `${job.device}, ${job.precision}`);
+  const device = [...new Set(devices)].join("; ");
   if (runner.state === "alive") {
     const at = running.length ? (device ? `Painting on ${device}` : "Loading") : queue.count ? "Starting" : "Watching the inbox";
     const age = (Date.now() - new Date(data.status.at)) / 1000;
@@ -137,7 +138,10 @@ function queueBlock(queue) {
 
 function notes(title, kind, lines) {
   if (!lines.length) return null;
-  return el("div", { class: `notes ${kind}` }, el("h2", {}, title), el("ul", {}, lines.map((line) => el("li", {}, line))));
+  const list = (some) => el("ul", {}, some.map((line) => el("li", {}, line)));
+  const rest = lines.length > 5 ? lines.slice(4) : [];
+  const more = () => el("details", { id: kind, open: keep(kind) }, el("summary", {}, `${rest.length.toLocaleString()} more`), list(rest));
+  return el("div", { class: `notes ${kind}` }, el("h2", {}, title), list(lines.slice(0, lines.length - rest.length)), rest.length ? more() : null);
 }
 
 function showNow() {
@@ -145,15 +149,14 @@ function showNow() {
   $("runner").replaceChildren(runnerLine(status));
   const waits = status.waiting.map((one) => [el("b", {}, one.name), ` ${one.reason}`]);
   if (status.more_waiting) waits.push(`and ${status.more_waiting.toLocaleString()} more`);
-  $("now").replaceChildren(
-    ...[
-      notes("Something is wrong here", "bad", status.faults),
-      ...status.running.map(runningCard),
-      queueBlock(status.queue),
-      notes("Waiting in the inbox", "waits", waits),
-      notes("Not understood", "unknown", status.unknown),
-    ].filter(Boolean),
-  );
+  const work = [...status.running.map(runningCard), queueBlock(status.queue)];
+  const notices = [
+    notes("Something is wrong here", "bad", status.faults),
+    notes("Waiting in the inbox", "waits", waits),
+    notes("Not understood", "unknown", status.unknown),
+  ];
+  const columns = [work, notices].map((parts) => parts.filter(Boolean)).filter((parts) => parts.length);
+  $("now").replaceChildren(...columns.map((parts) => el("div", {}, parts)));
 }
 
 // --- results -------------------------------------------------------------------------------------------------------
@@ -220,16 +223,18 @@ function showResults(atLeast) {
   const words = (params.get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
   const wanted = params.get("state") || "";
   const matching = data.results.filter((row) => (!wanted || row.status === wanted) && words.every((word) => row.text.includes(word)));
-  const failed = matching.filter((row) => row.status === "failed");
-  found = matching.filter((row) => row.status !== "failed");
-  const few = wanted === "failed" || words.length ? 200 : 3;
+  const failed = matching.filter((row) => row.status !== "done");
+  found = matching.filter((row) => row.status === "done");
+  const few = wanted || words.length ? 200 : 3;
+  const kinds = [...new Set(failed.map((row) => row.status))];
+  const counted = kinds.map((kind) => `${failed.filter((row) => row.status === kind).length.toLocaleString()} ${kind}`);
   $("failures").replaceChildren(
     ...(failed.length
       ? [
-          el("h2", {}, `${failed.length.toLocaleString()} failed`),
+          el("h2", {}, counted.join(", ")),
           el("ul", {}, failed.slice(0, few).map(failure)),
           failed.length > few
-            ? el("p", {}, wanted === "failed" ? `and ${plural(failed.length - few, "more")}`.replace(/s$/, "") : el("a", { href: address({ state: "failed" }) }, `Show all ${failed.length.toLocaleString()} failures`))
+            ? el("p", {}, few > 3 ? `and ${(failed.length - few).toLocaleString()} more` : el("a", { href: address({ state: "failed" }) }, "Show all"))
             : null,
         ].filter(Boolean)
       : []),

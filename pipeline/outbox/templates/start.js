@@ -54,10 +54,11 @@ function nearest(cards, card, direction) {
 
 function remember() {
   const active = document.activeElement;
-  keep("scroll", { y: scrollY, shown, view: view.scrollTop });
+  const first = [...document.querySelectorAll(".card")].find((card) => card.getBoundingClientRect().bottom > 0);
+  const anchor = first && scrollY > 0 ? { id: first.dataset.id, top: first.getBoundingClientRect().top } : null;
+  keep("scroll", { y: scrollY, anchor, shown, view: view.scrollTop });
   keep("focus", active === search ? ["search", search.selectionStart] : active?.classList.contains("slider") ? ["slider"] : null);
-  const queue = $("queue");
-  if (queue) keep("queue", queue.open);
+  for (const details of $("now").querySelectorAll("details[id]")) keep(details.id, details.open);
 }
 
 function recall() {
@@ -65,10 +66,12 @@ function recall() {
   showResults(place.shown);
   showView();
   scrollTo(0, place.y || 0);
+  const anchor = place.anchor && document.querySelector(`.card[data-id="${CSS.escape(place.anchor.id)}"]`);
+  if (anchor) scrollBy(0, anchor.getBoundingClientRect().top - place.anchor.top);
   view.scrollTop = place.view || 0;
   const [what, at] = keep("focus") || [];
-  if (what === "search") search.focus(), search.setSelectionRange(at, at);
-  if (what === "slider") view.querySelector(".slider")?.focus();
+  if (what === "search") search.focus({ preventScroll: true }), search.setSelectionRange(at, at);
+  if (what === "slider") view.querySelector(".slider")?.focus({ preventScroll: true });
 }
 
 // The page is written anew while a job runs; who is in the middle of something is not interrupted.

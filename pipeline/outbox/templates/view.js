@@ -35,7 +35,7 @@ function faces(row) {
 function stage(row, face) {
   if (!face.after) return el("div", { class: "stage none" }, row.error ? "failed" : "no picture");
   const after = el("img", { class: "after", src: face.after, alt: `${row.name}, painted`, draggable: "false" });
-  const box = el("div", { class: "stage", }, after);
+  const box = el("div", { class: "stage" }, after);
   const shape = (width, height) => {
     box.style.setProperty("--ratio", `${width} / ${height}`);
     box.style.setProperty("--r", width / height);
@@ -209,11 +209,11 @@ function showView() {
     ),
     el(
       "div",
-      { class: "body" },
+      { class: row.picture ? "body" : "body plain" },
       el(
         "div",
         { class: "main" },
-        row.picture || row.variants ? stage(row, all[chosen]) : null,
+        row.picture ? stage(row, all[chosen]) : null,
         chosen ? el("p", { class: "soft" }, `${all[chosen].label} · `, el("a", { href: address({ view: row.id, variant: "" }) }, "back to the sheet")) : null,
         row.variants ? variantsTable(row, all, chosen) : null,
       ),
