@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name
-from pipeline.inbox.painted import Painted, version_of
+from pipeline.inbox.painted import Content, Painted, version_of
 from pipeline.inbox.stillness import signature_of
 
 MOST_TEXT_BYTES = 1 << 20
@@ -35,13 +36,18 @@ def _new(inbox: Path, found: StyleFolder) -> Iterator[str]:
             # What the style names is one of its paintings.
             if name.startswith(".") or not is_photo(name) or is_style_name(name) or name in named:
                 continue
+            photo = str(path.relative_to(found.folder))
             try:
-                version = version_of(signature_of(path.stat()))
+                digest = painted.hash_of(photo, version_of(signature_of(path.stat()))) or _digest(path)
             except OSError:
                 continue
-            photo = str(path.relative_to(found.folder))
-            if painted.hash_of(photo, version) is None:
+            if not painted.has(Content(digest, "", again=False)):
                 yield photo
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return storage.digest_of(file)
 
 
 def _text(path: Path) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import os
 import shutil
 import signal
 
 import pytest
 import yaml
 
+from pipeline.outbox.overview import Overview
 from tests.conftest import Place, picture, wait_for
 
 
@@ -183,6 +185,46 @@ def test_weights_tells_fetches_and_verifies(place: Place) -> None:
 
 
 class TestStatusAndRetry:
+    def test_what_waits_or_is_not_understood_is_told_with_its_remedy(self, place: Place) -> None:
+        place.photo("tubingen.jpg")
+        place.photo("painting.png")
+        place.manifest("typo.yaml", content="tubigen.jpg")
+        place.manifest("case.yaml", content="TUBINGEN.jpg", parameters={"steps_per_epoch": 2})
+        place.manifest("notepad.yaml.txt")
+        place.manifest("Job.yaml", folder=place.inbox / "trip")
+        place.manifest("manifest.yaml", folder=place.inbox / "pair")
+        (place.inbox / "wedding.docx").touch()
+        place.photo("holiday/1.jpg")
+        os.utime(place.inbox / "holiday", (1e9, 1e9))
+        process = place.start("watch", quiet=True)
+        told = wait_for(lambda: text if "typo.yaml" in (text := place.run("status").stdout) else None)
+        for sentence in (
+            "typo.yaml tubigen.jpg is missing; did you mean tubingen.jpg?",
+            "rename it to notepad.yaml",
+            "trip/Job.yaml is not looked at; rename it to job.yaml",
+            "pair/manifest.yaml is not looked at: the manifest of a folder is named job.yaml; rename it to that",
+            "under the name wedding.yaml",
+            "put a painting into it as holiday/style.jpg",
+        ):
+            assert sentence in told
+        assert "\n  case.yaml" not in told, "a name that differs in case only is found"
+        page = wait_for(lambda: (place.outbox / "index.html").read_text())
+        wait_for(lambda: "did you mean tubingen.jpg?" in (place.outbox / "index.html").read_text())
+        assert "case.yaml" not in page
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+        (place.jobs / "failed").mkdir(exist_ok=True)
+        again = place.run("status")
+        assert (again.returncode, "no runner to see to it" in again.stdout) == (3, True)
+
+    def test_the_manifest_of_a_failure_lies_beside_its_reason(self, place: Place) -> None:
+        place.pair()
+        dropped = place.manifest("a.yaml", parameters={"image_size": 16, "style_size": 16}).read_text()
+        refused = place.manifest("b.yaml", parameters={"epochs": -1}).read_text()
+        assert place.run("run").returncode == 1
+        found = {path.name: path.read_text() for path in place.outbox.glob("*/dropped-*")}
+        assert found == {"dropped-a.yaml": dropped, "dropped-b.yaml": refused}
+
     def test_status_shows_queue_progress_results_and_failures(self, place: Place) -> None:
         place.pair()
         place.manifest("1-bad.yaml", parameters={"epochs": -1})
@@ -193,7 +235,9 @@ class TestStatusAndRetry:
         losses = wait_for(lambda: next(iter((place.jobs / "running").glob("3-long*/loss.jsonl")), None))
         wait_for(lambda: losses.read_text().count("\n") > 3)
         wait_for(lambda: list((place.jobs / "done").glob("2-quick*")))  # filed while the next job runs already
-        text = place.run("status").stdout
+        told = place.run("status")
+        text = told.stdout
+        assert told.returncode == 1, "something has failed since yesterday"
         assert f"a runner is alive: process {process.pid}" in text
         assert "running: 3-long-" in text
         assert "of 5000, 64 px, loss" in text
@@ -201,9 +245,17 @@ class TestStatusAndRetry:
         assert "done: 1\n  2-quick-" in text
         assert "failed: 1\n  1-bad-" in text
         assert "must be from 1 to 1000, not -1" in text
+        found = Overview.model_validate_json(place.run("status", "--json").stdout)
+        (running,) = found.running
+        assert (running.name, running.stage, running.steps, running.device) == ("3-long", "painting", 5000, "CPU")
+        assert [job.name for job in found.queue.jobs] == ["4-later"]
+        assert (found.done, found.failed, found.failed_since_yesterday) == (1, 1, 1)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-        assert "no runner is alive" in place.run("status").stdout
+        left = place.run("status")
+        assert "the last one ended in order" in left.stdout
+        assert "1 done, 1 failed" in left.stdout
+        assert left.returncode == 3, "two jobs wait, and no runner is alive"
 
     def test_a_job_that_failed_in_the_engine_runs_again(self, place: Place) -> None:
         place.pair()
