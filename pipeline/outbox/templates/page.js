@@ -187,19 +187,21 @@ function card(row) {
   );
 }
 
+function todo(row) {
+  const retry = el("code", {}, `stylistic retry ${row.id}`);
+  if (!row.dropped) return ["Mend what it says, then run ", retry];
+  const dropped = el("a", { href: path(row.id, row.dropped) }, row.dropped);
+  return ["If the manifest is wrong, mend ", dropped, " and drop it again; if it is something else, mend that and run ", retry];
+}
+
 function failure(row) {
-  const todo = [];
-  if (row.dropped) {
-    todo.push("Mend ", el("a", { href: path(row.id, row.dropped) }, row.dropped), " and drop it again, or run ");
-  } else todo.push("Once it is mended, run ");
-  todo.push(el("code", {}, `stylistic retry ${row.id}`), ".");
   return el(
     "li",
     { "data-id": row.id },
     el("a", { class: "name", href: address({ view: row.id }) }, row.name),
     el("span", { class: "soft" }, when(row.at)),
     el("p", { class: "reason" }, row.error || "It failed without a reason."),
-    el("p", { class: "soft" }, todo),
+    el("p", { class: "soft" }, todo(row)),
   );
 }
 

@@ -123,7 +123,7 @@ function details(row) {
     "div",
     { class: "details" },
     row.error ? el("p", { class: "reason" }, row.error) : null,
-    row.error ? el("p", { class: "soft" }, "Once it is mended: ", el("code", {}, `stylistic retry ${row.id}`)) : null,
+    row.error ? el("p", { class: "soft" }, todo(row)) : null,
     el(
       "div",
       { class: "sources" },
