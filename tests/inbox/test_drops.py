@@ -32,7 +32,9 @@ class TestPlaces:
         inbox = make(folder)
         assert list(inbox.scan()) == []
         (hint,) = inbox.drops.hints
-        assert hint.startswith("trip/harbour.yml is not looked at: a folder whose manifest is named job.yaml")
+        assert hint.startswith(
+            "trip/harbour.yml is not looked at: the manifest of a folder is named job.yml; rename it"
+        )
 
     def test_a_folder_of_images_is_no_drop(self, folder: Path) -> None:
         (folder / "photos").mkdir()
@@ -43,7 +45,7 @@ class TestPlaces:
         ("names", "hint"),
         [
             (["trip/Job.yaml"], "trip/Job.yaml is not looked at; rename it to job.yaml"),
-            (["trip/manifest.yaml"], "trip/manifest.yaml is not looked at: a folder whose manifest is named job.yaml"),
+            (["trip/manifest.yaml"], "trip/manifest.yaml is not looked at: the manifest of a folder is named job.yaml"),
             (["notepad.yaml.txt"], "notepad.yaml.txt is not looked at, as it ends in .txt; rename it to notepad.yaml"),
             (["harbour.docx"], "harbour.docx is not looked at: a manifest is plain text; save it as that"),
             (["trip/style.jpg", "trip/style.png"], "trip: style.jpg is its style, and style.png is not looked at"),
