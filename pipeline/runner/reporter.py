@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +31,24 @@ class Reporter:
         self._jobs = jobs
         self._tally = tally
         self._first = Report(pid=os.getpid(), inbox=str(inbox), since=now())
+        self._seen: tuple[Mapping[str, Waiting], set[str], list[str]] | None = None
         self._last: Report | None = None
         self._written = 0.0
 
     def keep_current(
-        self, waiting: Mapping[str, Waiting], hints: Iterable[str], faults: Iterable[str], at_end: bool = False
+        self, waiting: Mapping[str, Waiting], hints: Set[str], faults: Sequence[str], at_end: bool = False
     ) -> None:
         """Write the report if it would say something new; not at once if it was written a moment ago.
 
         Args:
-            waiting: why drops wait, by their labels.
+            waiting: why drops wait, by their labels; another mapping after every scan.
             hints: a sentence for each thing that is not understood.
             faults: a sentence for each fault of the machine.
             at_end: the runner has come to its end in order.
         """
         if time.monotonic() - self._written < LEAST_SECONDS and not at_end:
+            return
+        if self._seen and self._seen[0] is waiting and self._seen[1:] == (hints, faults) and not at_end:
             return
         found = {name: why for name, why in waiting.items() if not why.is_settling}
         listed = sorted(found.items())[:LISTED]
@@ -62,3 +65,4 @@ class Reporter:
             report.write(self._jobs, new)
             self._last = new
             self._written = time.monotonic()
+        self._seen = waiting, set(hints), list(faults)

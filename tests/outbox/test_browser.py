@@ -130,7 +130,7 @@ def encoded(color: tuple[int, int, int], form: str) -> bytes:
 def job_of(name: str, number: int, content: str = "photos/coast.jpg", style: str = "wave.jpg", **fields: Any) -> Job:
     manifest = Manifest.model_validate({"content": content, "style": style, "name": name, **fields})
     image = {"stored": "x", "sha256": "0" * 64, "width": 8, "height": 8}
-    inputs = {part: JobImage(file=file, **image) for part, file in manifest.images.items()}  # type: ignore[arg-type]
+    inputs = {part: JobImage(file=file, **image) for part, file in manifest.images.items()}
     job_id = f"{name}-20260101-{number:06}-0000"
     return Job(id=job_id, name=name, claimed_at=now(), manifest=manifest, images=inputs, steps=manifest.steps)
 

@@ -37,19 +37,19 @@ def test_what_settles_is_not_told_and_what_waits_is(jobs: Path) -> None:
 
 def test_a_crowd_is_told_by_its_number(jobs: Path) -> None:
     keeper = Reporter(jobs, jobs / "inbox", Tally())
-    keeper.keep_current({f"{n:05}": Waiting("p.jpg is missing") for n in range(10_000)}, (), ())
+    keeper.keep_current({f"{n:05}": Waiting("p.jpg is missing") for n in range(10_000)}, set(), [])
     assert (len(told(jobs).waiting), told(jobs).more_waiting) == (reporter.LISTED, 10_000 - reporter.LISTED)
 
 
 def test_nothing_new_is_not_written_and_the_end_is(jobs: Path) -> None:
     tally = Tally()
     keeper = Reporter(jobs, jobs / "inbox", tally)
-    keeper.keep_current({}, (), ())
+    keeper.keep_current({}, set(), [])
     (jobs / report.FILE).unlink()
-    keeper.keep_current({}, (), ())
+    keeper.keep_current({}, set(), [])
     assert report.read(jobs) is None
     tally.done = 3
-    keeper.keep_current({}, (), (), at_end=True)
+    keeper.keep_current({}, set(), [], at_end=True)
     assert (told(jobs).done, told(jobs).ended_at is not None) == (3, True)
 
 
