@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
 from pipeline.jobs import report
@@ -19,6 +19,10 @@ from pipeline.jobs.spool import Spool
 from pipeline.outbox import overview
 from pipeline.outbox.overview import Overview
 from pipeline.outbox.results import DEFAULTS, Results
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
 
 FILE = "index.html"
 SCRIPTS = ("page.js", "view.js", "start.js")
@@ -93,26 +97,28 @@ def html(found: Overview, rows: list[dict[str, Any]]) -> str:
         "written": now(),
         "refresh": (REFRESH_SECONDS if found.running or found.queue.count else IDLE_REFRESH_SECONDS) if is_alive else 0,
     }
-    return _rendered(_as_script(data))
+    return _template().render(data=_as_script(data))
 
 
-def _as_script(data: Any) -> str:
+def _as_script(data: Any) -> Markup:
     """JSON that neither ends the element that it stands in, nor a line of a script."""
-    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _rendered(data: str) -> str:
-    import jinja2
     from markupsafe import Markup
 
-    css, js = _part("page.css"), "\n".join(map(_part, SCRIPTS))
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("pipeline.outbox"), autoescape=True)
-    fields = {"css": Markup(css), "js": Markup(js), "data": Markup(data)}
-    return environment.get_template("index.html").render(css_hash=_hash(css), js_hash=_hash(js), **fields)
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 @functools.cache
+def _template() -> jinja2.Template:
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("pipeline.outbox"), autoescape=True)
+    css, js = _part("page.css"), "\n".join(map(_part, SCRIPTS))
+    parts = {"css": Markup(css), "css_hash": _hash(css), "js": Markup(js), "js_hash": _hash(js)}
+    return environment.get_template("index.html", globals=parts)
+
+
 def _part(name: str) -> str:
     return resources.files("pipeline.outbox").joinpath("templates", name).read_text("utf-8")
 
