@@ -18,7 +18,7 @@ from pipeline.outbox.curve import loss_plot
 
 log = logging.getLogger(__name__)
 
-DROPPED = "dropped-"  # what the name of a failed job's own manifest begins with
+DROPPED = "dropped"  # in a failure: the folder of its manifest as it was dropped, apart from its log
 MOST_DROPPED_BYTES = 1 << 20
 TRASH = ".stylistic-trash"  # the outbox is shared with others, who have theirs
 
@@ -63,7 +63,7 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
         for place in sorted((folder / VARIANTS).glob("[0-9]*")):
             _add_variant(building, place)
     elif dropped:
-        _add_dropped(building / f"{DROPPED}{job.name}{dropped.suffix}", dropped)
+        _add_dropped(building / DROPPED, f"{job.name}{dropped.suffix}", dropped)
     if built.loss.step:
         storage.write_atomic(building / f"{job.name}.loss.png", loss_plot(built.loss, job.name))
     if built.manifest is not None:
@@ -74,19 +74,21 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
     return built
 
 
-def _add_dropped(target: Path, dropped: Path) -> None:
+def _add_dropped(place: Path, name: str, dropped: Path) -> None:
     """Copy a manifest as it was dropped, unless it is a link, no file, too large, or not to be read."""
     try:
-        with open(
-            dropped, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-        ) as file:
-            status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_size <= MOST_DROPPED_BYTES:
-                storage.copy_stream(file, target)
+        descriptor = os.open(dropped, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        if target.exists():
-            raise
         log.info("%s is not copied to the outbox (%s)", dropped.name, error.strerror)
+        return
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_DROPPED_BYTES:
+        os.close(descriptor)
+        return
+    with os.fdopen(descriptor, "rb") as file:
+        place.mkdir()
+        storage.copy_stream(file, place / name)
+        storage.sync_folder(place)
 
 
 def build_log(job: Job, folder: Path | None, ended: Result) -> Log:

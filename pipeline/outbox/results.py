@@ -49,6 +49,7 @@ class Results:
 
 def _row(found: Log, folder: Path) -> dict[str, Any]:
     names = _files(folder)
+    dropped = [f"{DROPPED}/{name}" for name in _files(folder / DROPPED)]
     manifest = found.manifest or {}
     parameters = manifest.get("parameters")
     picture = found.output and found.output.file
@@ -73,8 +74,8 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
         "memory": found.peak_memory_bytes,
         "attempts": found.job.attempts,
         "curve": _curve(found.loss),
-        "dropped": next((name for name in names if name.startswith(DROPPED)), None),
-        "files": names,
+        "dropped": dropped[0] if dropped else None,
+        "files": names + dropped,
         "previews": _previews(folder),
         "variants": found.variants,
         "columns": list(manifest.get("sweep") or ()),

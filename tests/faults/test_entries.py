@@ -456,5 +456,5 @@ def test_the_good_jobs_are_done_and_status_answers(yard: Yard) -> None:
     names = ("a-good", "q-zz-good", "z-good-first", "z-good-second", "c-good", "s-good")
     assert good == dict.fromkeys(names, "done")
     answered = yard.place.run("status")
-    assert answered.returncode == 0, answered.stderr
+    assert answered.returncode == 3, "some drops wait, and no runner is alive"
     assert "set aside, as they are no jobs: 4" in answered.stdout

@@ -222,8 +222,8 @@ class TestStatusAndRetry:
         dropped = place.manifest("a.yaml", parameters={"image_size": 16, "style_size": 16}).read_text()
         refused = place.manifest("b.yaml", parameters={"epochs": -1}).read_text()
         assert place.run("run").returncode == 1
-        found = {path.name: path.read_text() for path in place.outbox.glob("*/dropped-*")}
-        assert found == {"dropped-a.yaml": dropped, "dropped-b.yaml": refused}
+        found = {path.name: path.read_text() for path in place.outbox.glob("*/dropped/*")}
+        assert found == {"a.yaml": dropped, "b.yaml": refused}
 
     def test_status_shows_queue_progress_results_and_failures(self, place: Place) -> None:
         place.pair()

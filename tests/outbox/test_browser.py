@@ -296,7 +296,7 @@ def test_a_failure_stands_apart_with_its_reason_and_what_to_do(browser: Browser,
     assert "bad.yaml, line 1: no YAML" in text
     assert "stylistic retry bad-20260101-000004-0000" in text
     href = browser.one("#failures p a").get_attribute("href")
-    assert href == (outbox.outbox / "bad-20260101-000004-0000" / "dropped-bad.yaml").as_uri()
+    assert href == (outbox.outbox / "bad-20260101-000004-0000" / "dropped" / "bad.yaml").as_uri()
 
 
 def test_a_sweep_is_its_sheet_with_its_variants_and_their_table(browser: Browser, outbox: Outbox) -> None:

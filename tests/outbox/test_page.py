@@ -111,8 +111,8 @@ class TestADroppedManifest:
     def test_lies_beside_the_reason(self, page: Page, outbox: Path, tmp_path: Path) -> None:
         (tmp_path / "whatever.json").write_text('{"content": ')
         fail(outbox, "no JSON", tmp_path / "whatever.json")
-        assert (outbox / A / "dropped-a.json").read_text() == '{"content": '
-        assert shown(page, outbox)[0]["dropped"] == "dropped-a.json"
+        assert (outbox / A / "dropped" / "a.json").read_text() == '{"content": '
+        assert shown(page, outbox)[0]["dropped"] == "dropped/a.json"
         assert json.loads((outbox / A / "a.json").read_text())["error"] == "no JSON"
 
     @pytest.mark.parametrize("kind", ["link", "large", "gone"])
