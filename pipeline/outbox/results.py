@@ -49,9 +49,10 @@ class Results:
 
 def _row(found: Log, folder: Path) -> dict[str, Any]:
     names = _files(folder)
-    dropped = [f"{DROPPED}/{name}" for name in _files(folder / DROPPED)]
+    names += [f"{within}/{name}" for within in _folders(folder) for name in _files(folder / within)]
     manifest = found.manifest or {}
-    parameters = manifest.get("parameters")
+    # Only what is said of a job itself has been checked: the manifest may be another program's.
+    parameters, sweep, preset = (manifest.get(key) for key in ("parameters", "sweep", "preset"))
     picture = found.output and found.output.file
     row = {
         "id": found.job.id,
@@ -65,7 +66,7 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
         "height": found.output and found.output.height,
         "content": found.inputs.content and found.inputs.content.file,
         "styles": [style.file for style in found.inputs.style],
-        "preset": manifest.get("preset"),
+        "preset": preset if isinstance(preset, str) else None,
         "parameters": _changed(parameters) if isinstance(parameters, dict) else None,
         "steps": len(found.loss.step),
         "seconds": found.timing and found.timing.optimize_seconds,
@@ -74,11 +75,11 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
         "memory": found.peak_memory_bytes,
         "attempts": found.job.attempts,
         "curve": _curve(found.loss),
-        "dropped": dropped[0] if dropped else None,
-        "files": names + dropped,
+        "dropped": next((name for name in names if name.startswith(f"{DROPPED}/")), None),
+        "files": names[:MOST_FILES],
         "previews": _previews(folder),
         "variants": found.variants,
-        "columns": list(manifest.get("sweep") or ()),
+        "columns": list(map(str, sweep)) if isinstance(sweep, dict) else [],
     }
     return {key: _finite(value) for key, value in row.items()}
 
@@ -104,8 +105,8 @@ def _curve(loss: Losses) -> dict[str, Any] | None:
         return None
     last = len(steps) - 1
     picked = sorted({round(last * point / (POINTS - 1)) for point in range(POINTS)})
-    scales = loss.scale
-    changes = [[steps[n], side] for n, side in enumerate(scales) if n == 0 or side != scales[n - 1]]
+    sides = list(zip(steps, loss.scale, strict=False))
+    changes = [[step, side] for n, (step, side) in enumerate(sides) if n == 0 or side != sides[n - 1][1]]
     lines = {"total": loss.total, "style": loss.style, "content": loss.content}
     return {"last": steps[-1], "scales": changes, **{name: _logarithms(v, picked) for name, v in lines.items()}}
 
@@ -118,12 +119,9 @@ def _logarithms(values: Sequence[float], picked: Sequence[int]) -> list[int | No
 def _previews(folder: Path) -> list[str]:
     """Their names below ``previews/``, without the suffix; those of a variant with its number before."""
     found = [path.stem for path in previews.files(folder)]
-    try:
-        variants = sorted(path for path in (folder / previews.FOLDER).iterdir() if path.is_dir())
-    except OSError:
-        return found
-    for variant in variants:
-        found += [f"{variant.name}/{name.removesuffix('.webp')}" for name in _files(variant) if name.endswith(".webp")]
+    for variant in _folders(folder / previews.FOLDER):
+        names = _files(folder / previews.FOLDER / variant)
+        found += [f"{variant}/{name.removesuffix('.webp')}" for name in names if name.endswith(".webp")]
     return found
 
 
@@ -134,7 +132,17 @@ def _files(folder: Path) -> list[str]:
             names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_file())
     except OSError:
         return []
-    return [name for name in names if _is_text(name)][:MOST_FILES]
+    return [name for name in names if _is_text(name)]
+
+
+def _folders(folder: Path) -> list[str]:
+    """The folders in a result, but for the previews."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(e.name for e in entries if e.name[0] != "." and e.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+    return [name for name in names if _is_text(name) and name != previews.FOLDER]
 
 
 def _is_text(name: str) -> bool:

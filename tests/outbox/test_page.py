@@ -112,7 +112,8 @@ class TestADroppedManifest:
         (tmp_path / "whatever.json").write_text('{"content": ')
         fail(outbox, "no JSON", tmp_path / "whatever.json")
         assert (outbox / A / "dropped" / "a.json").read_text() == '{"content": '
-        assert shown(page, outbox)[0]["dropped"] == "dropped/a.json"
+        (row,) = shown(page, outbox)
+        assert (row["dropped"], row["files"]) == ("dropped/a.json", ["a.json", "dropped/a.json"])
         assert json.loads((outbox / A / "a.json").read_text())["error"] == "no JSON"
 
     @pytest.mark.parametrize("kind", ["link", "large", "gone"])
@@ -127,3 +128,19 @@ class TestADroppedManifest:
         fail(outbox, "refused", dropped)
         (row,) = shown(page, outbox)
         assert (row["error"], row["dropped"], row["files"]) == ("refused", None, ["a.json"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"manifest": {"sweep": 3, "preset": ["x"], "parameters": "none"}},
+        {"loss": dict.fromkeys(("step", "total", "content", "style", "total_variation"), [1]) | {"scale": [1, 2, 3]}},
+    ],
+)
+def test_a_log_that_another_program_wrote_does_not_spoil_the_page(
+    page: Page, outbox: Path, change: dict[str, Any]
+) -> None:
+    fail(outbox, "ours")
+    path = outbox / A / "a.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert [row["id"] for row in shown(page, outbox)] == [A]
