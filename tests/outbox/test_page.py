@@ -134,7 +134,7 @@ class TestADroppedManifest:
     "change",
     [
         {"manifest": {"sweep": 3, "preset": ["x"], "parameters": "none"}},
-        {"loss": dict.fromkeys(("step", "total", "content", "style", "total_variation"), [1]) | {"scale": [1, 2, 3]}},
+        {"loss": {key: [1] for key in ("step", "total", "content", "style", "total_variation")} | {"scale": [1, 2, 3]}},
     ],
 )
 def test_a_log_that_another_program_wrote_does_not_spoil_the_page(
