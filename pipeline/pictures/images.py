@@ -79,6 +79,9 @@ def load(path: Path, long_side: int, name: str, max_pixels: int) -> Picture:
 
 def encode(picture: Picture, output_format: str) -> bytes:
     """A picture as a file of ``png``, ``jpeg``, ``webp`` or ``tiff``; JPEG has no alpha channel and leaves it out."""
+    pixels = np.rint(np.clip(picture.rgb, 0.0, 1.0) * 255.0).astype(np.uint8)
+    if picture.alpha is not None and output_format != "jpeg":
+        pixels = np.dstack([pixels, picture.alpha])
     options: dict[str, dict[str, Any]] = {
         "png": {"compress_level": 6},
         "jpeg": {"quality": 95, "subsampling": 0},
@@ -86,24 +89,8 @@ def encode(picture: Picture, output_format: str) -> bytes:
         "tiff": {"compression": "tiff_adobe_deflate"},
     }
     buffer = io.BytesIO()
-    _as_image(picture, output_format != "jpeg").save(buffer, output_format, **options[output_format])
+    Image.fromarray(pixels).save(buffer, output_format, **options[output_format])
     return buffer.getvalue()
-
-
-def preview(picture: Picture | Image.Image, long_side: int) -> bytes:
-    """A picture as a small WebP for a page, scaled down to ``long_side`` pixels at most."""
-    image = picture.copy() if isinstance(picture, Image.Image) else _as_image(picture, with_alpha=True)
-    image.thumbnail((long_side, long_side), Image.Resampling.LANCZOS, reducing_gap=None)
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80, method=4)
-    return buffer.getvalue()
-
-
-def _as_image(picture: Picture, with_alpha: bool) -> Image.Image:
-    pixels = np.rint(np.clip(picture.rgb, 0.0, 1.0) * 255.0).astype(np.uint8)
-    if picture.alpha is not None and with_alpha:
-        pixels = np.dstack([pixels, picture.alpha])
-    return Image.fromarray(pixels)
 
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pipeline import storage
 from pipeline.jobs import previews
 from pipeline.jobs.previews import SIDES, Painter
-from pipeline.pictures import images
 from pipeline.pictures.images import Picture, Rgb
+from pipeline.pictures.preview import preview
 from pipeline.worker.inputs import Inputs
 from pipeline.worker.session import Session
 
@@ -42,7 +42,7 @@ def shown(steps: Iterator[Step], folder: Path, picture: Callable[[State], Rgb]) 
     for step in steps:
         begun = time.monotonic()
         if begun >= due and step.number == step.state.step:
-            small = images.preview(Picture(picture(step.state), None), previews.LIVE_SIDE)
+            small = preview(Picture(picture(step.state), None), previews.LIVE_SIDE)
             storage.write_atomic(folder / previews.LIVE, small)
             now = time.monotonic()
             due = now + max(EVERY_SECONDS, (now - begun) / MOST_OF_TIME)
@@ -62,4 +62,4 @@ def leave_previews(folder: Path, picture: Picture, given: Inputs, output_format:
     wanted |= {f"painting-{number}": Picture(rgb, None) for number, rgb in enumerate(given.paintings, 1)}
     if output_format == "tiff":
         wanted["large"] = picture
-    previews.leave(folder, {n: images.preview(p, SIDES[n.partition("-")[0]]) for n, p in wanted.items()})
+    previews.leave(folder, {n: preview(p, SIDES[n.partition("-")[0]]) for n, p in wanted.items()})

@@ -20,8 +20,8 @@ from pipeline.jobs import losses, previews, result
 from pipeline.jobs.record import VARIANTS, Job
 from pipeline.jobs.result import RESULT, Done, Failed, Output, Result, Timing
 from pipeline.manifest.model import Manifest
-from pipeline.pictures import images
 from pipeline.pictures.contact import contact_sheet
+from pipeline.pictures.preview import preview
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
 from pipeline.worker.session import Options
@@ -99,7 +99,7 @@ def leave_result(folder: Path, job: Job, manifest: Manifest, variants: dict[Path
         seconds_per_step=done[0].timing.seconds_per_step,
     )
     whole = done[0].model_copy(update={"timing": timing, "chosen": {}, "output": output, "variants": rows})
-    previews.leave(folder, {"picture": images.preview(sheet, previews.SIDES["picture"])})
+    previews.leave(folder, {"picture": preview(sheet, previews.SIDES["picture"])})
     result.leave(folder, whole, {f"{job.name}.csv": table(rows), output.file: buffer.getvalue()})
 
 

@@ -29,6 +29,7 @@ from pipeline.outbox.page import Page
 from pipeline.outbox.publish import publish
 from pipeline.outbox.results import Results
 from pipeline.pictures import images
+from pipeline.pictures.preview import preview
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.by import By  # noqa: E402
@@ -118,7 +119,7 @@ def browser(chromium: Browser) -> Browser:
 
 
 def webp(color: tuple[int, int, int], size: tuple[int, int] = (64, 48)) -> bytes:
-    return images.preview(Image.new("RGB", size, color), 480)
+    return preview(Image.new("RGB", size, color), 480)
 
 
 def encoded(color: tuple[int, int, int], form: str) -> bytes:
