@@ -10,6 +10,7 @@ from pipeline import storage
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name
 from pipeline.inbox.painted import Content, Painted, version_of
 from pipeline.inbox.stillness import signature_of
+from pipeline.manifest.model import Limits
 
 MOST_TEXT_BYTES = 1 << 20
 
@@ -30,13 +31,16 @@ def _new(inbox: Path, found: StyleFolder) -> Iterator[str]:
     painted = Painted(inbox, found.folder.name, "")
     named = _text(found.style) if found.has_manifest else ""
     for parent, folders, names in os.walk(found.folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        depth = len(Path(parent).relative_to(found.folder).parts)
+        folders[:] = [name for name in folders if not name.startswith(".") and depth < Limits().max_depth - 1]
         for name in names:
             path = Path(parent, name)
             # What the style names is one of its paintings.
             if name.startswith(".") or not is_photo(name) or is_style_name(name) or name in named:
                 continue
             photo = str(path.relative_to(found.folder))
+            if not path.is_file() or not Path(os.path.realpath(path)).is_relative_to(inbox):
+                continue  # no photo, or one that is told to lead elsewhere
             try:
                 digest = painted.hash_of(photo, version_of(signature_of(path.stat()))) or _digest(path)
             except OSError:
@@ -51,6 +55,8 @@ def _digest(path: Path) -> str:
 
 
 def _text(path: Path) -> str:
+    if not path.is_file():
+        return ""
     try:
         with path.open("rb") as file:
             return file.read(MOST_TEXT_BYTES).decode("utf-8", "replace")

@@ -46,5 +46,8 @@ def test_photos_of_a_style_folder_count_until_they_have_become_jobs(folder: Path
     assert counted(folder) == 0
     (folder / "wave" / "copy.png").write_bytes((folder / "wave" / "photo.png").read_bytes())
     assert counted(folder) == 0, "what it shows is known"
+    os.mkfifo(folder / "wave" / "pipe.jpg")
+    (folder / "wave" / "elsewhere.jpg").symlink_to(__file__)
+    assert counted(folder) == 0, "what no runner would paint"
     (folder / "wave" / "new.jpg").write_bytes(b"another")
     assert counted(folder) == 1
