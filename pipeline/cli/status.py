@@ -38,11 +38,12 @@ def status(inbox: Path | None, jobs: Path, outbox: Path, as_json: bool) -> None:
       stylistic status --jobs /srv/pictures/jobs --outbox /srv/pictures/outbox
       stylistic status --json || mail -s stylistic me@example.org
     """
+    from pipeline.jobs.pace import Paces, cache_file
     from pipeline.jobs.spool import Spool
     from pipeline.outbox.overview import look
 
     spool = Spool(jobs)
-    found = look(spool, outbox)
+    found = look(spool, outbox, Paces(cache_file()))
     if found.runner.state != "alive":
         found = found.model_copy(update={"dropped": _dropped(inbox or Path(found.inbox or "inbox"), spool)})
     if as_json:
@@ -64,10 +65,12 @@ def _dropped(inbox: Path, spool: Spool) -> int | None:
 
 
 def _lines(found: Overview) -> Iterator[str]:
+    from pipeline.jobs.pace import spoken
+
     yield _runner(found.runner)
     yield from map(_running, found.running)
     queue = found.queue
-    yield f"queued: {queue.count}" + (f", about {_duration(queue.seconds_left)}" if queue.seconds_left else "")
+    yield f"queued: {queue.count}" + (f", about {spoken(queue.seconds_left)}" if queue.seconds_left else "")
     if found.dropped:
         yield f"in the inbox, with no runner to see to it: {found.dropped}"
     if found.waiting:
@@ -99,20 +102,17 @@ def _runner(runner: Runner) -> str:
 
 
 def _running(job: Running) -> str:
+    from pipeline.jobs.pace import spoken
+
     if job.loss is None:
         return f"running: {job.id}: {job.stage}"
-    left = f", about {_duration(job.seconds_left)} left" if job.seconds_left is not None else ""
+    left = f", about {spoken(job.seconds_left)} left" if job.seconds_left is not None else ""
     on = f", on {job.device}" if job.device else ""
     return f"running: {job.id}: step {job.step} of {job.steps}, {job.scale} px, loss {job.loss:.3g}{left}{on}"
 
 
 def _ended(ended: Ended) -> str:
     return f"  {ended.id}" + (f": {ended.error.splitlines()[0]}" if ended.error else "")
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def _local(moment: str | None) -> str:

@@ -15,7 +15,7 @@ from pipeline.jobs.record import VARIANTS
 from pipeline.manifest.parameters import Model
 
 FILE = "loss.jsonl"
-_END_BYTES = 1024  # which have several lines
+_END_BYTES = 8192  # some forty lines
 
 
 class Loss(Model):
@@ -82,14 +82,14 @@ def read(folder: Path) -> list[Loss]:
         return []
 
 
-def latest(folder: Path) -> Loss | None:
-    """The last whole line of a job's loss log, its step counted through all variants; None before the first."""
-    last, before = None, 0
+def recent(folder: Path) -> list[Loss]:
+    """The last whole lines of a job's loss log, their steps counted through all variants; none before the first."""
+    found: list[Loss] = []
     for path in [folder / FILE, *sorted(folder.glob(f"{VARIANTS}/*/{FILE}"))]:
+        before = found[-1].step if found else 0
         if lines := list(_parsed(_end(path))):
-            last = lines[-1].model_copy(update={"step": before + lines[-1].step})
-            before = last.step
-    return last
+            found = [line.model_copy(update={"step": before + line.step}) for line in lines]
+    return found
 
 
 class Tail:

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 
 from pipeline.errors import EnvironmentFault
 from pipeline.jobs import lock, log, losses, previews, report
+from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.report import Report, Waits
 from pipeline.jobs.spool import Spool
@@ -116,12 +117,13 @@ class Overview(Model):
         return self.runner.state != "alive" and bool(work)
 
 
-def look(spool: Spool, outbox: Path) -> Overview:
+def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
     """What goes on now.
 
     Args:
         spool: of the jobs folder; one that knows the queue already need not read it.
         outbox: where results are.
+        paces: what steps take on this machine.
 
     Raises:
         EnvironmentFault: there is no jobs folder.
@@ -130,7 +132,7 @@ def look(spool: Spool, outbox: Path) -> Overview:
     if not jobs.is_dir():
         raise EnvironmentFault(f"{jobs}: no jobs folder here.", "Name it with --jobs.")
     said = report.read(jobs)
-    running = [_running(spool.running / name) for name in sorted(_names(spool.running)) if is_job_id(name)]
+    running = [_running(spool.running / name, paces) for name in sorted(_names(spool.running)) if is_job_id(name)]
     queued = spool.in_order()
     newest = [
         path for place in (spool.done, spool.failed) for path in heapq.nlargest(RECENT, _entries(place), key=_time)
@@ -141,7 +143,7 @@ def look(spool: Spool, outbox: Path) -> Overview:
         runner=_runner(lock.holder(jobs), said),
         inbox=said and said.inbox,
         running=running,
-        queue=Queue(count=len(queued), jobs=[_queued(spool.queued / job_id) for job_id in queued[:QUEUED]]),
+        queue=_queue([_queued(spool.queued / job_id, paces) for job_id in queued[:QUEUED]], len(queued), running),
         waiting=said.waiting if said else [],
         more_waiting=said.more_waiting if said else 0,
         unknown=said.unknown if said else [],
@@ -165,7 +167,7 @@ def _runner(holder: lock.Holder | None, said: Report | None) -> Runner:
     return Runner(state=state_of_last, pid=said.pid, **fields)
 
 
-def _running(folder: Path) -> Running:
+def _running(folder: Path, paces: Paces) -> Running:
     try:
         job = Job.load(folder)
     except (OSError, RecordError):
@@ -175,18 +177,31 @@ def _running(folder: Path) -> Running:
     if by := previews.painter(folder, job.started_at):
         of = {"worker": f"{by.host}:{by.pid}", "device": by.device, "precision": by.precision}
         found = found.model_copy(update={**of, "stage": "preparing"})
-    if last := losses.latest(folder):
-        at = {"step": last.step, "scale": last.scale, "loss": last.total}
+    seen = losses.recent(folder)
+    found = found.model_copy(update={"seconds_left": paces.left(job, seen) if seen else paces.seconds([job])})
+    if seen:
+        at = {"step": seen[-1].step, "scale": seen[-1].scale, "loss": seen[-1].total}
         found = found.model_copy(update={**at, "stage": "painting" if found.device else "starting"})
     return found.model_copy(update={"preview": shown and str(shown)})
 
 
-def _queued(folder: Path) -> Queued:
+def _queue(jobs: list[Queued], count: int, running: list[Running]) -> Queue:
+    """The queue, of which the first have been looked at; the others are taken to be like them."""
+    lefts = [job.seconds_left for job in (*running, *jobs)]
+    known = [left for left in lefts if left is not None]
+    seconds = None
+    if count and len(known) == len(lefts):
+        of_queue = sum(known[len(running) :]) * count / len(jobs)
+        seconds = (sum(known[: len(running)]) + of_queue) / max(1, len(running))
+    return Queue(count=count, seconds_left=seconds, jobs=jobs)
+
+
+def _queued(folder: Path, paces: Paces) -> Queued:
     try:
         job = Job.load(folder)
     except (OSError, RecordError):
         return Queued(id=folder.name, name=name_in(folder.name))
-    return Queued(id=job.id, steps=job.steps, **_asked(job))
+    return Queued(id=job.id, steps=job.steps, seconds_left=paces.seconds([job]), **_asked(job))
 
 
 def _asked(job: Job) -> dict[str, object]:

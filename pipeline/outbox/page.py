@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
 from pipeline.jobs import report
+from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import now
 from pipeline.jobs.spool import Spool
 from pipeline.outbox import overview
@@ -39,10 +40,12 @@ class Page:
     Args:
         outbox: where it is written.
         spool: of the jobs folder.
+        paces: what steps take on this machine.
     """
 
-    def __init__(self, outbox: Path, spool: Spool) -> None:
+    def __init__(self, outbox: Path, spool: Spool, paces: Paces) -> None:
         self._outbox = outbox
+        self._paces = paces
         self._spool = spool
         self._results = Results(outbox)
         self._shown: Any = None  # what tells a change, as the page has it
@@ -73,7 +76,7 @@ class Page:
         return self._outbox.stat().st_mtime_ns, *map(_changed_at, places)
 
     def _write(self) -> None:
-        found = overview.look(self._spool, self._outbox)
+        found = overview.look(self._spool, self._outbox, self._paces)
         storage.write_atomic(self._outbox / FILE, html(found, self._results.rows()).encode("utf-8", "replace"))
 
 

@@ -92,7 +92,7 @@ class Runner:
         self._recovery = Recovery(spool, outbox, claims, self._publisher, self._dispatch)
         self._chatter = Chatter()
         self._reporter = Reporter(spool.folder, scanner.drops.inbox, self._publisher.tally)
-        self._page = Page(outbox, spool)
+        self._page = Page(outbox, spool, paces)
 
     @property
     def tally(self) -> Tally:

@@ -19,6 +19,7 @@ from pipeline import storage
 from pipeline.jobs import losses, previews, result
 from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import Loss
+from pipeline.jobs.pace import Paces
 from pipeline.jobs.previews import LIVE, PAINTER
 from pipeline.jobs.record import VARIANTS, Job, JobImage, now
 from pipeline.jobs.result import Done, Engine, Failed, Output, Timing, WeightsUsed
@@ -169,7 +170,7 @@ class Outbox:
         for folder in (self.outbox, self.work, self.root / "jobs"):
             folder.mkdir(parents=True)
         self.spool = Spool(self.root / "jobs")
-        self.page = Page(self.outbox, self.spool)
+        self.page = Page(self.outbox, self.spool, Paces(None))
         self.file = self.outbox / "index.html"
 
     def add(self, job: Job, form: str = "png", **how: Any) -> None:
@@ -353,7 +354,7 @@ def test_a_hostile_name_is_text_wherever_it_stands(browser: Browser, outbox: Out
         }
         row["id"] += HOSTILE
         row["variants"] = row["variants"] and [{"variant": HOSTILE, HOSTILE: HOSTILE, "error": HOSTILE}]
-    found = overview.look(outbox.spool, outbox.outbox)
+    found = overview.look(outbox.spool, outbox.outbox, Paces(None))
     running = overview.Running(id=HOSTILE, name=HOSTILE, content=HOSTILE, styles=[HOSTILE], device=HOSTILE)
     update = {"unknown": [HOSTILE], "faults": [HOSTILE], "running": [running]}
     file = tmp_path / "hostile.html"
@@ -376,7 +377,7 @@ def test_two_thousand_results_open_and_filter_without_being_drawn_all(
     sample = next(row for row in Results(outbox.outbox).rows() if row["name"] == "harbour")
     rows = [{**sample, "id": f"{n}-{sample['id']}", "name": f"picture {n}"} for n in range(2000)]
     file = tmp_path / "many.html"
-    file.write_text(page.html(overview.look(outbox.spool, outbox.outbox), rows), encoding="utf-8")
+    file.write_text(page.html(overview.look(outbox.spool, outbox.outbox, Paces(None)), rows), encoding="utf-8")
     driver = browser.driver
     driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from pipeline.errors import EnvironmentFault
 from pipeline.jobs import report
 from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import FILE, Loss
+from pipeline.jobs.pace import Paces
 from pipeline.jobs.previews import LIVE, PAINTER
-from pipeline.jobs.record import VARIANTS, now
+from pipeline.jobs.record import VARIANTS, Job, now
 from pipeline.jobs.report import Report
 from pipeline.jobs.result import Failed
 from pipeline.jobs.spool import Spool
@@ -41,6 +43,10 @@ def spool(tmp_path: Path) -> Spool:
     return spool
 
 
+def looked(spool: Spool, outbox: Path) -> Overview:
+    return look(spool, outbox, Paces(None))
+
+
 def holder(spool: Spool, pid: int) -> None:
     storage.write_json(spool.folder / HOLDER, {"pid": pid, "host": socket.gethostname(), "since": now()})
 
@@ -54,43 +60,43 @@ def log_losses(folder: Path, count: int) -> None:
 
 class TestTheRunner:
     def test_lives_ends_in_order_or_dies_without_a_word(self, spool: Spool, outbox: Path) -> None:
-        assert look(spool, outbox).runner.state == "none"
+        assert looked(spool, outbox).runner.state == "none"
         holder(spool, os.getpid())
-        assert look(spool, outbox).runner.state == "alive"
+        assert looked(spool, outbox).runner.state == "alive"
         ended = Report(pid=os.getpid(), inbox="inbox", since=now(), ended_at=now(), done=3, failed=1)
         report.write(spool.folder, ended)
-        told = look(spool, outbox).runner  # by its last page, too, which it writes before it lets go of the lock
+        told = looked(spool, outbox).runner  # by its last page, too, which it writes before it lets go of the lock
         assert (told.state, told.done, told.failed) == ("ended", 3, 1)
         (spool.folder / HOLDER).unlink()
-        assert look(spool, outbox).runner.state == "ended"
+        assert looked(spool, outbox).runner.state == "ended"
         holder(spool, DEAD)
-        assert look(spool, outbox).runner.state == "died"
+        assert looked(spool, outbox).runner.state == "died"
 
     def test_work_without_one_is_left_alone(self, spool: Spool, outbox: Path) -> None:
-        assert not look(spool, outbox).is_left_alone
-        assert look(spool, outbox).model_copy(update={"dropped": 1}).is_left_alone
+        assert not looked(spool, outbox).is_left_alone
+        assert looked(spool, outbox).model_copy(update={"dropped": 1}).is_left_alone
         admit(spool, "a")
-        assert look(spool, outbox).is_left_alone
+        assert looked(spool, outbox).is_left_alone
         holder(spool, os.getpid())
-        assert not look(spool, outbox).is_left_alone
+        assert not looked(spool, outbox).is_left_alone
 
     def test_no_folder_is_told(self, tmp_path: Path, outbox: Path) -> None:
         with pytest.raises(EnvironmentFault, match="no jobs folder"):
-            look(Spool(tmp_path / "nowhere"), outbox)
+            looked(Spool(tmp_path / "nowhere"), outbox)
 
 
 class TestARunningJob:
     def test_is_told_stage_by_stage(self, spool: Spool, outbox: Path) -> None:
         folder = spool.running / spool.start(admit(spool, "a")).id
-        (first,) = look(spool, outbox).running
+        (first,) = looked(spool, outbox).running
         assert (first.stage, first.step, first.steps, first.styles) == ("starting", 0, 300, ["painting.png"])
         painter = {"host": "h", "pid": 7, "device": "CPU", "precision": "float32"}
         storage.write_json(folder / PAINTER, painter)
-        (second,) = look(spool, outbox).running
+        (second,) = looked(spool, outbox).running
         assert (second.stage, second.worker, second.device) == ("preparing", "h:7", "CPU")
         log_losses(folder, 40)
         (folder / LIVE).touch()
-        (third,) = look(spool, outbox).running
+        (third,) = looked(spool, outbox).running
         assert (third.stage, third.step, third.loss, third.scale) == ("painting", 40, 40, 64)
         assert third.preview == str(folder / LIVE)
 
@@ -98,29 +104,51 @@ class TestARunningJob:
         folder = spool.running / spool.start(admit(spool, "a")).id
         log_losses(folder / VARIANTS / "001", 30)
         log_losses(folder / VARIANTS / "002", 12)
-        (running,) = look(spool, outbox).running
+        (running,) = looked(spool, outbox).running
         assert running.step == 42
 
     def test_whose_record_or_painter_is_damaged_is_told_by_its_name(self, spool: Spool, outbox: Path) -> None:
         folders = [spool.running / spool.start(admit(spool, name)).id for name in "ab"]
         (folders[0] / "job.json").write_text("{")
         (folders[1] / PAINTER).write_text("[]")
-        assert [(job.name, job.stage) for job in look(spool, outbox).running] == [("a", "starting"), ("b", "starting")]
+        assert [(job.name, job.stage) for job in looked(spool, outbox).running] == [
+            ("a", "starting"),
+            ("b", "starting"),
+        ]
 
     def test_painted_by_an_earlier_attempt_is_starting(self, spool: Spool, outbox: Path) -> None:
         folder = spool.running / spool.start(admit(spool, "a")).id
         storage.write_json(folder / PAINTER, {"host": "h", "pid": 7, "device": "CPU", "precision": "float32"})
         os.utime(folder / PAINTER, (1e9, 1e9))
         log_losses(folder, 40)
-        (running,) = look(spool, outbox).running
+        (running,) = looked(spool, outbox).running
         assert (running.stage, running.device, running.step) == ("starting", None, 40)
+
+
+def test_time_left_is_that_of_the_jobs_own_pace_and_of_the_whole_queue(spool: Spool, outbox: Path) -> None:
+    class Measured(Paces):
+        def left(self, job: Job, seen: Sequence[Loss]) -> float:
+            return job.steps - seen[-1].step
+
+        def seconds(self, jobs: Iterable[Job], workers: int = 1) -> float:
+            return float(sum(job.steps for job in jobs))
+
+    folder = spool.running / spool.start(admit(spool, "a")).id
+    for number in range(30):
+        admit(spool, f"b{number}")
+    log_losses(folder, 100)
+    told = look(spool, outbox, Measured(None))
+    assert told.running[0].seconds_left == 200
+    assert told.queue.jobs[0].seconds_left == 300
+    assert told.queue.seconds_left == 200 + 30 * 300
+    assert looked(spool, outbox).queue.seconds_left is None
 
 
 def test_the_queue_is_told_in_its_order_and_nothing_is_touched(spool: Spool, outbox: Path) -> None:
     for name in "cab":
         admit(spool, name)
     (spool.queued / "notes.txt").touch()
-    told = look(spool, outbox)
+    told = looked(spool, outbox)
     assert [job.name for job in told.queue.jobs] == ["a", "b", "c"]
     assert told.queue.count == 3
     assert (spool.queued / "notes.txt").exists()
@@ -135,7 +163,7 @@ def test_failures_count_for_a_day(
     job = spool.start(admit(spool, "a"))
     publish(outbox, job, spool.running / job.id, Failed(reason="no"))
     spool.fail(job.id)
-    told = look(spool, outbox)
+    told = looked(spool, outbox)
     assert (told.failed, told.failed_since_yesterday) == (1, counted)
     assert told.recent[0].error == "no"
 
@@ -143,7 +171,7 @@ def test_failures_count_for_a_day(
 def test_what_is_printed_is_what_is_documented(spool: Spool, outbox: Path) -> None:
     admit(spool, "a")
     text = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
-    told = json.loads(look(spool, outbox).model_dump_json())
+    told = json.loads(looked(spool, outbox).model_dump_json())
     assert told["schema"] == "stylistic.status/1"
     names = [*told, *told["runner"], *told["queue"], *told["queue"]["jobs"][0]]
     names += [*Overview.model_json_schema()["$defs"]["Running"]["properties"], "reason", "is_fault", "error"]

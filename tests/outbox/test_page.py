@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.jobs import report
+from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, now
 from pipeline.jobs.report import Report
 from pipeline.jobs.result import Failed
@@ -24,7 +25,7 @@ A = "a-20260101-000000-0000"
 def page(tmp_path: Path) -> Page:
     (tmp_path / "outbox").mkdir()
     (tmp_path / "jobs").mkdir()
-    return Page(tmp_path / "outbox", Spool(tmp_path / "jobs"))
+    return Page(tmp_path / "outbox", Spool(tmp_path / "jobs"), Paces(None))
 
 
 @pytest.fixture
