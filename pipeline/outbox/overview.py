@@ -187,7 +187,7 @@ def _running(folder: Path, paces: Paces) -> Running:
 
 def _queue(jobs: list[Queued], count: int, running: list[Running]) -> Queue:
     """The queue, of which the first have been looked at; the others are taken to be like them."""
-    lefts = [job.seconds_left for job in (*running, *jobs)]
+    lefts = [one.seconds_left for one in running] + [one.seconds_left for one in jobs]
     known = [left for left in lefts if left is not None]
     seconds = None
     if count and len(known) == len(lefts):
