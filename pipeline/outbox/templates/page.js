@@ -46,8 +46,15 @@ function duration(seconds) {
   return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+// The painting of a style folder is named as the folder is: wave/style.jpg is "wave".
+function painting(file) {
+  const parts = (file || "").split("/");
+  const name = parts.pop();
+  return /^style\.\w+$/i.test(name) && parts.length ? parts.pop() : name;
+}
+
 const like = (row) => {
-  const styles = (row.styles || []).map(last).join(" + ");
+  const styles = (row.styles || []).map(painting).join(" + ");
   return row.content && styles ? `${last(row.content)} like ${styles}` : last(row.content) || styles;
 };
 
@@ -175,7 +182,7 @@ function picture(row) {
 function card(row) {
   const ratio = row.width && row.height ? Math.min(3, Math.max(0.5, row.width / row.height)) : 4 / 3;
   const source = picture(row);
-  const words = row.variants ? plural(row.variants.length, "variant") : (row.styles || []).map((s) => last(s).replace(/\.\w+$/, "")).join(" + ");
+  const words = row.variants ? plural(row.variants.length, "variant") : (row.styles || []).map((s) => painting(s).replace(/\.\w+$/, "")).join(" + ");
   return el(
     "a",
     { class: "card", href: address({ view: row.id }), "data-id": row.id, style: { "--ratio": ratio.toFixed(4) } },

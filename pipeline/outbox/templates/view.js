@@ -128,7 +128,7 @@ function details(row) {
       "div",
       { class: "sources" },
       row.previews.includes("photo") ? source(row, "photo", last(row.content)) : null,
-      paintings.map((name, index) => source(row, name, last(row.styles[index]))),
+      paintings.map((name, index) => source(row, name, painting(row.styles[index]))),
     ),
     facts([
       ["Photo", row.content],
