@@ -206,9 +206,11 @@ class Spool:
         """Put a failed job back to the queue, or its drop back to intake if it never became a job.
 
         Raises:
-            UsageError: as ``require_failed``.
+            UsageError: as ``require_failed``, or its cancelling is not through.
         """
         folder, job = self.failed / job_id, self.require_failed(job_id)
+        if cancel.is_marked(folder):
+            raise UsageError(f"{job_id}: its owner is not told yet.", f"`stylistic cancel {job_id}` does it.")
         if not job.images:
             self.retries.mkdir(exist_ok=True)
             if not (folder / KEPT).exists():
@@ -217,7 +219,6 @@ class Spool:
             return
         job.model_copy(update={"deaths": 0}).save(folder)
         storage.remove_tree(folder / RESULT)
-        (folder / cancel.FILE).unlink(missing_ok=True)
         _move(folder, self.queued / job_id)
 
     def _is_job(self, entry: Path) -> bool:

@@ -69,6 +69,8 @@ def test_what_is_cut_off_after_the_rename_is_answered_once_at_the_next_start(
         with pytest.raises(KeyboardInterrupt):
             cancel_job(spool, outbox, job_id, "ann")
     assert answered(outbox, job_id) is None
+    with pytest.raises(UsageError, match="its owner is not told yet"):
+        spool.retry(job_id)
     answer_all(spool, outbox)
     assert answered(outbox, job_id)
     for path in (outbox / job_id).iterdir():
