@@ -51,8 +51,8 @@ def clean(older_than: str, remove: bool, results: bool, jobs: Path, outbox: Path
                 cleaning.remove(one, spool)
     if not found:
         click.echo(f"nothing is older than {older_than}")
-    elif not remove:
-        click.echo("nothing is removed; --remove does it")
+    else:
+        click.echo("all of it is removed" if remove else "nothing is removed; --remove does it")
 
 
 def _seconds(age: str) -> float:
