@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import EnvironmentFault, UsageError
 from pipeline.jobs import cancel, lock, log, result
-from pipeline.jobs.record import Job, RecordError, name_in, now
+from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.publish import publish
 
@@ -30,7 +30,7 @@ def cancel_job(spool: Spool, outbox: Path, job_id: str, by: str) -> str:
     if not outbox.is_dir():
         raise EnvironmentFault(f"{outbox}: not there.", "Name the outbox with --outbox.")
     queued, running = spool.queued / job_id, spool.running / job_id
-    for _ in range(TRIES):
+    for _ in range(TRIES if is_job_id(job_id) and Path(job_id).name == job_id else 0):
         with contextlib.suppress(FileNotFoundError):  # it has moved on: look again
             if queued.is_dir():
                 cancel.mark(queued, by)
@@ -49,6 +49,9 @@ def cancel_job(spool: Spool, outbox: Path, job_id: str, by: str) -> str:
             return "cancelled"
         if not queued.is_dir() and not running.is_dir():
             break
+    published = log.read(outbox, job_id)
+    if published and published.is_cancelled:  # just now by its runner, or long ago
+        return "cancelled"
     raise UsageError(f"{job_id}: no queued or running job of this id.", "`stylistic status` lists them.")
 
 

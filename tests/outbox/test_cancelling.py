@@ -89,8 +89,9 @@ def test_a_damaged_job_is_cancelled_too(spool: Spool, outbox: Path) -> None:
 
 def test_what_is_neither_queued_nor_running_is_refused(spool: Spool, outbox: Path) -> None:
     job_id = admit(spool, "a")
-    with pytest.raises(UsageError, match="no queued or running job of this id"):
-        cancel_job(spool, outbox, "b-20260101-000000-0000", "ann")
+    for other in ("b-20260101-000000-0000", "..", f"../queued/{job_id}"):
+        with pytest.raises(UsageError, match="no queued or running job of this id"):
+            cancel_job(spool, outbox, other, "ann")
     with pytest.raises(EnvironmentFault, match="not there"):
         cancel_job(spool, outbox / "gone", job_id, "ann")
     assert Job.load(spool.queued / job_id).id == job_id
