@@ -8,7 +8,7 @@ import sys
 import click
 
 from pipeline import console
-from pipeline.cli import fitness, jobs, looking, running
+from pipeline.cli import fitness, jobs, looking, running, tidying
 from pipeline.errors import EnvironmentFault, StylisticError
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,9 @@ for _command in (
     jobs.check,
     jobs.status,
     jobs.retry,
+    jobs.again,
+    jobs.cancel,
+    tidying.clean,
     looking.inspect,
     fitness.doctor,
     looking.weights,

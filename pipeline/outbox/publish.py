@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.jobs import losses, result
+from pipeline.jobs import losses, result, snapshots
 from pipeline.jobs.log import JobFacts, Log, Source, Sources
 from pipeline.jobs.losses import Losses
 from pipeline.jobs.record import VARIANTS, Job, JobImage, is_job_id, now
@@ -52,6 +52,7 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result) -> Log:
     if folder and isinstance(ended, Done):
         for path in result.files(folder):
             _copy(path, building)
+        _add_snapshots(building, job, folder)
         for place in sorted((folder / VARIANTS).glob("[0-9]*")):
             _add_variant(building, place)
     if log.loss.step:
@@ -98,12 +99,25 @@ def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
 
 
 def _add_variant(building: Path, place: Path) -> None:
-    """The picture and the log of a sweep's variant."""
+    """The pictures and the log of a sweep's variant."""
     ended = result.read(place) or Failed(reason="its result is gone.")
     job = Job.load(place)
     if isinstance(ended, Done):
-        _copy(place / result.RESULT / ended.output.file, building)
+        for path in result.files(place):
+            _copy(path, building)
+        _add_snapshots(building, job, place)
     storage.write_json(building / f"{job.name}.json", build_log(job, place, ended).data())
+
+
+def _add_snapshots(building: Path, job: Job, place: Path) -> None:
+    """Those that were asked for; what only an animation was made of stays behind."""
+    found = snapshots.read(place)
+    if job.manifest and job.manifest.parameters.snapshots and found:
+        folder = building / f"{job.name}.snapshots"
+        folder.mkdir()
+        for path in found.values():
+            _copy(path, folder)
+        storage.sync_folder(folder)
 
 
 def _copy(path: Path, folder: Path) -> None:
