@@ -1,7 +1,8 @@
-"""`submit`, `check` and `retry`."""
+"""`submit`, `check`, `retry`, `again` and `cancel`."""
 
 from __future__ import annotations
 
+import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,10 @@ import click
 
 from pipeline.cli.options import (
     FILE,
-    FOLDER,
     inbox_option,
     jobs_option,
+    library_option,
     limit_options,
-    option,
     outbox_option,
     presets_option,
     require_folders,
@@ -118,7 +118,7 @@ def submit(
 
 @click.command()
 @click.argument("manifests", metavar="MANIFEST…", type=FILE, nargs=-1, required=True)
-@option("--library", type=FOLDER, multiple=True, help="A further folder that manifests may take images from.")
+@library_option
 @inbox_option
 @presets_option
 @limit_options
@@ -164,3 +164,59 @@ def retry(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
         withdraw(outbox, job_id)
         spool.retry(job_id)
         click.echo(f"{job_id}: will run again")
+
+
+@click.command()
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What is to change: as for `submit`.")
+@inbox_option
+@jobs_option
+@library_option
+@presets_option
+@limit_options
+def again(
+    ids: tuple[str, ...],
+    settings: tuple[str, ...],
+    inbox: Path,
+    jobs: Path,
+    library: tuple[Path, ...],
+    presets: Path | None,
+    **limits: int,
+) -> None:
+    """Do finished or failed jobs once more with changes, from the images that they had.
+
+    These are kept for --keep-inputs days of `run` and `watch`; later they are looked for in the inbox.
+
+    \b
+    Example:
+      stylistic again harbour-20260101-220000-1a2b --set strength=0.5 --set preset=fine
+    """
+    from pipeline.inbox import again as repeating
+    from pipeline.inbox.places import Places
+    from pipeline.jobs.spool import Spool
+    from pipeline.manifest.model import Limits
+
+    spool, places = Spool(jobs), Places(inbox, inbox, library)
+    planned = [repeating.plan(spool, job_id, settings, places, Limits(**limits), presets) for job_id in ids]
+    for job_id, repetition in zip(ids, planned, strict=True):
+        repeating.queue(spool, repetition)
+        click.echo(printable(f"{job_id}: again as {repetition.job.id}"))
+
+
+@click.command()
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@jobs_option
+@outbox_option
+def cancel(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
+    """Stop queued or running jobs; they are kept like failed ones, and `retry` brings them back.
+
+    \b
+    Example:
+      stylistic cancel harbour-20260101-220000-1a2b
+    """
+    from pipeline.jobs.spool import Spool
+    from pipeline.outbox.cancelling import cancel_job
+
+    spool = Spool(jobs)
+    for job_id in ids:
+        click.echo(f"{job_id}: {cancel_job(spool, outbox, job_id, getpass.getuser())}")

@@ -8,7 +8,7 @@ import sys
 import click
 
 from pipeline import console
-from pipeline.cli import fitness, jobs, looking, running, status
+from pipeline.cli import fitness, jobs, looking, running, status, tidying
 from pipeline.errors import EnvironmentFault, StylisticError
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,9 @@ for _command in (
     jobs.check,
     status.status,
     jobs.retry,
+    jobs.again,
+    jobs.cancel,
+    tidying.clean,
     looking.inspect,
     fitness.doctor,
     looking.weights,

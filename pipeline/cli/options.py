@@ -51,6 +51,7 @@ limit_options = together(
     option("--max-steps", type=COUNT, default=100_000, help="Steps that a job may ask for."),
     option("--max-styles", type=COUNT, default=16, help="Style images that a job may name."),
     option("--max-variants", type=COUNT, default=64, help="Combinations that a sweep may have."),
+    option("--max-snapshots", type=COUNT, default=500, help="Snapshots that a job may keep."),
     option("--max-manifest-bytes", type=COUNT, default=256 * 1024, help="Larger manifests are refused."),
     option("--max-depth", type=COUNT, default=16, help="Folders within folders that a job folder may have."),
     option("--max-files", type=COUNT, default=10_000, help="Files that a job folder may have."),
@@ -61,15 +62,19 @@ device_option = option(
     default="auto",
     help="What paints; `gpu` refuses to fall back to the CPU.",
 )
+library_option = option(
+    "--library", type=FOLDER, multiple=True, help="A further folder that manifests may take images from."
+)
 runner_options = together(
     inbox_option,
     jobs_option,
     outbox_option,
-    option("--library", type=FOLDER, multiple=True, help="A further folder that manifests may take images from."),
+    library_option,
     option("--settle", type=click.FloatRange(0), default=2.0, help="Seconds a file must have kept still."),
     option("--poll", is_flag=True, help="For network shares: no file system events, no trust in file times."),
     option("--input-timeout", type=click.FloatRange(0), default=600.0, help="Seconds to wait for missing images."),
     option("--checkpoint-seconds", type=click.FloatRange(0), default=30.0, help="Seconds between checkpoints."),
+    option("--keep-inputs", type=click.FloatRange(0), default=7.0, help="Days that images are kept for `again`."),
     option(
         "--step-timeout", type=click.FloatRange(1), default=1800.0, help="Seconds without a step: the worker hangs."
     ),

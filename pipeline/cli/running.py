@@ -110,6 +110,7 @@ def _runner(
     input_timeout: float,
     checkpoint_seconds: float,
     step_timeout: float,
+    keep_inputs: float,
     weights: Path | None,
     max_pixels: int,
     poll: bool,
@@ -134,7 +135,7 @@ def _runner(
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))
     log.info("inbox %s, jobs %s, outbox %s", inbox, jobs, outbox.resolve())
     limits = Limits(max_pixels, **{key: value for key, value in others.items() if key.startswith("max_")})
-    spool = Spool(jobs)
+    spool = Spool(jobs, keep_inputs)
     claims = Claims(inbox, jobs, spool.retries)
     drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library])
     weights, paces = weights and weights.resolve(), cache_file()

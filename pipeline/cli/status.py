@@ -86,7 +86,7 @@ def _lines(found: Overview) -> Iterator[str]:
         yield from (f"  {path}" for path in found.aside[:5])
     for title, count in (("done", found.done), ("failed", found.failed)):
         yield f"{title}: {count}"
-        yield from (_ended(one) for one in found.recent if one.status == title)
+        yield from (_ended(one) for one in found.recent if (one.status == "done") is (title == "done"))
 
 
 def _runner(runner: Runner) -> str:

@@ -157,7 +157,10 @@ class Stylizer:
                 tensors = optimizer.start(image)
             targets = self._targets.at(content, scaled, styles, side / full_side, parameters)
             while number < done_before:
-                count = self.steps_per_call if number + self.steps_per_call <= done_before else 1
+                # A call ends where a picture is wanted: only its last state is known.
+                every = parameters.steps_per_frame or done_before
+                until = min(done_before, number - number % every + every)
+                count = self.steps_per_call if number + self.steps_per_call <= until else 1
                 advance = self._graph(count, tensors, targets, parameters)
                 tensors, records = advance(tensors, targets, weights, rates)
                 state = State(number + count, index, tensors)

@@ -11,16 +11,15 @@ import errno
 import hashlib
 import logging
 import os
-import secrets
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline import storage
 from pipeline.inbox.drops import MANIFEST_SUFFIXES, Drop
+from pipeline.jobs.record import new_id
 from pipeline.jobs.spool import REJECTED
 
 log = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ class Claims:
             return drop
         self.folder.mkdir(parents=True, exist_ok=True)
         while True:
-            job_id = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+            job_id = new_id(name)
             claims = [self.folder / f"{job_id}{suffix}" for suffix in ("", *MANIFEST_SUFFIXES)]
             if not is_taken(job_id) and not any(claim.exists() for claim in claims):
                 break

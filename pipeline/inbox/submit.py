@@ -71,7 +71,7 @@ def plan(
     Raises:
         UsageError: with every setting and image that cannot be used.
     """
-    fields, parameters = _settings(settings)
+    fields, parameters = read_settings(settings)
     planned: list[tuple[Manifest, bytes, dict[Path, str]]] = []
     for photo, called in photos.items():
         copies = _file_names([photo, *styles])
@@ -129,8 +129,12 @@ def _matching(pattern: Path) -> list[Path]:
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
 
 
-def _settings(settings: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fields of a manifest, and parameters."""
+def read_settings(settings: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of a manifest, and the parameters, that ``key=value`` stand for.
+
+    Raises:
+        UsageError: one is not of this form.
+    """
     fields: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
     for setting in settings:

@@ -69,6 +69,21 @@ def runner_lock(jobs: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextlib.contextmanager
+def without_runner(jobs: Path) -> Iterator[bool]:
+    """Whether no runner works on a jobs folder; if so none begins meanwhile, so be quick."""
+    lock = FileLock(jobs / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
 def holder(jobs: Path) -> Holder | None:
     """Who holds the lock, as far as the holder has written it down."""
     try:

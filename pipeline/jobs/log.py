@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pipeline.jobs import cancel
 from pipeline.jobs.losses import Losses
 from pipeline.jobs.record import name_in
 from pipeline.jobs.result import Engine, Output, Timing
@@ -60,6 +61,11 @@ class Log(_Part):
     output: Output | None
     error: str | None
     variants: list[dict[str, Any]] | None = None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it failed as somebody wished it to."""
+        return (self.error or "").startswith(cancel.PREFIX)
 
     def data(self) -> dict[str, Any]:
         """As plain data; ``variants`` only of a sweep."""

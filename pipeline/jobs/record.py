@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import storage
 from pipeline.errors import JobError
@@ -73,7 +74,21 @@ class Job(Model):
         storage.write_json(folder / RECORD, self.model_dump(mode="json"))
 
 
+class Asked(BaseModel):
+    """What a job was asked for: all that it takes to do it again."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    manifest: Manifest  # as it was asked for, before anything was chosen for `auto`
+    images: dict[str, JobImage]
+
+
 _ID = re.compile(r"(?P<name>.+)-\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+def new_id(name: str) -> str:
+    """An id for a job of this name, which no other job has as far as chance goes."""
+    return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def is_job_id(text: str) -> bool:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline import storage
 from pipeline.errors import UsageError
+from pipeline.jobs import cancel
+from pipeline.jobs.inputs import KeptInputs
 from pipeline.jobs.log import Log
-from pipeline.jobs.record import RECORD, Job, RecordError, is_job_id, now
+from pipeline.jobs.record import RECORD, Asked, Job, RecordError, is_job_id, now
 from pipeline.jobs.result import RESULT
 
 log = logging.getLogger(__name__)
@@ -19,14 +24,16 @@ log = logging.getLogger(__name__)
 KEPT = "drop"  # in a failed job's folder: what was dropped, where it never became a job
 DROPPED = "dropped"  # in a job's folder, with a suffix: its manifest as it was dropped
 REJECTED = ".rejected"  # in the inbox: what was dropped and is too large to be kept elsewhere
+_DROP_AGAIN = "Drop the manifest.yaml of its result again, beside its images."
 STOP = "stop"  # in a running job's folder: its steps look at it, checkpoint and end
 
 
 class Spool:
-    """The jobs of one jobs folder. Only the runner that holds its lock changes them, but for ``retry``."""
+    """The jobs of one jobs folder. Only the runner that holds its lock changes them, but for `retry` and `cancel`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keep_inputs_days: float = 0.0) -> None:
         self.folder = folder
+        self.inputs = KeptInputs(folder, keep_inputs_days)
         self.queued = folder / "queued"
         self.running = folder / "running"
         self.failed = folder / "failed"
@@ -136,26 +143,62 @@ class Spool:
         """Take a job out of the queue that somebody else has."""
         storage.discard(self.queued / job_id, self._trash)
 
+    def forget(self, job_id: str) -> None:
+        """Remove a failed job."""
+        storage.discard(self.failed / job_id, self._trash)
+
     def finish(self, ended: Log) -> None:
-        """Note that a published job is done, and remove its folder."""
-        kept = {"status", "job", "timing", "output"}
+        """Note that a published job is done, keep its images for a while, and remove its folder."""
+        record = ended.model_dump(mode="json", include={"status", "job", "timing", "output"})
+        with contextlib.suppress(RecordError):  # it was damaged after it had been painted
+            job = self.load(ended.job.id)
+            record["asked"] = job.model_dump(mode="json", include=set(Asked.model_fields))
+            self.inputs.keep(self.running / job.id, job)
         self.done.mkdir(exist_ok=True)
-        storage.write_json(self.done / f"{ended.job.id}.json", ended.model_dump(mode="json", include=kept))
+        storage.write_json(self.done / f"{ended.job.id}.json", record)
         storage.discard(self.running / ended.job.id, self._trash)
 
     def fail(self, job_id: str) -> None:
         """Keep a job whose failure is published under ``failed/``, without what its worker was writing when it died."""
         folder = self.running / job_id
-        for unfinished in (*folder.glob(".*"), folder / STOP):
+        for unfinished in (*folder.glob(".*"), folder / STOP, folder / cancel.FILE):
             unfinished.unlink(missing_ok=True)
         _move(folder, self.failed / job_id)
+
+    def cancel(self, folder: Path) -> None:
+        """Move a job that is marked as cancelled from ``queued`` or ``running`` to ``failed``; its owner is told then.
+
+        Raises:
+            FileNotFoundError: it has moved on.
+        """
+        _move(folder, self.failed / folder.name)
 
     def interrupted(self) -> list[str]:
         """The jobs that an earlier life left in ``running/``."""
         return sorted(name for name in _names(self.running) if self._is_job(self.running / name))
 
-    def require_failed(self, job_id: str) -> Job:
-        """The record of a failed job.
+    def asked(self, job_id: str) -> Asked:
+        """What a finished or failed job was asked for.
+
+        Raises:
+            UsageError: there is none of this id, or it cannot be done again.
+        """
+        try:
+            record = json.loads((self.done / f"{job_id}.json").read_bytes())
+        except FileNotFoundError:
+            job = self.require_failed(job_id, "finished or failed")
+            if job.manifest is None or not job.images:
+                raise UsageError(f"{job_id}: never became a job.", "`stylistic retry` reads it again.") from None
+            return Asked(manifest=job.manifest, images=job.images)
+        except ValueError as error:
+            raise UsageError(f"{job_id}: its record is damaged ({error}).", _DROP_AGAIN) from None
+        try:
+            return Asked.model_validate(record["asked"])
+        except (KeyError, TypeError, ValidationError):
+            raise UsageError(f"{job_id}: its record is not one of this version.", _DROP_AGAIN) from None
+
+    def require_failed(self, job_id: str, wanted: str = "failed") -> Job:
+        """The record of a failed job; ``wanted`` is what the sentence calls it where there is none.
 
         Raises:
             UsageError: no failed job has this id, or its record is damaged.
@@ -164,7 +207,7 @@ class Spool:
         try:
             return Job.load(folder)
         except (FileNotFoundError, NotADirectoryError):
-            raise UsageError(f"{job_id}: no failed job of this id.", "`stylistic status` lists them.") from None
+            raise UsageError(f"{job_id}: no {wanted} job of this id.", "`stylistic status` lists them.") from None
         except RecordError as error:
             raise UsageError(f"{job_id}: {error.message}", f"Drop it again; its files are in {folder}.") from None
 
@@ -172,9 +215,11 @@ class Spool:
         """Put a failed job back to the queue, or its drop back to intake if it never became a job.
 
         Raises:
-            UsageError: as ``require_failed``.
+            UsageError: as ``require_failed``, or its cancelling is not through.
         """
         folder, job = self.failed / job_id, self.require_failed(job_id)
+        if cancel.is_marked(folder):
+            raise UsageError(f"{job_id}: its owner is not told yet.", f"`stylistic cancel {job_id}` does it.")
         if not job.images:
             self.retries.mkdir(exist_ok=True)
             if not (folder / KEPT).exists():

@@ -27,6 +27,7 @@ class Limits:
     max_styles: int = 16
     max_manifest_bytes: int = 256 * 1024
     max_variants: int = 64
+    max_snapshots: int = 500  # of all variants
     max_depth: int = 16  # of folders in a job folder
     max_files: int = 10_000  # in a job folder
 
@@ -183,6 +184,12 @@ class Manifest(Model):
         """Steps in all, of every variant."""
         runs = self.variants() if self.sweep else [self]
         return sum(run.parameters.steps for run in runs)
+
+    @property
+    def snapshots(self) -> int:
+        """Snapshots in all, of every variant."""
+        runs = self.variants() if self.sweep else [self]
+        return sum(one.steps // one.steps_per_frame for one in (run.parameters for run in runs) if one.steps_per_frame)
 
     def effective(self) -> dict[str, Any]:
         """Plain data with every default filled in; as a manifest it makes the same picture.

@@ -19,6 +19,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
+    model_validator,
 )
 
 from pipeline.errors import short, shown, suggestion
@@ -35,6 +36,7 @@ CONTENT_SHARES = {"block4_conv2": 1.0, "block5_conv2": 100.0}
 # small: at equal weights colour and grain, which they alone see, count little.
 CONTENT_LAYERS = {"block5_conv2": 1.0}
 STYLE_LAYER_WEIGHTS = dict(zip(STYLE_LAYERS, (1e3, 1e2, 1e1, 1.0, 1.0), strict=True))
+TIMELAPSE_FRAMES = 40  # at most, where the manifest has no `snapshots`
 # TensorFlow's tutorial "Neural style transfer", to the letter; the others are points on the curve of time and quality.
 PRESETS: dict[str, dict[str, Any]] = {
     "tutorial": {
@@ -217,6 +219,22 @@ class Parameters(Model):
     denoise: Annotated[float | Literal["auto"], *_number_or(1.0, "auto")] = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     output_format: Literal["png", "jpeg", "webp", "tiff"] = "png"
+    output_depth: Annotated[Literal[8, 16], Field(description="bits a channel; 16 with png and tiff")] = 8
+    keep_metadata: bool = Field(True, description="the photo's date and camera")
+    keep_gps: bool = Field(False, description="with them, where it was taken")
+    snapshots: Int = Field(0, ge=0, le=1_000_000, description="steps from one kept picture to the next; 0 for none")
+    timelapse: bool = Field(False, description="an animation of the snapshots, or of up to forty moments")
+
+    @model_validator(mode="after")
+    def _has_room_for_its_depth(self) -> Parameters:
+        if self.output_depth == 16 and self.output_format not in ("png", "tiff"):
+            raise ValueError(f"`output_depth: 16` needs `output_format: png` or `tiff`, not {self.output_format}")
+        return self
+
+    @property
+    def steps_per_frame(self) -> int:
+        """Steps from one picture that is kept meanwhile to the next; 0 for none."""
+        return self.snapshots or (math.ceil(self.steps / TIMELAPSE_FRAMES) if self.timelapse else 0)
 
     @property
     def steps(self) -> int:

@@ -97,8 +97,16 @@ def _excesses(manifest: Manifest, limits: Limits) -> list[tuple[list[str], str]]
             excess = manifest.excess_of_variants(limits)
         except ValidationError as error:
             return [(["sweep"], f"`sweep`, {sentence(problem)}") for problem in error.errors()]
-        return [(["sweep"], excess)] if excess else []
+        if excess:
+            return [(["sweep"], excess)]
     found = []
+    if manifest.snapshots > limits.max_snapshots:
+        excess = (
+            f"`snapshots`: {manifest.snapshots:,} pictures; the limit is {limits.max_snapshots:,} (--max-snapshots)"
+        )
+        found.append((["parameters", "snapshots"], excess))
+    if manifest.sweep:
+        return found
     if len(manifest.style) > limits.max_styles:
         excess = f"`style`: {len(manifest.style)} images; the limit is {limits.max_styles} (--max-styles)"
         found.append((["style"], excess))

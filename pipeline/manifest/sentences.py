@@ -35,6 +35,8 @@ def sentence(problem: ErrorDetails) -> str:
         case kind if kind.startswith(("int_", "float_")):
             number = "a whole number" if kind.startswith("int_") else "a number"
             return f"`{field}`: must be {number}{_and_range(location)}, not {value}"
+        case "bool_type" | "bool_parsing":
+            return f"`{field}`: must be true or false, not {value}"
         case "finite_number":
             return f"`{field}`: must be a finite number{_and_range(location)}, not {value}"
         case "too_short":

@@ -83,7 +83,7 @@ class Ended(Model):
 
     id: str
     name: str
-    status: str | None = None  # done or failed; none where its result has been moved away
+    status: str | None = None  # done, failed or cancelled; none where its result has been moved away
     finished_at: str | None = None
     error: str | None = None
 
@@ -215,10 +215,9 @@ def _ended(outbox: Path, path: Path) -> Ended:
     published = log.read(outbox, job_id)
     if published is None:
         return Ended(id=job_id, name=name_in(job_id))
-    finished_at = published.job.finished_at
-    return Ended(
-        id=job_id, name=name_in(job_id), status=published.status, finished_at=finished_at, error=published.error
-    )
+    status = "cancelled" if published.is_cancelled else published.status
+    finished_at, error = published.job.finished_at, published.error
+    return Ended(id=job_id, name=name_in(job_id), status=status, finished_at=finished_at, error=error)
 
 
 def _failed_since(failed: Path, outbox: Path, moment: datetime) -> int:

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.jobs import losses, previews, result
+from pipeline.jobs import losses, previews, result, snapshots
 from pipeline.jobs.log import JobFacts, Log, Source, Sources
 from pipeline.jobs.losses import Losses
 from pipeline.jobs.record import VARIANTS, Job, JobImage, is_job_id, now
@@ -60,6 +60,7 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
         for path in result.files(folder):
             _copy(path, building)
         _add_previews(building, folder)
+        _add_snapshots(building, job, folder)
         for place in sorted((folder / VARIANTS).glob("[0-9]*")):
             _add_variant(building, place)
     elif dropped:
@@ -125,11 +126,13 @@ def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
 
 
 def _add_variant(building: Path, place: Path) -> None:
-    """The picture and the log of a sweep's variant."""
+    """The pictures and the log of a sweep's variant."""
     ended = result.read(place) or Failed(reason="its result is gone.")
     job = Job.load(place)
     if isinstance(ended, Done):
-        _copy(place / result.RESULT / ended.output.file, building)
+        for path in result.files(place):
+            _copy(path, building)
+        _add_snapshots(building, job, place)
     storage.write_json(building / f"{job.name}.json", build_log(job, place, ended).data())
     _add_previews(building, place, place.name)
 
@@ -148,6 +151,17 @@ def _add_previews(building: Path, folder: Path, variant: str = "") -> None:
     for place in (whole / variant, whole):
         if place.exists():
             storage.sync_folder(place)
+
+
+def _add_snapshots(building: Path, job: Job, place: Path) -> None:
+    """Those that were asked for; what only an animation was made of stays behind."""
+    found = snapshots.read(place)
+    if job.manifest and job.manifest.parameters.snapshots and found:
+        folder = building / f"{job.name}.snapshots"
+        folder.mkdir()
+        for path in found.values():
+            _copy(path, folder)
+        storage.sync_folder(folder)
 
 
 def _copy(path: Path, folder: Path) -> None:

@@ -57,7 +57,7 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
     row = {
         "id": found.job.id,
         "name": found.job.name,
-        "status": found.status,
+        "status": "cancelled" if found.is_cancelled else found.status,
         "at": found.job.finished_at,
         "error": found.error,
         "picture": picture,

@@ -1,4 +1,4 @@
-"""Opening what people really drop, upright and in sRGB, without trusting it; and saving results."""
+"""Opening what people really drop, upright and in sRGB, without trusting it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_it
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".heic", ".heif")
-SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 # What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
 NEUTRAL = (128, 128, 128)
 
@@ -77,25 +76,17 @@ def load(path: Path, long_side: int, name: str, max_pixels: int) -> Picture:
     return Picture(np.asarray(image, np.float32) / np.float32(255.0), alpha)
 
 
-def encode(picture: Picture, output_format: str) -> bytes:
-    """A picture as a file of ``png``, ``jpeg``, ``webp`` or ``tiff``; JPEG has no alpha channel and leaves it out."""
-    pixels = np.rint(np.clip(picture.rgb, 0.0, 1.0) * 255.0).astype(np.uint8)
-    if picture.alpha is not None and output_format != "jpeg":
-        pixels = np.dstack([pixels, picture.alpha])
-    options: dict[str, dict[str, Any]] = {
-        "png": {"compress_level": 6},
-        "jpeg": {"quality": 95, "subsampling": 0},
-        "webp": {"quality": 95, "method": 4},
-        "tiff": {"compression": "tiff_adobe_deflate"},
-    }
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, output_format, **options[output_format])
-    return buffer.getvalue()
+def resized(rgb: Rgb, height: int, width: int) -> Rgb:
+    """A picture at another size, by Lanczos's filter; at its own it stays as it is."""
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    channels = [Image.fromarray(rgb[..., c]).resize((width, height), Image.Resampling.LANCZOS) for c in range(3)]
+    return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
 
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     """The first frame, decoded."""
-    _prepare_pillow()
+    prepare_pillow()
     watched = Watched(file)
     image = None
     try:
@@ -133,7 +124,7 @@ def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None
 
 
 @functools.cache
-def _prepare_pillow() -> None:
+def prepare_pillow() -> None:
     """Teach Pillow HEIF, and libtiff to be silent, which tells standard error, without a name, what Pillow raises."""
     import pillow_heif
 

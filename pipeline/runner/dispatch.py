@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.jobs import losses
+from pipeline.jobs import cancel, losses
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.result import Failed, Outcome
@@ -21,6 +21,7 @@ from pipeline.runner.publisher import Publisher
 log = logging.getLogger(__name__)
 
 MAX_DEATHS = 3
+CANCEL_SECONDS = 30.0  # for a cancelled job to end by itself
 WORKER = "the worker"  # as a place of faults
 
 
@@ -31,6 +32,7 @@ class _Running:
     tail: losses.Tail
     bar: Bar
     last_sign: float  # monotonic time of the last step seen
+    patience_seconds: float  # without one
     is_told_to_stop: bool = False
 
 
@@ -83,9 +85,12 @@ class Dispatch:
     def turn(self, may_start: bool, stopping: bool) -> None:
         """Look at what runs, or have it stop; start what there is room for."""
         for running in list(self.running.values()):
-            if stopping and not running.is_told_to_stop and not running.run.future.done():
+            is_cancelled = cancel.is_marked(self._spool.running / running.job.id)
+            if (stopping or is_cancelled) and not running.is_told_to_stop and not running.run.future.done():
                 running.is_told_to_stop = True
                 running.run.stop()
+                if is_cancelled:
+                    running.last_sign, running.patience_seconds = time.monotonic(), CANCEL_SECONDS
             self._look_at(running)
         while may_start and self._has_room() and (job_id := self._spool.next()):
             self._start(job_id)
@@ -124,7 +129,7 @@ class Dispatch:
         line = next(n for n in itertools.count(1) if n not in {one.bar.position for one in self.running.values()})
         bar, tail = Bar(job, self._paces, line), losses.Tail(folder)
         bar.show(tail.read())  # of a job that goes on
-        self.running[job_id] = _Running(job, run, tail, bar, time.monotonic())
+        self.running[job_id] = _Running(job, run, tail, bar, time.monotonic(), self._step_timeout)
         if self._left_to_start is not None:
             self._left_to_start -= 1
         log.info("%s: started", job_id)
@@ -136,8 +141,8 @@ class Dispatch:
             self._faults.mended(WORKER)
         if running.run.future.done():
             self._settle(running)
-        elif time.monotonic() - running.last_sign > self._step_timeout:
-            log.warning("%s: no step for %g s; ending its worker", running.job.id, self._step_timeout)
+        elif time.monotonic() - running.last_sign > running.patience_seconds:
+            log.warning("%s: no step for %g s; ending its worker", running.job.id, running.patience_seconds)
             running.last_sign = time.monotonic()
             running.run.kill()
 
@@ -145,7 +150,7 @@ class Dispatch:
         """Carry out what a run's outcome asks for. Is called again if the environment prevents it."""
         job, outcome = running.job, self._outcome(running)
         running.bar.close()
-        if outcome.kind == "through":
+        if outcome.kind == "through" or cancel.is_marked(self._spool.running / job.id):
             self._publisher.add(job, None)
         elif outcome.kind == "died" and job.deaths + 1 >= MAX_DEATHS:
             reason = f"its worker process died or hung {MAX_DEATHS} times; perhaps memory does not reach for this size."

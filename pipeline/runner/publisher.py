@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.jobs import cancel, result
 from pipeline.jobs import log as logs
-from pipeline.jobs import result
 from pipeline.jobs.log import Log
 from pipeline.jobs.record import Job, RecordError, name_in, now
 from pipeline.jobs.result import Failed, Result
@@ -104,7 +104,8 @@ class Publisher:
             return
         published = logs.read(self._outbox, job.id)
         if published is None:
-            ended = ended or result.read(folder) or Failed(reason="its result is gone from the job's folder.")
+            ended = ended or result.read(folder) or cancel.read(folder)
+            ended = ended or Failed(reason="its result is gone from the job's folder.")
             published = publish(self._outbox, job, folder, ended, dropped_in(folder))
         if published.status == "done":
             self._spool.finish(published)
@@ -117,6 +118,8 @@ class Publisher:
         if published.output:
             self.tally.done += 1
             self._announce(f"done    {place / published.output.file}")
+        elif published.is_cancelled:
+            self._announce(f"cancelled  {place / published.job.name}.json: {published.error}")
         else:
             self.tally.failed += 1
             self._announce(f"failed  {place / published.job.name}.json: {published.error}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.inbox.claims import Claims
-from pipeline.jobs import result
+from pipeline.jobs import cancel, result
 from pipeline.jobs.record import RecordError
 from pipeline.jobs.spool import Spool
-from pipeline.outbox import publish
+from pipeline.outbox import cancelling, publish
 from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.publisher import Publisher
 
@@ -33,6 +33,7 @@ class Recovery:
         self._spool.prepare()
         publish.clean(self._outbox)
         self._claims.clean()
+        cancelling.answer_all(self._spool, self._outbox)
         for job_id in self._spool.interrupted():
             if job_id not in self._dispatch.running and job_id not in self._publisher.waiting:
                 try:
@@ -47,7 +48,8 @@ class Recovery:
         except RecordError as error:
             self._publisher.add_damaged(job_id, error)
             return
-        if self._publisher.is_published(job_id) or result.read(self._spool.running / job_id):
+        folder = self._spool.running / job_id
+        if self._publisher.is_published(job_id) or result.read(folder) or cancel.is_marked(folder):
             self._publisher.add(job, None)
         else:
             self._spool.put_back(job)

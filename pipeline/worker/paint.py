@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import logging
 import time
@@ -11,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import JobError
-from pipeline.jobs import checkpoint, losses, result
+from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
-from pipeline.pictures import color, images
+from pipeline.pictures import saving
 from pipeline.worker import memory, pacing
+from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.session import Options, Session, open_session, tensorflow
 from pipeline.worker.showing import introduce, leave_previews, shown
@@ -70,22 +70,23 @@ def paint(
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, session)
-    resumed = _resume(folder, job, valid_with)
+    resumed = _resume(folder, job, valid_with, parameters.steps_per_frame)
     pacing.measure_if_new(options, session, given.content.rgb, styles, parameters)
     setup_seconds = time.perf_counter() - started
 
+    finish = Finish(given.photo, parameters, session.stylizer)
     steps = session.stylizer.run(given.content.rgb, styles, parameters, _as_state(resumed), given.start)
-    steps = shown(steps, folder, lambda state: session.stylizer.picture(state, parameters))
+    steps = photographed(steps, folder, parameters.steps_per_frame, finish)
+    steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
     reached = _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
     if reached is None:
         return False
     state, optimize_seconds = reached
-    picture = dataclasses.replace(given.photo, rgb=session.stylizer.picture(state, parameters))
-    if parameters.color == "content":
-        picture = dataclasses.replace(picture, rgb=color.with_luminance(given.photo.rgb, picture.rgb))
-    encoded = images.encode(picture, parameters.output_format)
+    chosen = {**given.chosen, **changes(asked, parameters)}
+    picture = finish.picture(state)
+    encoded = finish.encoded(picture, folder, job, chosen)
     height, width = picture.rgb.shape[:2]
-    output = Output.of(job.name + images.SUFFIXES[parameters.output_format], width, height, encoded)
+    output = Output.of(job.name + saving.SUFFIXES[parameters.output_format], width, height, encoded)
     done = Done(
         engine=_engine(session),
         timing=Timing(
@@ -94,11 +95,14 @@ def paint(
             seconds_per_step=round(optimize_seconds / state.step, 6),
         ),
         peak_memory_bytes=memory.peak(),
-        chosen={**given.chosen, **changes(asked, parameters)},
+        chosen=chosen,
         output=output,
     )
+    files = {output.file: encoded}
+    if parameters.timelapse:
+        files[f"{job.name}.timelapse.webp"] = saving.animation([*snapshots.read(folder).values()], picture)
     leave_previews(folder, picture, given, parameters.output_format)
-    result.leave(folder, done, {output.file: encoded})
+    result.leave(folder, done, files)
     pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done)
     return True
 
@@ -192,13 +196,17 @@ def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
     )
 
 
-def _resume(folder: Path, job: Job, valid_with: str) -> Checkpoint | None:
+def _resume(folder: Path, job: Job, valid_with: str, steps_per_frame: int) -> Checkpoint | None:
+    """The checkpoint to go on from, if there is one; snapshots of later steps are gone then."""
     found = checkpoint.load(folder, valid_with)
     if isinstance(found, Checkpoint) and len(losses.read(folder)) < found.step:
         found = "the loss log ends before the checkpoint"
+    if isinstance(found, Checkpoint) and not snapshots.are_whole(folder, steps_per_frame, found.step):
+        found = "a snapshot from before the checkpoint is gone"
     if isinstance(found, str):
         log.warning("%s: %s; starting over.", job.id, found)
-        return None
+        found = None
+    snapshots.cut(folder, after=found.step if found else 0)
     return found
 
 

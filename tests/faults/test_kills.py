@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pipeline.jobs.record import name_in
-from tests.conftest import SMALL, Place, picture, wait_for, wait_until_said
+from tests.conftest import SMALL, Place, opened, picture, wait_for, wait_until_said
 from tests.faults.conftest import INJECTED, PARTS
 
 # Shallow layers: a graph that is traced in no time, as a kill is followed by a start.
@@ -27,6 +27,7 @@ FAST = {
     "pyramid": "off",
     "content_layers": ["block1_conv2"],
     "style_layers": ["block1_conv1"],
+    "snapshots": 2,
 }
 BATCHES = {"folder": {"trip": "done", "bad": "failed"}, "flat": {"flat": "done"}, "style": {"trip": "done"}}
 
@@ -78,6 +79,8 @@ def assert_every_job_ended_once(place: Place, expected: dict[str, str]) -> None:
             assert hashlib.sha256(place.result(log).read_bytes()).hexdigest() == log["output"]["sha256"]
             runs = [log] if "variants" not in log else variants(place, log)
             assert [run["loss"]["step"] for run in runs] == [[1, 2, 3]] * len(runs)
+            kept = sorted(place.result(log).parent.glob("*.snapshots/*"))
+            assert [(path.name, opened(path).format) for path in kept] == [("snapshot-000002.png", "PNG")] * len(runs)
     ended = [path.name.removesuffix(".json") for state in ("done", "failed") for path in (place.jobs / state).iterdir()]
     assert sorted(ended) == sorted(log["job"]["id"] for log in logs)
     left = [".painted", "wave"] if (place.inbox / "wave").exists() else ["painting.png", "photo.png"]

@@ -82,9 +82,9 @@ class TestSubmitMany:
             shutil.copy(source, again / name)
         shutil.copy(place.root / "wave.png", again)
         told = place.run("check", "inbox/again/job.yaml").stdout
-        assert re.fullmatch(
-            r"inbox/again/job\.yaml: fine, about \d+ s\n1 picture, about \d+ s on this CPU, \d\.\d GB\n", told
-        ), told
+        assert re.fullmatch(r"inbox/again/job\.yaml: fine, about \d+ s\n1 picture, about \d+ s on this CPU\n", told), (
+            told
+        )
 
     def test_a_dry_run_tells_and_writes_nothing(self, place: Place) -> None:
         self.place_photos(place)

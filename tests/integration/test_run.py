@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import signal
@@ -237,15 +238,17 @@ class TestBatches:
 class TestInterruption:
     def test_sigterm_puts_the_job_back_and_the_next_run_goes_on(self, place: Place) -> None:
         place.pair()
-        place.manifest("a.yaml", parameters={"steps_per_epoch": 400, "optimizer": "lbfgs", "pyramid": [32, 64]})
+        kept = {"snapshots": 50, "timelapse": True, "output_depth": 16}
+        place.manifest("a.yaml", parameters={"steps_per_epoch": 400, "optimizer": "lbfgs", "pyramid": [32, 64], **kept})
         process = place.start("run")
         losses = wait_for(lambda: next(iter((place.jobs / "running").glob("*/loss.jsonl")), None))
-        wait_for(lambda: losses.read_text().count("\n") > 20)
+        wait_for(lambda: losses.read_text().count("\n") > 120)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         (queued,) = (place.jobs / "queued").iterdir()
         assert (queued / "checkpoint.npz").exists()
+        (queued / "snapshot-000400.png").write_bytes(b"of a step that is made again")
         assert place.logs() == []
         assert place.run("run").returncode == 0
         resumed = only_log(place)
@@ -257,6 +260,16 @@ class TestInterruption:
         assert whole["job"]["attempts"] == 1
         assert resumed["loss"] == whole["loss"]
         assert resumed["output"]["sha256"] == whole["output"]["sha256"]
+        first, second = ({path.name: path.read_bytes() for path in self.kept(place, log)} for log in (resumed, whole))
+        assert first == second
+        assert list(first) == ["a.timelapse.webp", *(f"snapshot-{step:06}.png" for step in range(50, 401, 50))]
+        sizes = {opened(path).size for path in self.kept(place, resumed)}
+        assert sizes == {(64, 51)}, "of the finest scale, whatever scale the step was made at"
+        assert getattr(Image.open(io.BytesIO(first["a.timelapse.webp"])), "n_frames", 1) > 1
+
+    def kept(self, place: Place, log: dict[str, Any]) -> list[Path]:
+        folder = place.outbox / log["job"]["id"]
+        return [folder / "a.timelapse.webp", *sorted((folder / "a.snapshots").iterdir())]
 
     def test_a_queued_job_that_another_version_made_fails_and_the_next_runs(self, place: Place) -> None:
         place.pair()

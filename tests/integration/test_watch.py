@@ -108,3 +108,29 @@ def _parent(pid: str) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
     except OSError:
         return -1
+
+
+def test_a_cancelled_job_stops_at_once_and_comes_back_on_demand(place: Place, watching: Watching) -> None:
+    place.pair()
+    long = {"epochs": 10, "steps_per_epoch": 10_000, "optimizer": "adam"}
+    watching()
+    place.manifest("a.yaml", parameters=long)
+    losses = wait_for(lambda: next(iter((place.jobs / "running").glob("a-*/loss.jsonl")), None))
+    place.manifest("b.yaml", parameters=long)
+    queued = wait_for(lambda: next(iter((place.jobs / "queued").glob("b-*")), None)).name
+    place.manifest("c.yaml")
+    running = losses.parent.name
+    wait_for(lambda: losses.read_text().count("\n") > 5)
+    cancelled = place.run("cancel", queued, running)
+    assert cancelled.stdout.splitlines() == [f"{queued}: cancelled", f"{running}: stops now"], cancelled.stderr
+    done(place, 3)
+    logs = {log["job"]["id"]: log for log in place.logs()}
+    for job_id in (queued, running):
+        assert (logs[job_id]["status"], logs[job_id]["error"].split(" by ")[0]) == ("failed", "cancelled")
+        assert (place.jobs / "failed" / job_id).is_dir()
+    assert len(logs[running]["loss"]["step"]) > 5
+    assert place.run("cancel", running).stdout == f"{running}: cancelled\n", "again changes nothing"
+    assert place.run("retry", running).returncode == 0
+    wait_for(lambda: losses.exists() and losses.read_text().count("\n") > len(logs[running]["loss"]["step"]))
+    assert place.run("cancel", running).returncode == 0
+    done(place, 3)

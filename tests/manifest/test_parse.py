@@ -174,6 +174,20 @@ class TestProblems:
             ),
             (MINIMAL + "parameters: {total_variation_weight: high}", "must be auto or a number from 0 to 1e+12"),
             (MINIMAL + "parameters: {denoise: true}", "`parameters.denoise`: must be auto or a number"),
+            (
+                MINIMAL + "parameters: {output_depth: 16, output_format: webp}",
+                "line 3: `parameters`: `output_depth: 16` needs `output_format: png` or `tiff`, not webp",
+            ),
+            (MINIMAL + "parameters: {output_depth: 12}", "`parameters.output_depth`: must be one of 8 or 16, not 12"),
+            (MINIMAL + "parameters: {timelapse: often}", "`parameters.timelapse`: must be true or false, not 'often'"),
+            (
+                MINIMAL + "parameters: {epochs: 10, snapshots: 1}",
+                "`snapshots`: 1,000 pictures; the limit is 500 (--max-snapshots)",
+            ),
+            (
+                MINIMAL + "parameters: {epochs: 3, snapshots: 1}\nsweep: {seed: [1, 2]}",
+                "`snapshots`: 600 pictures; the limit is 500 (--max-snapshots)",
+            ),
             (MINIMAL + "parameters: {init: file}", "`init: file` and `init_image: PATH` need each other"),
             (MINIMAL + "init_image: c.png", "`init: file` and `init_image: PATH` need each other"),
             ("content: a\nstyle: [{image: b, weight: 0}]", "`style.0.weight`: must be above 0"),

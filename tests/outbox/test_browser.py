@@ -29,7 +29,7 @@ from pipeline.outbox import overview, page
 from pipeline.outbox.page import Page
 from pipeline.outbox.publish import publish
 from pipeline.outbox.results import Results
-from pipeline.pictures import images
+from pipeline.pictures import saving
 from pipeline.pictures.preview import preview
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -139,7 +139,7 @@ def job_of(name: str, number: int, content: str = "photos/coast.jpg", style: str
 
 def paint(place: Path, job: Job, form: str = "png", with_previews: bool = True, steps: int = 30) -> Done:
     """What a worker leaves of a job."""
-    suffix, data = images.SUFFIXES[form], encoded(RED, form)
+    suffix, data = saving.SUFFIXES[form], encoded(RED, form)
     output = Output.of(job.name + suffix, 64, 48, data)
     weights = WeightsUsed(source="a test", sha256="0" * 64)
     done = Done(

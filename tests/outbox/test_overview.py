@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
-from pipeline.jobs import report
+from pipeline.jobs import cancel, report
 from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import FILE, Loss
 from pipeline.jobs.pace import Paces
@@ -176,3 +176,11 @@ def test_what_is_printed_is_what_is_documented(spool: Spool, outbox: Path) -> No
     names = [*told, *told["runner"], *told["queue"], *told["queue"]["jobs"][0]]
     names += [*Overview.model_json_schema()["$defs"]["Running"]["properties"], "reason", "is_fault", "error"]
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_what_was_cancelled_is_no_failure(spool: Spool, outbox: Path) -> None:
+    job = spool.start(admit(spool, "a"))
+    publish(outbox, job, spool.running / job.id, Failed(reason=f"{cancel.PREFIX}somebody."))
+    spool.fail(job.id)
+    told = looked(spool, outbox)
+    assert (told.failed, told.failed_since_yesterday, told.recent[0].status) == (1, 0, "cancelled")

@@ -226,20 +226,3 @@ class TestSizes:
         (tmp_path / "bomb.png").write_bytes(bytes(data))
         with pytest.raises(ImageError, match=r"50000×50000 pixels; the limit is 10,000,000 \(--max-pixels\)"):
             load(tmp_path / "bomb.png")
-
-
-class TestSaving:
-    @pytest.mark.parametrize(("form", "mode"), [("png", "RGBA"), ("webp", "RGBA"), ("tiff", "RGBA"), ("jpeg", "RGB")])
-    def test_alpha_returns_where_the_format_has_it(self, form: str, mode: str) -> None:
-        rgb = np.asarray(picture(40, 30), np.float32) / np.float32(255)
-        alpha = np.tile(np.arange(40, dtype=np.uint8) * 6, (30, 1))
-        again = Image.open(io.BytesIO(images.encode(images.Picture(rgb, alpha), form)))
-        assert again.format == form.upper()
-        assert (again.mode, again.size) == (mode, (40, 30))
-        if mode == "RGBA":
-            assert (np.asarray(again.getchannel("A")) == alpha).all()
-
-    def test_png_keeps_every_level(self) -> None:
-        levels = np.arange(256, dtype=np.float32).reshape(16, 16, 1).repeat(3, 2) / np.float32(255)
-        again = Image.open(io.BytesIO(images.encode(images.Picture(levels, None), "png")))
-        assert (np.asarray(again)[..., 0].ravel() == np.arange(256)).all()

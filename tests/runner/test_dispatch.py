@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.jobs import cancel
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Outcome
@@ -126,3 +127,48 @@ def test_a_damaged_job_fails_and_the_next_runs(spool: Spool, tmp_path: Path) -> 
     assert list(desk.dispatch.running) == [good]
     assert "its record is not one of this version" in desk.said[0]
     assert (spool.failed / damaged / "job.json").exists()
+
+
+def test_a_cancelled_job_is_stopped_and_filed_and_the_next_runs(spool: Spool, tmp_path: Path) -> None:
+    first, second = admit(spool, "a"), admit(spool, "b")
+    desk = Desk(spool, tmp_path)
+    desk.turn()
+    cancel.mark(spool.running / first, "ann")
+    desk.turn()
+    desk.turn()
+    assert list(desk.dispatch.running) == [second]
+    assert desk.said == [f"cancelled  {tmp_path}/outbox/{first}/a.json: {desk.said[0].split(': ', 1)[1]}"]
+    assert "cancelled by ann" in desk.said[0]
+    assert (desk.publisher.tally.done, desk.publisher.tally.failed) == (0, 0)
+    assert (spool.failed / first).is_dir()
+    assert not cancel.is_marked(spool.failed / first)
+
+
+def test_a_cancelled_job_that_does_not_end_is_ended(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = admit(spool, "a")
+    desk = Desk(spool, tmp_path)
+    desk.turn()
+    (run,) = desk.executor.runs
+    run.stop = lambda: None  # type: ignore[method-assign]
+    cancel.mark(spool.running / job_id, "ann")
+    begun = time.monotonic()
+    desk.turn()
+    assert run.killed == 0
+    monkeypatch.setattr(time, "monotonic", lambda: begun + 31)
+    desk.turn()
+    assert run.killed == 1
+    run.future.set_exception(RuntimeError("its process is gone"))
+    desk.turn()
+    assert (spool.failed / job_id).is_dir()
+
+
+def test_a_job_that_is_through_when_it_is_cancelled_is_published(spool: Spool, tmp_path: Path) -> None:
+    job_id = admit(spool, "a")
+    desk = Desk(spool, tmp_path)
+    desk.turn()
+    desk.executor.runs[0].fail("too small")
+    cancel.mark(spool.running / job_id, "ann")
+    desk.turn()
+    assert "too small" in desk.said[0]

@@ -25,9 +25,13 @@ from tests.conftest import picture, tiny_kernels
 @pytest.fixture
 def steps() -> Iterator[Step]:
     """Eight steps, three a call."""
+    return run()
+
+
+def run(**parameters: Any) -> Iterator[Step]:
     image: Any = np.asarray(picture(64, 48, seed=1).convert("RGB"), np.float32) / 255
-    parameters = Parameters(epochs=1, steps_per_epoch=8, pyramid="off")
-    return Stylizer(Extractor(tiny_kernels(), "float32"), 3).run(image, [Style(image, 1.0, "style")], parameters)
+    asked = Parameters(epochs=1, steps_per_epoch=8, pyramid="off", **parameters)
+    return Stylizer(Extractor(tiny_kernels(), "float32"), 3).run(image, [Style(image, 1.0, "style")], asked)
 
 
 def logged(folder: Path) -> int:
@@ -57,6 +61,10 @@ def test_a_word_to_stop_within_a_call_ends_the_call(tmp_path: Path, steps: Itera
     found = checkpoint.load(tmp_path, "job")
     assert isinstance(found, checkpoint.Checkpoint)
     assert found.step == logged(tmp_path) == 6
+
+
+def test_a_call_of_several_steps_ends_where_a_picture_is_wanted() -> None:
+    assert sorted({step.state.step for step in run(snapshots=4)}) == [3, 4, 7, 8]
 
 
 class TestMemory:

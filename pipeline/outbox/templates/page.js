@@ -195,6 +195,7 @@ function card(row) {
 }
 
 function todo(row) {
+  if (row.status === "cancelled") return []; // the reason says it
   const retry = el("code", {}, `stylistic retry ${row.id}`);
   if (!row.dropped) return ["Mend what it says, then run ", retry];
   const dropped = el("a", { href: path(row.id, row.dropped) }, row.dropped);

@@ -1,0 +1,109 @@
+"""A job once more, with changes: a new job in the queue, with the images of the old one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import storage
+from pipeline.errors import JobError, ManifestError, UsageError
+from pipeline.inbox.places import Places
+from pipeline.inbox.submit import read_settings
+from pipeline.jobs.record import Job, JobImage, new_id, now
+from pipeline.jobs.spool import Spool
+from pipeline.manifest.document import write_document
+from pipeline.manifest.model import Limits, Manifest
+from pipeline.manifest.parameters import PRESETS, Parameters
+from pipeline.manifest.parse import parse_manifest
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A job that can be queued: its record, and where its images lie by their parts."""
+
+    job: Job
+    sources: dict[str, Path]
+
+
+def plan(
+    spool: Spool, job_id: str, settings: Sequence[str], places: Places, limits: Limits, presets: Path | None
+) -> Repetition:
+    """A finished or failed job with changes, after everything about it has been tried; writes nothing.
+
+    Args:
+        spool: where it is.
+        job_id: which one.
+        settings: ``key=value`` as for ``submit``.
+        places: where images are looked for that are not kept.
+        limits: refused beyond.
+        presets: a folder of presets of one's own.
+
+    Raises:
+        UsageError: there is no such job, an image of it is gone, or a setting cannot be used.
+    """
+    asked = spool.asked(job_id)
+    fields, parameters = read_settings(settings)
+    data = _as_it_was_written(asked.manifest)
+    data = {**data, **fields, "parameters": {**data["parameters"], **parameters}}
+    try:
+        manifest = parse_manifest(write_document(data), job_id, None, limits, presets)
+    except ManifestError as error:
+        raise UsageError("\n".join(problem.split(": ", 1)[-1] for problem in error.problems)) from None
+    known = {image.file: image for image in asked.images.values()}
+    images, sources = {}, {}
+    for part, file in manifest.images.items():
+        if file not in known:
+            raise UsageError(f"{job_id}: {file} is none of its images.", "For others use `stylistic submit`.")
+        images[part] = known[file].model_copy(update={"stored": part + Path(known[file].stored).suffix})
+        sources[part] = _source(spool, job_id, known[file], places)
+    again = new_id(manifest.name)
+    job = Job(
+        id=again,
+        name=manifest.name,
+        claimed_at=now(),
+        priority=manifest.priority,
+        manifest=manifest,
+        images=images,
+        steps=manifest.steps,
+    )
+    return Repetition(job, sources)
+
+
+def queue(spool: Spool, repetition: Repetition) -> None:
+    """Queue a job that is planned; its images are linked where the file system can, else copied."""
+    draft = spool.draft(repetition.job.id)
+    for part, source in repetition.sources.items():
+        target = draft / repetition.job.images[part].stored
+        try:
+            os.link(source, target)
+        except OSError:
+            with source.open("rb") as file:
+                storage.copy_stream(file, target)
+    spool.admit(draft, repetition.job, spool.queued)
+
+
+def _as_it_was_written(manifest: Manifest) -> dict[str, Any]:
+    """A manifest without what its preset gives, so that another preset, or another `image_size`, has its say."""
+    data = manifest.effective()
+    base = Parameters.model_validate({**PRESETS[manifest.preset], "image_size": manifest.parameters.image_size})
+    given = base.model_dump(mode="json") | {"image_size": Parameters().image_size}
+    data["parameters"] = {key: value for key, value in data["parameters"].items() if value != given[key]}
+    return data
+
+
+def _source(spool: Spool, job_id: str, image: JobImage, places: Places) -> Path:
+    """Where an image lies: with the failed job, among the kept ones, or where its manifest found it."""
+    for path in (spool.failed / job_id / image.stored, spool.inputs.find(image.sha256)):
+        if path is not None and path.is_file():
+            return path
+    with contextlib.suppress(OSError, JobError), places.open(image.file) as file:
+        if storage.digest_of(file) == image.sha256:
+            return Path(os.path.realpath(places.path(image.file)))
+    raise UsageError(
+        f"{job_id}: {image.file} is not kept any more (--keep-inputs), and in the inbox there is none like it.",
+        "Put it back there, or use `stylistic submit`.",
+    )

@@ -1,0 +1,47 @@
+"""A job that was cancelled: the marker ``cancel`` in its folder, which says by whom, until its owner is answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipeline import storage
+from pipeline.jobs.record import now
+from pipeline.jobs.result import Failed
+from pipeline.manifest.parameters import Model
+
+FILE = "cancel"
+PREFIX = "cancelled by "
+
+
+class Cancelled(Model):
+    """Who cancelled a job, and when (UTC, ISO 8601)."""
+
+    by: str
+    at: str
+
+
+def mark(folder: Path, by: str) -> None:
+    """Ask for the job in a folder to be cancelled; whoever runs it looks at this.
+
+    Raises:
+        FileNotFoundError: the folder is not there any more.
+    """
+    storage.write_json(folder / FILE, Cancelled(by=by, at=now()).model_dump())
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether the job in a folder is to be cancelled."""
+    return (folder / FILE).exists()
+
+
+def read(folder: Path) -> Failed | None:
+    """What the owner of a cancelled job is told; None where nobody has cancelled it."""
+    try:
+        by = Cancelled.model_validate_json((folder / FILE).read_bytes()).by
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError):
+        by = "somebody"
+    return Failed(reason=f"{PREFIX}{by}; `stylistic retry {folder.name}` brings it back.")

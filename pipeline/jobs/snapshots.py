@@ -1,0 +1,32 @@
+"""Pictures of a job on its way, ``snapshot-000050.png`` after step 50, in its folder; published with its result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import storage
+
+_PREFIX = "snapshot-"
+
+
+def save(folder: Path, step: int, png: bytes) -> None:
+    """Keep the picture after a step."""
+    storage.write_atomic(folder / f"{_PREFIX}{step:06}.png", png)
+
+
+def read(folder: Path) -> dict[int, Path]:
+    """The snapshots in a job's folder by their steps, in order."""
+    found = {path.stem.removeprefix(_PREFIX): path for path in folder.glob(f"{_PREFIX}*.png")}
+    return {int(step): found[step] for step in sorted(found, key=lambda step: step.zfill(9)) if step.isdecimal()}
+
+
+def cut(folder: Path, after: int) -> None:
+    """Remove those of later steps, which will be made again."""
+    for step, path in read(folder).items():
+        if step > after:
+            path.unlink(missing_ok=True)
+
+
+def are_whole(folder: Path, every: int, until: int) -> bool:
+    """Whether there is one for each ``every`` steps up to a step."""
+    return not every or {*range(every, until + 1, every)} <= read(folder).keys()

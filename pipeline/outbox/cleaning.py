@@ -1,0 +1,87 @@
+"""What lies about of jobs that ended long ago, and removing it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.jobs import cancel, log
+from pipeline.jobs.record import is_job_id
+from pipeline.jobs.spool import Spool
+from pipeline.outbox.publish import withdraw
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that may go: what it is in words, where it lies, its bytes, and since when it has been over."""
+
+    kind: str
+    path: Path
+    size: int
+    since: float  # seconds since the epoch
+
+
+def find(spool: Spool, outbox: Path | None, before: float) -> list[Leftover]:
+    """What has been over since before a moment: never what is queued, running, or not answered yet.
+
+    Args:
+        spool: the jobs folder.
+        outbox: for results too; None to leave them, as they are their owners'.
+        before: seconds since the epoch.
+    """
+    found = [*_failed(spool), *_files("records of finished jobs", spool.done), *_files("images", spool.inputs.folder)]
+    if outbox:
+        found += _results(spool, outbox)
+    return sorted((one for one in found if one.since < before), key=lambda one: (one.kind, one.since))
+
+
+def remove(leftover: Leftover, spool: Spool) -> None:
+    """Remove it, a folder in one rename; whoever was faster, such as a `retry`, has it."""
+    with contextlib.suppress(FileNotFoundError):
+        if leftover.path.parent == spool.failed:
+            spool.forget(leftover.path.name)
+        elif leftover.path.is_dir():
+            withdraw(leftover.path.parent, leftover.path.name)
+        else:
+            leftover.path.unlink()
+
+
+def _failed(spool: Spool) -> Iterator[Leftover]:
+    for path in _listed(spool.failed):
+        if is_job_id(path.name) and not cancel.is_marked(path):
+            yield Leftover("failed jobs", path, _size(path), path.stat().st_mtime)
+
+
+def _files(kind: str, folder: Path) -> Iterator[Leftover]:
+    for path in _listed(folder):
+        status = path.stat()
+        yield Leftover(kind, path, status.st_size, status.st_mtime)
+
+
+def _results(spool: Spool, outbox: Path) -> Iterator[Leftover]:
+    for path in _listed(outbox):
+        published = log.read(outbox, path.name)
+        if published and not any((state / path.name).exists() for state in (spool.queued, spool.running)):
+            since = datetime.fromisoformat(published.job.finished_at).timestamp()
+            yield Leftover("results", path, _size(path), since)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in a folder, as far as they can be seen."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(parent, name).lstat().st_size
+    return total

@@ -1,0 +1,158 @@
+"""Pictures as files: PNG, JPEG, WebP and TIFF, with what they say of themselves; animations of several."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo, putchunk
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from pipeline.pictures.images import Picture
+from pipeline.pictures.metadata import XMP_TAG, Metadata
+
+SUFFIXES = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+FRAME_MILLISECONDS = 100
+LAST_MILLISECONDS = 3000
+MAX_FRAMES = 100
+MAX_FRAME_SIDE = 1024  # pixels
+_MAX_SEGMENT = 65_000  # bytes of a JPEG's metadata
+
+Levels = npt.NDArray[Any]  # uint8 or uint16 [H, W, 3], or [H, W, 4] with alpha
+
+
+def encode(picture: Picture, output_format: str, depth: int = 8, metadata: Metadata | None = None) -> bytes:
+    """A picture as a file.
+
+    Args:
+        picture: with or without alpha, which JPEG leaves out.
+        output_format: ``png``, ``jpeg``, ``webp`` or ``tiff``.
+        depth: bits a channel, 8 or, for PNG and TIFF, 16; rounded to the nearest level.
+        metadata: what the file says of itself; a JPEG says how it was made only where that is not too long for one.
+    """
+    levels = _levels(picture, depth, with_alpha=output_format != "jpeg")
+    if output_format == "tiff":
+        return _tiff(levels, metadata)
+    if output_format == "png" and depth == 16:
+        return _png_of_16_bits(levels, metadata)
+    options: dict[str, dict[str, Any]] = {
+        "png": {"compress_level": 6},
+        "jpeg": {"quality": 95, "subsampling": 0},
+        "webp": {"quality": 95, "method": 4},
+    }
+    told: dict[str, Any] = {}
+    if metadata and output_format == "png":
+        told = {"pnginfo": _png_texts(metadata), "exif": metadata.exif()}
+    elif metadata:
+        if output_format == "jpeg" and len(metadata.xmp()) > _MAX_SEGMENT:
+            metadata = dataclasses.replace(metadata, made={})
+        told = {"exif": metadata.exif(), "xmp": metadata.xmp()}
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, output_format, **options[output_format], **told)
+    return buffer.getvalue()
+
+
+def animation(frames: Sequence[Path], last: Picture) -> bytes:
+    """Pictures one after another as an animated WebP, which stays on the last for a while and starts over.
+
+    Args:
+        frames: files of one shape; of ``MAX_FRAMES`` and more some are left out.
+        last: of that shape too; all are scaled down to ``MAX_FRAME_SIDE``.
+    """
+    chosen = frames[:: len(frames) // MAX_FRAMES + 1]
+    first, *others = [*map(_frame, chosen), _scaled(Image.fromarray(_levels(last, 8, with_alpha=True)))]
+    durations = [FRAME_MILLISECONDS] * len(others) + [LAST_MILLISECONDS]
+    buffer = io.BytesIO()
+    first.save(buffer, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, quality=80, method=4)
+    return buffer.getvalue()
+
+
+def _frame(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return _scaled(image)
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    image.thumbnail((MAX_FRAME_SIDE, MAX_FRAME_SIDE), Image.Resampling.LANCZOS, reducing_gap=None)
+    image.load()
+    return image
+
+
+def _levels(picture: Picture, depth: int, with_alpha: bool) -> Levels:
+    kind: Any = np.uint16 if depth == 16 else np.uint8
+    top = np.iinfo(kind).max
+    levels: Levels = np.rint(np.clip(picture.rgb, 0.0, 1.0) * np.float32(top)).astype(kind)
+    if picture.alpha is not None and with_alpha:
+        levels = np.dstack([levels, picture.alpha.astype(kind) * kind(top // 255)])
+    return levels
+
+
+def _png_texts(metadata: Metadata) -> PngInfo:
+    texts = PngInfo()
+    for name, text in {"Software": metadata.software, **metadata.made}.items():
+        texts.add_text(name, text)
+    texts.add_itxt("XML:com.adobe.xmp", metadata.xmp().decode())
+    return texts
+
+
+def _png_of_16_bits(levels: Levels, metadata: Metadata | None) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow does not write (https://www.w3.org/TR/png-3/)."""
+    height, width, channels = levels.shape
+    buffer = io.BytesIO(b"\x89PNG\r\n\x1a\n")
+    buffer.seek(0, io.SEEK_END)
+    putchunk(buffer, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 6 if channels == 4 else 2, 0, 0, 0))
+    if metadata:
+        for kind, data, *_ in _png_texts(metadata).chunks:
+            putchunk(buffer, kind, data)
+        putchunk(buffer, b"eXIf", metadata.exif().tobytes()[6:])
+    squeeze = zlib.compressobj(6)
+    squeezed = [squeeze.compress(row) for row in _filtered(levels)]
+    putchunk(buffer, b"IDAT", b"".join(squeezed) + squeeze.flush())
+    putchunk(buffer, b"IEND", b"")
+    return buffer.getvalue()
+
+
+def _filtered(levels: Levels) -> Iterator[bytes]:
+    """The rows of a PNG as differences from the row above (filter 2)."""
+    above = np.zeros(levels.shape[1] * levels.shape[2] * 2, np.uint8)
+    for row in levels:
+        current = np.frombuffer(row.astype(">u2").tobytes(), np.uint8)
+        yield b"\2" + (current - above).tobytes()
+        above = current
+
+
+def _tiff(levels: Levels, metadata: Metadata | None) -> bytes:
+    """A TIFF of 8 or 16 bits a channel, deflated; Pillow writes no 16 bits, nor EXIF beside compression."""
+    height, width, channels = levels.shape
+    differences = levels.astype(levels.dtype.newbyteorder("<"))
+    differences[:, 1:] -= levels[:, :-1]
+    strip = zlib.compress(differences.tobytes(), 6)
+    directory = ImageFileDirectory_v2()
+    tags: dict[int, Any] = dict(metadata.exif()) | {XMP_TAG: metadata.xmp()} if metadata else {}
+    tags |= {
+        256: width,
+        257: height,
+        258: (levels.itemsize * 8,) * channels,
+        259: 8,  # deflate
+        262: 2,  # RGB
+        273: 0,  # the strip's place: behind the directory
+        277: channels,
+        278: height,  # rows of a strip
+        279: len(strip),
+        317: 2,  # differences between neighbours of a row
+    }
+    if channels == 4:
+        tags[338] = 2  # the fourth is alpha, not multiplied in
+    for tag, value in tags.items():
+        directory[tag] = value
+    buffer = io.BytesIO()
+    directory.save(buffer)
+    return buffer.getvalue() + strip

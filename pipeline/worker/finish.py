@@ -1,0 +1,78 @@
+"""From the engine's state to a picture's file: the result, and the snapshots on the way to it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.jobs import snapshots
+from pipeline.jobs.record import Job
+from pipeline.manifest.parameters import Parameters
+from pipeline.pictures import color, metadata, saving
+from pipeline.pictures.images import Picture, resized
+from pipeline.pictures.metadata import Metadata
+
+if TYPE_CHECKING:
+    from pipeline.engine.stylize import State, Step, Stylizer
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a state becomes a picture of the result's size.
+
+    Args:
+        photo: as it was dropped, at that size; its alpha is given back.
+        parameters: settled.
+        stylizer: whose states they are.
+    """
+
+    photo: Picture
+    parameters: Parameters
+    stylizer: Stylizer
+
+    def picture(self, state: State) -> Picture:
+        """The picture that a state stands for, enlarged where it is of a coarser scale."""
+        height, width = self.photo.rgb.shape[:2]
+        rgb = resized(self.stylizer.picture(state, self.parameters), height, width)
+        if self.parameters.color == "content":
+            rgb = color.with_luminance(self.photo.rgb, rgb)
+        return replace(self.photo, rgb=rgb)
+
+    def encoded(self, picture: Picture, folder: Path, job: Job, chosen: dict[str, Any]) -> bytes:
+        """The result's file, which says how it was made.
+
+        Args:
+            picture: the result.
+            folder: where the job's images are.
+            job: its record.
+            chosen: what `auto` came to, by parameter.
+        """
+        assert job.manifest is not None, "a job that runs has a manifest"
+        asked = self.parameters
+        manifest = job.manifest.effective()
+        manifest["parameters"] |= chosen
+        # Two names, or two priorities, are one picture.
+        made = {"manifest": {key: value for key, value in manifest.items() if key not in ("name", "priority", "sweep")}}
+        made["inputs"] = {part: image.sha256 for part, image in job.images.items()}
+        photo = job.images["content"]
+        told = Metadata(
+            software=f"Stylistic {importlib.metadata.version('stylistic')}",
+            made={name: json.dumps(facts) for name, facts in made.items()},
+            photo=metadata.of_photo(folder / photo.stored, asked.keep_gps) if asked.keep_metadata else {},
+        )
+        return saving.encode(picture, asked.output_format, asked.output_depth, told)
+
+
+def photographed(steps: Iterator[Step], folder: Path, every: int, finish: Finish) -> Iterator[Step]:
+    """The steps as they are, a snapshot being left in the job's folder after each ``every``; 0 for none.
+
+    It is there before whoever takes the step can make a checkpoint of it.
+    """
+    for step in steps:
+        if every and step.number % every == 0 and step.state.step == step.number:
+            snapshots.save(folder, step.number, saving.encode(finish.picture(step.state), "png"))
+        yield step
