@@ -148,6 +148,30 @@ def clear_away(folder: Path) -> None:
         log.warning("%s cannot be removed (%s): left for the next start", error.filename or folder, error.strerror)
 
 
+def make_once(path: Path, data: bytes, first: Path) -> None:
+    """Make a file durably, which nobody sees before it is whole; where a file system has no links, soon after.
+
+    Args:
+        path: of the file.
+        data: what it says.
+        first: where it is written first, on the same file system; stays there.
+
+    Raises:
+        FileExistsError: somebody has made it.
+    """
+    write_atomic(first, data)
+    try:
+        os.link(first, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_folder(path.parent)
+
+
 def remove_if_empty(folder: Path) -> None:
     """Remove a folder that has served its turn, unless something is in it."""
     with contextlib.suppress(OSError):

@@ -85,3 +85,25 @@ class TestWriting:
         (tmp_path / "a" / "link").symlink_to("/etc/passwd")
         storage.copy_tree(tmp_path / "a", tmp_path / "copy")
         assert [str(p.relative_to(tmp_path / "copy")) for p in sorted((tmp_path / "copy").rglob("*"))] == ["b", "b/c"]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_what_can_be_made_only_once_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    path, real = tmp_path / "mark", os.link
+
+    def link(source: Path, target: Path) -> None:
+        if not has_links:
+            raise PermissionError(1, "Operation not permitted")
+        assert source.read_bytes() == b"whole"
+        assert not target.exists(), "another runner would take a mark that is being written for one that was cut off"
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    storage.make_once(path, b"whole", tmp_path / "first")
+    assert path.read_bytes() == b"whole"
+    monkeypatch.undo()
+    with pytest.raises(FileExistsError):
+        storage.make_once(path, b"another", tmp_path / "second")
+    assert path.read_bytes() == b"whole"

@@ -91,8 +91,14 @@ class Painted:
         self._photos.add(photo)
         self._pairs.add((photo, style))
 
-    def add(self, content: Content, photo: str, version: Version) -> None:
+    def add(self, content: Content, photo: str, version: Version, draft: Path) -> None:
         """Mark durably that it becomes a job now.
+
+        Args:
+            content: of the photo, under its style.
+            photo: relative to the style folder.
+            version: of its file.
+            draft: the folder that has its draft, where the mark is written first.
 
         Raises:
             FileExistsError: it has become one; perhaps another runner's.
@@ -101,11 +107,7 @@ class Painted:
             self._folder.mkdir(parents=True, exist_ok=True)
             storage.sync_folder(self._folder.parent)
         text = Note(photo=photo, version=version, style=content.style, runner=self._runner).model_dump_json()
-        with (self._folder / content.mark).open("xb") as file:
-            file.write(text.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        storage.sync_folder(self._folder)
+        storage.make_once(self._folder / content.mark, text.encode() + b"\n", draft / "mark")
 
     def _load(self) -> None:
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as marks:

@@ -211,7 +211,7 @@ class _Work:
         if painted.note(content) is None:
             try:
                 self._draft(place / jobfolder.name_of(photo.name, template.name), photo, content, template)
-                painted.add(content, photo.name, version_of(photo.signature))
+                painted.add(content, photo.name, version_of(photo.signature), place)
             except (FileExistsError, FileNotFoundError, _ChangedError):
                 pass  # another was faster, or an image has changed: the next look tells
         note = painted.note(content)
