@@ -170,7 +170,7 @@ class Place:
             for parent, folders, files in os.walk(root):  # which does not mind what vanishes meanwhile
                 full = [name for name in folders if next(os.walk(Path(parent, name)), ("", [], []))[1:] != ([], [])]
                 lingering += [Path(parent, name) for name in full + files if name.startswith(".")]
-        lingering = [path for path in lingering if path.name not in (".lock", ".worker.lock", ".gitkeep", ".painted")]
+        lingering = [path for path in lingering if path.name not in (".lock", ".gitkeep", ".painted")]
         unfinished = [path for state in ("queued", "running") for path in (self.jobs / state).glob("*")]
         return [str(path.relative_to(self.root)) for path in lingering + unfinished]
 

@@ -115,6 +115,6 @@ def require_folders(context: click.Context, **folders: Path) -> None:
 
 def weights_cache() -> Path:
     """Where the weights of VGG-19 are kept."""
-    import platformdirs
+    from pipeline.worker import session
 
-    return platformdirs.user_cache_path("stylistic") / "weights"
+    return session.weights_cache()

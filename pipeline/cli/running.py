@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import console
-from pipeline.cli.options import require_folders, runner_options, weights_cache
+from pipeline.cli.options import require_folders, runner_options
 from pipeline.errors import StylisticError, UsageError
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _runner(
     from pipeline.inbox.drops import Drops
     from pipeline.inbox.readiness import Judge
     from pipeline.inbox.scan import Scanner
+    from pipeline.jobs.lock import Lease
     from pipeline.jobs.pace import Paces, cache_file
     from pipeline.jobs.spool import Spool
     from pipeline.manifest.model import Limits
@@ -139,13 +140,14 @@ def _runner(
     claims = Claims(inbox, jobs, spool.retries)
     drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library])
     weights, paces = weights and weights.resolve(), cache_file()
-    worker = Options(weights, weights_cache(), max_pixels, checkpoint_seconds, device, log_format, paces)
+    worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces)
     return Runner(
         Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets)),
         claims,
         spool,
+        Lease(jobs),
         outbox,
-        LocalExecutor(jobs, worker),
+        LocalExecutor(worker),
         Alarm(None if poll or not ending.forever else inbox),
         ending,
         step_timeout,

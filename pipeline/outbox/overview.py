@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault
-from pipeline.jobs import lock, log, losses
+from pipeline.jobs import attempt, lock, log, losses
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.spool import Spool
 
@@ -52,7 +52,7 @@ def _running(folder: Path) -> str:
         job = Job.load(folder)
     except (OSError, RecordError):
         return f"running: {folder.name}"
-    seen = losses.Tail(folder).read()
+    seen = losses.Tail(attempt.place(folder, job.attempts)).read()
     if not seen:
         return f"running: {job.id}: starting"
     latest = seen[-1]

@@ -7,8 +7,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from pipeline.jobs import cancel, losses
+from pipeline.jobs import attempt, cancel, losses, result
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.result import Failed, Outcome
@@ -29,6 +30,7 @@ WORKER = "the worker"  # as a place of faults
 class _Running:
     job: Job
     run: Run
+    attempt: Path  # where it writes
     tail: losses.Tail
     bar: Bar
     last_sign: float  # monotonic time of the last step seen
@@ -121,15 +123,17 @@ class Dispatch:
             self.has_lost_track = True
             raise
         folder = self._spool.running / job_id
-        upcoming = self._spool.next()
+        # Of several workers nobody knows which will have it.
+        upcoming = self._spool.next() if self._executor.capacity == 1 else None
         self.has_lost_track = True  # until it runs
         run = self._executor.submit(job, folder, self._spool.queued / upcoming if upcoming else None)
         self.has_lost_track = False
         run.future.add_done_callback(lambda _: self._wake())
         line = next(n for n in itertools.count(1) if n not in {one.bar.position for one in self.running.values()})
-        bar, tail = Bar(job, self._paces, line), losses.Tail(folder)
-        bar.show(tail.read())  # of a job that goes on
-        self.running[job_id] = _Running(job, run, tail, bar, time.monotonic(), self._step_timeout)
+        own, bar = attempt.place(folder, job.attempts), Bar(job, self._paces, line)
+        bar.show(attempt.earlier_losses(folder, job.attempts))  # of a job that goes on
+        tail, now = losses.Tail(own), time.monotonic()
+        self.running[job_id] = _Running(job, run, own, tail, bar, now, self._step_timeout)
         if self._left_to_start is not None:
             self._left_to_start -= 1
         log.info("%s: started", job_id)
@@ -170,13 +174,11 @@ class Dispatch:
             self._faults.mended(WORKER)
 
     def _outcome(self, running: _Running) -> Outcome:
-        try:
-            outcome = running.run.future.result()
-        except Exception as error:  # the process is gone, or could not take the job or give its answer
-            log.debug("%s: %r", running.job.id, error)
-            outcome = Outcome("died")
+        outcome = running.run.future.result()
         if outcome.kind in ("stopped", "died"):
             running.run.kill()  # whoever was told to stop takes no other job
             # A word that was not ours: somebody ended the process, such as a system that is out of memory.
             outcome = Outcome("stopped" if running.is_told_to_stop else "died")
+        if result.read(running.attempt):  # it came through before whatever happened to its worker
+            outcome = Outcome("through")
         return outcome

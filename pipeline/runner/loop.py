@@ -17,6 +17,7 @@ from pipeline.errors import EnvironmentFault
 from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.scan import Scanner
+from pipeline.jobs.lock import Lease
 from pipeline.jobs.log import Log
 from pipeline.jobs.measured import Estimate
 from pipeline.jobs.pace import Paces
@@ -52,6 +53,7 @@ class Runner:
         scanner: of the inbox.
         claims: what is taken from it.
         spool: the jobs folder.
+        lease: on the jobs folder, whose lock is held.
         outbox: where results go.
         executor: what runs the jobs.
         alarm: tells of changes in the inbox.
@@ -67,6 +69,7 @@ class Runner:
         scanner: Scanner,
         claims: Claims,
         spool: Spool,
+        lease: Lease,
         outbox: Path,
         executor: Executor,
         alarm: Alarm,
@@ -79,6 +82,7 @@ class Runner:
         paces = paces or Paces(None)
         self._ending = ending
         self._executor = executor
+        self._lease = lease
         self._wake = threading.Event()
         self._stopping = False
         self._faults = Faults()
@@ -123,6 +127,7 @@ class Runner:
 
     def _turn(self) -> None:
         self._look_at_the_clock()
+        self._faults.guard("the jobs folder", self._lease.renew)
         self._faults.guard("the jobs folder", self._recovery.turn)
         if self._recovery.is_done:
             self._faults.guard("the inbox", self._take_in)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.jobs import cancel, result
+from pipeline.jobs import attempt, cancel, result
 from pipeline.jobs import log as logs
 from pipeline.jobs.log import Log
 from pipeline.jobs.record import Job, RecordError, name_in, now
@@ -98,12 +98,12 @@ class Publisher:
 
     def _publish(self, job: Job, ended: Result | None) -> None:
         """Carry a job to the outbox and the spool to its final state, wherever an earlier try broke off."""
-        folder = self._spool.running / job.id
-        if not folder.exists():
+        if not (self._spool.running / job.id).exists():
             return
+        folder = attempt.place(self._spool.running / job.id, job.attempts)
         published = logs.read(self._outbox, job.id)
         if published is None:
-            ended = ended or result.read(folder) or cancel.read(folder)
+            ended = ended or result.read(folder) or cancel.read(folder.parent)
             ended = ended or Failed(reason="its result is gone from the job's folder.")
             published = publish(self._outbox, job, folder, ended)
         if published.status == "done":

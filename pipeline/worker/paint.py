@@ -30,16 +30,18 @@ log = logging.getLogger(__name__)
 
 def paint(
     job: Job,
+    sources: Path,
     folder: Path,
     options: Options,
     loader: InputLoader,
     should_stop: Callable[[], bool],
     upcoming: Path | None = None,
 ) -> bool:
-    """Paint the picture of a job, or go on with it, and leave it in the job's folder.
+    """Paint the picture of a job, or go on with it, and leave it in a folder.
 
     Args:
         job: its record; no sweep.
+        sources: the job's folder, where its images are.
         folder: where its loss log, checkpoint and result go.
         options: the runner's.
         loader: of its images.
@@ -59,7 +61,7 @@ def paint(
     parameters = job.manifest.parameters
     session = open_session(options, parameters.precision)
     _require_memory(job, parameters, session)
-    given = loader.take(folder, job, options.max_pixels)
+    given = loader.take(sources, job, options.max_pixels)
     from pipeline.engine.targets import Style
 
     styles = [Style(*style) for style in given.styles]
@@ -81,7 +83,7 @@ def paint(
     state, optimize_seconds = reached
     chosen = {**given.chosen, **changes(asked, parameters)}
     picture = finish.picture(state)
-    encoded = finish.encoded(picture, folder, job, chosen)
+    encoded = finish.encoded(picture, sources, job, chosen)
     height, width = picture.rgb.shape[:2]
     output = Output.of(job.name + saving.SUFFIXES[parameters.output_format], width, height, encoded)
     done = Done(

@@ -102,13 +102,14 @@ def test_nothing_starts_while_the_worker_is_at_fault(spool: Spool, tmp_path: Pat
 
 
 def test_a_run_without_a_step_is_ended(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job_id = admit(spool, "a")
+    admit(spool, "a")
     desk = Desk(spool, tmp_path)
     desk.turn()
     begun = time.monotonic()
     line = b'{"step": 1, "scale": 64, "total": 1.0, "content": 0.0, "style": 1.0, "total_variation": 0.0}\n'
     for hours in (0.4, 0.8, 1.2):
-        with (spool.running / job_id / "loss.jsonl").open("ab") as file:
+        desk.executor.runs[0].attempt.mkdir(exist_ok=True)
+        with (desk.executor.runs[0].attempt / "loss.jsonl").open("ab") as file:
             file.write(line)
         monkeypatch.setattr(time, "monotonic", lambda hours=hours: begun + 3600 * hours)
         desk.turn()
