@@ -61,8 +61,14 @@ def earlier_losses(folder: Path, number: int) -> list[Loss]:
     return losses.Tail(earlier).read() if earlier else []
 
 
+def leave(attempt: Path) -> None:
+    """End an attempt in order, before the job is through."""
+    with contextlib.suppress(OSError):
+        (attempt / WORKER).unlink(missing_ok=True)
+
+
 def worker(attempt: Path) -> Worker | None:
-    """Who is at an attempt; None where nobody has begun it."""
+    """Who is at an attempt, or died at it; None where nobody has begun it, or it was left in order."""
     try:
         return Worker.model_validate_json((attempt / WORKER).read_bytes())
     except (OSError, ValidationError):
@@ -100,7 +106,8 @@ class Fence:
 
     def _is_recorded(self) -> bool:
         try:
-            return Job.load(self._folder).attempts == self._number
+            # A lower number is an old record, as a network share may show it for a while.
+            return Job.load(self._folder).attempts <= self._number
         except (FileNotFoundError, NotADirectoryError):  # back in the queue, or ended
             return False
         except (RecordError, OSError):  # which says nothing of another attempt

@@ -26,6 +26,7 @@ class WeightsUsed(Model):
 class Engine(Model):
     """What painted."""
 
+    host: str = ""
     tensorflow: str
     device: str
     precision: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault
@@ -52,11 +53,21 @@ def _running(folder: Path) -> str:
         job = Job.load(folder)
     except (OSError, RecordError):
         return f"running: {folder.name}"
-    seen = losses.Tail(attempt.place(folder, job.attempts)).read()
+    own = attempt.place(folder, job.attempts)
+    where = _worker(attempt.worker(own))
+    seen = losses.Tail(own).read()
     if not seen:
-        return f"running: {job.id}: starting"
+        return f"running: {job.id}: starting{where}"
     latest = seen[-1]
-    return f"running: {job.id}: step {latest.step} of {job.steps}, {latest.scale} px, loss {latest.total:.3g}"
+    return f"running: {job.id}: step {latest.step} of {job.steps}, {latest.scale} px, loss {latest.total:.3g}{where}"
+
+
+def _worker(found: attempt.Worker | None) -> str:
+    """Which worker has a job, and for how long."""
+    if found is None:
+        return ""
+    minutes = (datetime.now(UTC) - datetime.fromisoformat(found.since)).total_seconds() / 60
+    return f"; process {found.pid} on {found.host}, for {minutes:.0f} min"
 
 
 def _count(folder: Path) -> int:

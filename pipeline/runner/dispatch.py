@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import EnvironmentFault
 from pipeline.jobs import attempt, cancel, losses, result
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_DEATHS = 3
 CANCEL_SECONDS = 30.0  # for a cancelled job to end by itself
+LOOKS_PER_SECOND = 100.0  # at the logs of what runs, however many they are
 WORKER = "the worker"  # as a place of faults
 
 
@@ -35,6 +37,7 @@ class _Running:
     bar: Bar
     last_sign: float  # monotonic time of the last step seen
     patience_seconds: float  # without one
+    next_look: float = 0.0
     is_told_to_stop: bool = False
 
 
@@ -80,6 +83,14 @@ class Dispatch:
         return not self.running and self._spool.next() is None
 
     @property
+    def workers(self) -> int:
+        """How many jobs run at once, as far as is known; at least one."""
+        try:
+            return max(1, self._executor.capacity)
+        except EnvironmentFault:
+            return 1
+
+    @property
     def is_at_limit(self) -> bool:
         """Whether no more jobs may be started."""
         return self._left_to_start == 0
@@ -102,11 +113,15 @@ class Dispatch:
         self._executor.close()
 
     def _has_room(self) -> bool:
-        free = len(self.running) < self._executor.capacity and not self._publisher.is_full
-        return free and not self.is_at_limit and not self._faults.is_paused(WORKER)
+        if self.is_at_limit or self._faults.is_paused(WORKER):
+            return False
+        capacity = self._executor.capacity
+        # Where the outbox takes nothing, no more is painted for it than there are workers.
+        return len(self.running) < capacity and self._publisher.backlog <= capacity
 
     def _start(self, job_id: str) -> None:
         self._executor.warm()
+        is_alone = self._executor.capacity == 1
         try:
             job = self._spool.start(job_id)
         except RecordError as error:
@@ -123,8 +138,8 @@ class Dispatch:
             self.has_lost_track = True
             raise
         folder = self._spool.running / job_id
-        # Of several workers nobody knows which will have it.
-        upcoming = self._spool.next() if self._executor.capacity == 1 else None
+        # Of several workers nobody knows which will have the next.
+        upcoming = self._spool.next() if is_alone else None
         self.has_lost_track = True  # until it runs
         run = self._executor.submit(job, folder, self._spool.queued / upcoming if upcoming else None)
         self.has_lost_track = False
@@ -139,15 +154,19 @@ class Dispatch:
         log.info("%s: started", job_id)
 
     def _look_at(self, running: _Running) -> None:
+        now = time.monotonic()
+        if now < running.next_look and not running.run.future.done():
+            return
+        running.next_look = now + len(self.running) / LOOKS_PER_SECOND
         if new := running.tail.read():
-            running.last_sign = time.monotonic()
+            running.last_sign = now
             running.bar.show(new)
             self._faults.mended(WORKER)
         if running.run.future.done():
             self._settle(running)
-        elif time.monotonic() - running.last_sign > running.patience_seconds:
+        elif now - running.last_sign > running.patience_seconds:
             log.warning("%s: no step for %g s; ending its worker", running.job.id, running.patience_seconds)
-            running.last_sign = time.monotonic()
+            running.last_sign = now
             running.run.kill()
 
     def _settle(self, running: _Running) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class LocalWorker:
     def warm(self) -> Child:
         """Have a process that loads TensorFlow and the weights."""
         if self._child is None or not self._child.is_alive:
-            self._child = Child(self._options, self._environment)
+            self._child = Child(self._options, {**os.environ, **self._environment})
         return self._child
 
     def submit(self, order: Order) -> Run:

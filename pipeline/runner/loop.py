@@ -81,7 +81,6 @@ class Runner:
     ) -> None:
         paces = paces or Paces(None)
         self._ending = ending
-        self._executor = executor
         self._lease = lease
         self._wake = threading.Event()
         self._stopping = False
@@ -103,7 +102,7 @@ class Runner:
 
     def left(self) -> tuple[int, Estimate | None]:
         """How many jobs are queued, and about how long they take."""
-        return self._forecast.left(self._executor.capacity)
+        return self._forecast.left(self._dispatch.workers)
 
     def run(self) -> None:
         """Run until the ending, or a signal, says so.
@@ -155,7 +154,7 @@ class Runner:
         waiting = self._intake.scanner.waiting.values()
         is_settled = not self._intake.is_busy and not any(found.is_settling for found in waiting)
         running = [(running.job, running.bar) for running in self._dispatch.running.values()]
-        self._forecast.turn(running, self.tally, self._executor.capacity, is_settled)
+        self._forecast.turn(running, self.tally, self._dispatch.workers, is_settled)
 
     def _look_at_the_clock(self) -> None:
         if self._ending.until is not None and time.time() >= self._ending.until and not self._stopping:

@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 
 # What an entry of somebody else answers, where a result of ours should be.
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
-MAX_WAITING = 2  # results that may wait for the outbox before no further job is started
 
 
 @dataclass
@@ -57,9 +56,9 @@ class Publisher:
         self._on_failure = on_failure
 
     @property
-    def is_full(self) -> bool:
-        """Whether so many results wait that no further job should start."""
-        return len(self.waiting) - len(self.blocked) >= MAX_WAITING
+    def backlog(self) -> int:
+        """How many results wait for the outbox, which will take them."""
+        return len(self.waiting) - len(self.blocked)
 
     def add(self, job: Job, ended: Result | None) -> None:
         """Publish a job of ``running/`` at the next turn; ``None`` for what its worker has left there."""

@@ -6,7 +6,6 @@ It is started as a command of its own, since Dask's workers are daemons, which m
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -27,7 +26,7 @@ class Order:
 
     Args:
         folder: the job's.
-        attempt: its number in the job's record; with another there it is not begun.
+        attempt: its number; with a higher one in the job's record it is not begun.
         upcoming: the folder of the job that comes next as things stand; its images are decoded meanwhile.
         address: of the worker in its cluster.
     """
@@ -43,7 +42,7 @@ class Child:
 
     Args:
         options: the runner's.
-        environment: on top of this process's.
+        environment: of the process, whole.
     """
 
     def __init__(self, options: Options, environment: Mapping[str, str]) -> None:
@@ -55,7 +54,7 @@ class Child:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, env={**os.environ, **environment}, pass_fds=[theirs.fileno()]
+                command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()]
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

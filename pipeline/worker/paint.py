@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,7 +61,7 @@ def paint(
     assert job.manifest is not None, "a job that runs has a manifest"
     parameters = job.manifest.parameters
     session = open_session(options, parameters.precision)
-    _require_memory(job, parameters, session)
+    _require_memory(job, parameters, session, options.memory_limit)
     given = loader.take(sources, job, options.max_pixels)
     from pipeline.engine.targets import Style
 
@@ -107,6 +108,7 @@ def paint(
 
 def _engine(session: Session) -> Engine:
     return Engine(
+        host=socket.gethostname(),
         tensorflow=importlib.metadata.version("tensorflow"),
         device=session.device,
         precision=session.precision,
@@ -148,14 +150,16 @@ def _optimize(
     return state, earlier_seconds + time.perf_counter() - begun
 
 
-def _require_memory(job: Job, parameters: Parameters, session: Session) -> None:
+def _require_memory(job: Job, parameters: Parameters, session: Session, limit: int | None) -> None:
     """Refuse what the machine's memory cannot hold: the kernel would end the whole process for it."""
     from pipeline.engine.stylize import bytes_needed, bytes_needed_for_style
 
-    available, content = memory.available(), job.images["content"]
+    available, content = memory.available(limit), job.images["content"]
     if available is None or tensorflow().config.get_visible_devices("GPU"):
         return
     longest = max(content.width, content.height)
+    available = max(0, available)
+    free = f"{available / 1e9:.1f} GB are {'free' if limit is None else 'there for each worker'}"
 
     def needed(side: int) -> int:
         height, width = (max(1, round(length * side / longest)) for length in (content.height, content.width))
@@ -170,15 +174,14 @@ def _require_memory(job: Job, parameters: Parameters, session: Session) -> None:
             of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision, parameters))
     if of_styles > available:
         raise JobError(
-            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and"
-            f" {available / 1e9:.1f} GB are free.",
+            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and {free}.",
             f"style_size × style_scale of {int(style_side * (available / of_styles) ** 0.5) // 16 * 16} would fit.",
         )
     if needed(parameters.image_size) > available:
         fits = next((side for side in range(parameters.image_size, 15, -16) if needed(side) <= available), None)
         raise JobError(
             f"a picture of {parameters.image_size} pixels takes about {needed(parameters.image_size) / 1e9:.1f} GB of"
-            f" memory, and {available / 1e9:.1f} GB are free.",
+            f" memory, and {free}.",
             f"image_size {fits} would fit." if fits else "Not even the smallest picture would fit.",
         )
 

@@ -83,12 +83,12 @@ def do(order: Order, options: Options) -> Outcome:
     _busy.set()
     try:
         job = Job.load(order.folder)
-        if job.attempts != order.attempt:
+        if job.attempts > order.attempt:
             return Outcome("lost")
         own = attempt.begin(order.folder, order.attempt, attempt.Worker(address=order.address))
         return _attempt(job, own, order, options)
-    except FileExistsError:  # a cluster may run a task again whose worker it has lost sight of
-        return Outcome("died")
+    except FileExistsError:  # a cluster runs a task again when it has lost sight of the worker that had it
+        return Outcome("lost")
     except JobError as error:
         return Outcome("fault", str(error))
     except OSError as error:
@@ -106,6 +106,7 @@ def _attempt(job: Job, own: Path, order: Order, options: Options) -> Outcome:
     try:
         run = sweep.paint_all if job.manifest and job.manifest.sweep else paint
         if not run(job, order.folder, own, options, _inputs, should_stop, order.upcoming):
+            attempt.leave(own)
             return Outcome("stopped" if fence.holds() else "lost")
     except JobError as error:
         return _failed(own, str(error))

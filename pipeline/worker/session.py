@@ -32,6 +32,7 @@ class Options:
     device: str = "auto"  # or cpu, gpu
     log_format: str = "text"  # or json
     paces: Path | None = None  # where step times are kept
+    memory_limit: int | None = None  # bytes that a worker process may take in all; None for what is there
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def make_steps(folder: Path, steps: int) -> None:
 def reached(folder: Path) -> int | None:
     found = checkpoint.load(folder, "job")
     assert not isinstance(found, str)
-    return found and found.step
+    return found.step if found else None
 
 
 def test_an_attempt_is_begun_once(tmp_path: Path) -> None:
