@@ -89,7 +89,7 @@ def opened(path: Path) -> Image.Image:
         return image
 
 
-STAYING = (".lock", ".worker.lock", ".report.json", ".gitkeep", ".painted")  # dot-names that are there at rest
+STAYING = (".lock", ".report.json", ".gitkeep", ".painted")  # dot-names that are there at rest
 
 
 class Place:

@@ -65,6 +65,12 @@ device_option = option(
 library_option = option(
     "--library", type=FOLDER, multiple=True, help="A further folder that manifests may take images from."
 )
+
+
+def _count_or_auto(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    return None if value == "auto" else int(COUNT(value, parameter, context))
+
+
 runner_options = together(
     inbox_option,
     jobs_option,
@@ -82,6 +88,15 @@ runner_options = together(
     limit_options,
     weights_option,
     device_option,
+    option(
+        "--workers",
+        metavar="N|auto",
+        callback=_count_or_auto,
+        default="1",
+        help="Jobs at once on this machine; `auto`: one a card, or without cards what paints most.",
+    ),
+    option("--scheduler", metavar="ADDRESS", help="Run the jobs on a Dask cluster, such as tcp://host:8786."),
+    option("--scheduler-file", type=FILE, help="The same, by the file in which a scheduler has written its address."),
     option(
         "--log-format",
         type=click.Choice(console.FORMATS),
@@ -115,6 +130,6 @@ def require_folders(context: click.Context, **folders: Path) -> None:
 
 def weights_cache() -> Path:
     """Where the weights of VGG-19 are kept."""
-    import platformdirs
+    from pipeline.worker import session
 
-    return platformdirs.user_cache_path("stylistic") / "weights"
+    return session.weights_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import shlex
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import console
-from pipeline.cli.options import require_folders, runner_options, weights_cache
+from pipeline.cli.options import require_folders, runner_options
 from pipeline.errors import StylisticError, UsageError
 
 if TYPE_CHECKING:
+    from pipeline.runner.executor import Executor
     from pipeline.runner.loop import Ending, Runner
     from pipeline.runner.notice import Notifier
+    from pipeline.worker.session import Options
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,8 @@ def watch(**options: Any) -> None:
     Examples:
       stylistic watch
       stylistic watch --poll --inbox /mnt/share/inbox --outbox /mnt/share/outbox
+      stylistic watch --workers auto
+      stylistic watch --jobs /mnt/share/jobs --scheduler tcp://head:8786
     """
     from pipeline.runner.loop import Ending
 
@@ -117,6 +122,9 @@ def _runner(
     presets: Path | None,
     device: str,
     log_format: str,
+    workers: int | None,
+    scheduler: str | None,
+    scheduler_file: Path | None,
     **others: Any,
 ) -> Runner:
     from pipeline.inbox.alarm import Alarm
@@ -124,10 +132,10 @@ def _runner(
     from pipeline.inbox.drops import Drops
     from pipeline.inbox.readiness import Judge
     from pipeline.inbox.scan import Scanner
+    from pipeline.jobs.lock import Lease
     from pipeline.jobs.pace import Paces, cache_file
     from pipeline.jobs.spool import Spool
     from pipeline.manifest.model import Limits
-    from pipeline.runner.local import LocalExecutor
     from pipeline.runner.loop import Runner
     from pipeline.worker.session import Options
 
@@ -139,13 +147,14 @@ def _runner(
     claims = Claims(inbox, jobs, spool.retries)
     drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library])
     weights, paces = weights and weights.resolve(), cache_file()
-    worker = Options(weights, weights_cache(), max_pixels, checkpoint_seconds, device, log_format, paces)
+    worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces)
     return Runner(
         Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets)),
         claims,
         spool,
+        Lease(jobs),
         outbox,
-        LocalExecutor(jobs, worker),
+        _executor(worker, workers, scheduler, scheduler_file),
         Alarm(None if poll or not ending.forever else inbox),
         ending,
         step_timeout,
@@ -153,6 +162,21 @@ def _runner(
         lambda published: notifier.failure(published, outbox),
         Paces(paces, device),
     )
+
+
+def _executor(options: Options, workers: int | None, scheduler: str | None, scheduler_file: Path | None) -> Executor:
+    from pipeline.runner.cluster import ClusterExecutor, connector
+    from pipeline.runner.local import LocalExecutor
+    from pipeline.worker import memory, share
+
+    if scheduler or scheduler_file:
+        if workers != 1:
+            raise UsageError("--workers is for this machine, --scheduler for a cluster.", "Give one of them.")
+        return ClusterExecutor(connector(scheduler, scheduler_file), options)
+    environments = share.environments(workers, options.device)
+    if len(environments) > 1 and (available := memory.available()) is not None:
+        options = dataclasses.replace(options, memory_limit=available // len(environments))
+    return LocalExecutor(options, environments)
 
 
 def _next_time(clock: str | None) -> float | None:

@@ -1,10 +1,11 @@
-"""The runner's lock on a jobs folder, and who holds it."""
+"""The runner's lock on a jobs folder, who holds it, and the lease by which workers elsewhere know that it lives."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ from pipeline.errors import EnvironmentFault, RunnerBusyError
 from pipeline.manifest.parameters import Model
 
 HOLDER = ".runner.json"
+RENEW_SECONDS = 5.0  # between renewals of the lease
+STALE_SECONDS = 60.0  # without one: the runner is gone
 
 
 class Holder(Model):
@@ -90,3 +93,37 @@ def holder(jobs: Path) -> Holder | None:
         return Holder.model_validate_json((jobs / HOLDER).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+class Lease:
+    """The runner's side of its lease on a jobs folder, which is the time of the file that names the holder."""
+
+    def __init__(self, jobs: Path) -> None:
+        self._file = jobs / HOLDER
+        self._renewed = time.monotonic()
+
+    def renew(self) -> None:
+        """Renew it if that is due."""
+        if time.monotonic() - self._renewed >= RENEW_SECONDS:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(self._file)
+            self._renewed = time.monotonic()
+
+
+class LeaseWatch:
+    """A worker's side: whether the lease is still renewed. By the worker's clock alone, as no two clocks agree."""
+
+    def __init__(self, jobs: Path) -> None:
+        self._file = jobs / HOLDER
+        self._seen: int | None = None
+        self._changed = time.monotonic()
+
+    def is_stale(self) -> bool:
+        """Whether it has not changed for a minute."""
+        try:
+            seen = self._file.stat().st_mtime_ns
+        except OSError:
+            seen = None
+        if seen is not None and seen != self._seen:
+            self._seen, self._changed = seen, time.monotonic()
+        return time.monotonic() - self._changed > STALE_SECONDS

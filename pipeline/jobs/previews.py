@@ -6,7 +6,6 @@ They are made once, with the result, and kept beside it, so that nobody has to d
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,10 +24,8 @@ PAINTER = "painter.json"
 
 
 class Painter(Model):
-    """Who paints a job."""
+    """What a job is painted on."""
 
-    host: str
-    pid: int
     device: str
     precision: str
 
@@ -49,25 +46,17 @@ def files(folder: Path) -> list[Path]:
         return []
 
 
-def painter(folder: Path, since: str | None) -> Painter | None:
-    """Who paints the job in a folder; None before it is known.
-
-    Args:
-        folder: of a running job.
-        since: when its attempt started, in ISO 8601; who painted in an earlier one does not count.
-    """
-    path = newest(folder, PAINTER)
-    begun = datetime.fromisoformat(since).timestamp() if since else 0.0
+def painter(attempt: Path) -> Painter | None:
+    """What the job of an attempt is painted on; None before it is known."""
+    path = newest(attempt, PAINTER)
     try:
-        if path and path.stat().st_mtime >= begun - 1:
-            return Painter.model_validate_json(path.read_bytes())
+        return Painter.model_validate_json(path.read_bytes()) if path else None
     except (OSError, ValidationError):
-        pass
-    return None
+        return None
 
 
 def newest(folder: Path, name: str) -> Path | None:
-    """The latest file of a name in the folder of a running job, or of a variant of it."""
+    """The latest file of a name in the folder of an attempt, or of a variant in it."""
     found = []
     for path in (folder / name, *folder.glob(f"{VARIANTS}/[0-9]*/{name}")):
         try:

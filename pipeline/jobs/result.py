@@ -26,6 +26,7 @@ class WeightsUsed(Model):
 class Engine(Model):
     """What painted."""
 
+    host: str = ""
     tensorflow: str
     device: str
     precision: str
@@ -104,8 +105,9 @@ class Outcome:
     """How a run of a job came to its end.
 
     ``through``: there is a result. ``stopped``: with a checkpoint, to go on later. ``died``: its process is gone.
-    ``fault``: the environment's, with the reason in words; nobody is to blame.
+    ``fault``: the environment's, with the reason in words; nobody is to blame. ``lost``: the attempt does not count any
+    more, or nobody can tell how it is; nobody is to blame either.
     """
 
-    kind: Literal["through", "stopped", "died", "fault"]
+    kind: Literal["through", "stopped", "died", "fault", "lost"]
     reason: str = ""

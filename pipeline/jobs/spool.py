@@ -13,11 +13,10 @@ from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.errors import UsageError
-from pipeline.jobs import cancel
+from pipeline.jobs import attempt, cancel
 from pipeline.jobs.inputs import KeptInputs
 from pipeline.jobs.log import Log
 from pipeline.jobs.record import RECORD, Asked, Job, RecordError, is_job_id, now
-from pipeline.jobs.result import RESULT
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ class Spool:
         return sorted(present, key=lambda job_id: self._order.get(job_id) or _order(self.queued / job_id))
 
     def start(self, job_id: str) -> Job:
-        """Move a job from the queue to ``running/``, counting the attempt.
+        """Move a job from the queue to ``running/``, counting the attempt before anybody can begin it.
 
         Raises:
             RecordError: the job cannot be run; it is in ``running/`` all the same.
@@ -126,11 +125,13 @@ class Spool:
             raise RecordError(f"its record {RECORD} is gone.", "Drop it again.") from None
 
     def put_back(self, job: Job, died: bool = False) -> None:
-        """Move a running job back to the queue, counting a death of its worker."""
+        """Move a running job back to the queue with what it has come to, counting a death of its worker."""
         folder = self.running / job.id
         if died:
             job.model_copy(update={"deaths": job.deaths + 1}).save(folder)
         (folder / STOP).unlink(missing_ok=True)
+        for doomed in attempt.outdated(folder):
+            storage.discard(doomed, self._trash)
         _move(folder, self.queued / job.id)
 
     def leave_alone(self, folder: Path, error: OSError) -> None:
@@ -161,8 +162,13 @@ class Spool:
     def fail(self, job_id: str) -> None:
         """Keep a job whose failure is published under ``failed/``, without what its worker was writing when it died."""
         folder = self.running / job_id
-        for unfinished in (*folder.glob(".*"), folder / STOP, folder / cancel.FILE):
-            unfinished.unlink(missing_ok=True)
+        for doomed in attempt.outdated(folder):
+            storage.discard(doomed, self._trash)
+        for unfinished in (*folder.rglob(".*"), folder / STOP, folder / cancel.FILE):
+            if unfinished.is_dir() and not unfinished.is_symlink():
+                storage.remove_tree(unfinished)
+            else:
+                unfinished.unlink(missing_ok=True)
         _move(folder, self.failed / job_id)
 
     def cancel(self, folder: Path) -> None:
@@ -227,7 +233,6 @@ class Spool:
             storage.move(folder, self.retries / job_id)
             return
         job.model_copy(update={"deaths": 0}).save(folder)
-        storage.remove_tree(folder / RESULT)
         _move(folder, self.queued / job_id)
 
     def _is_job(self, entry: Path) -> bool:

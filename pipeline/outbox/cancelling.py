@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from pipeline.errors import EnvironmentFault, UsageError
-from pipeline.jobs import cancel, lock, log, result
+from pipeline.jobs import attempt, cancel, lock, log, result
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.publish import publish
@@ -36,7 +36,7 @@ def cancel_job(spool: Spool, outbox: Path, job_id: str, by: str) -> str:
                 cancel.mark(queued, by)
                 spool.cancel(queued)
             elif running.is_dir():
-                if result.read(running):
+                if _is_through(running):
                     raise UsageError(f"{job_id}: is through; its result is on its way to the outbox.")
                 cancel.mark(running, by)
                 with lock.without_runner(spool.folder) as is_free:
@@ -55,6 +55,13 @@ def cancel_job(spool: Spool, outbox: Path, job_id: str, by: str) -> str:
     raise UsageError(f"{job_id}: no queued or running job of this id.", "`stylistic status` lists them.")
 
 
+def _is_through(folder: Path) -> bool:
+    try:
+        return result.read(attempt.place(folder, Job.load(folder).attempts)) is not None
+    except (FileNotFoundError, RecordError):
+        return False
+
+
 def answer(spool: Spool, outbox: Path, job_id: str) -> None:
     """Tell the owner of a cancelled job in ``failed/``, unless that has been done."""
     folder = spool.failed / job_id
@@ -66,7 +73,7 @@ def answer(spool: Spool, outbox: Path, job_id: str) -> None:
             job = Job.load(folder)
         except (FileNotFoundError, RecordError):
             job = Job(id=job_id, name=name_in(job_id), claimed_at=now())
-        publish(outbox, job, folder, ended)
+        publish(outbox, job, attempt.place(folder, job.attempts), ended)
     (folder / cancel.FILE).unlink(missing_ok=True)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from pipeline.errors import EnvironmentFault
-from pipeline.jobs import lock, log, losses, previews, report
+from pipeline.jobs import attempt, lock, log, losses, previews, report
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.report import Report, Waits
@@ -172,16 +172,18 @@ def _running(folder: Path, paces: Paces) -> Running:
         job = Job.load(folder)
     except (OSError, RecordError):
         return Running(id=folder.name, name=name_in(folder.name))
+    own = attempt.place(folder, job.attempts)
     found = Running(id=job.id, started_at=job.started_at, steps=job.steps, **_asked(job))
-    shown = previews.newest(folder, previews.LIVE)
-    if by := previews.painter(folder, job.started_at):
-        of = {"worker": f"{by.host}:{by.pid}", "device": by.device, "precision": by.precision}
-        found = found.model_copy(update={**of, "stage": "preparing"})
-    seen = losses.recent(folder)
+    if by := attempt.worker(own):
+        found = found.model_copy(update={"worker": f"{by.host}:{by.pid}"})
+    if on := previews.painter(own):
+        found = found.model_copy(update={"device": on.device, "precision": on.precision, "stage": "preparing"})
+    seen = losses.recent(own)
     found = found.model_copy(update={"seconds_left": paces.left(job, seen) if seen else paces.seconds([job])})
     if seen:
         at = {"step": seen[-1].step, "scale": seen[-1].scale, "loss": seen[-1].total}
         found = found.model_copy(update={**at, "stage": "painting" if found.device else "starting"})
+    shown = previews.newest(own, previews.LIVE)
     return found.model_copy(update={"preview": shown and str(shown)})
 
 

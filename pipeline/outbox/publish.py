@@ -48,7 +48,7 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
     Args:
         outbox: where readers look.
         job: the job's record.
-        folder: the job's folder, with what the worker left; None if it never ran.
+        folder: of the attempt that counts, with what its worker left; None if there was none.
         ended: how.
         dropped: the manifest as it was dropped, where the job has failed; its owner finds it beside the reason.
     """
@@ -93,7 +93,7 @@ def _add_dropped(place: Path, name: str, dropped: Path) -> None:
 
 
 def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
-    """The log, from the job's record and what the worker left in its folder."""
+    """The log, from the job's record and what a worker left in a folder."""
     done = ended if isinstance(ended, Done) else None
     manifest = job.manifest.effective() if job.manifest else None
     if manifest and done:

@@ -7,8 +7,10 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from pipeline.jobs import cancel, losses
+from pipeline.errors import EnvironmentFault
+from pipeline.jobs import attempt, cancel, losses, result
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.result import Failed, Outcome
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_DEATHS = 3
 CANCEL_SECONDS = 30.0  # for a cancelled job to end by itself
+LOOKS_PER_SECOND = 100.0  # at the logs of what runs, however many they are
 WORKER = "the worker"  # as a place of faults
 
 
@@ -29,10 +32,12 @@ WORKER = "the worker"  # as a place of faults
 class _Running:
     job: Job
     run: Run
+    attempt: Path  # where it writes
     tail: losses.Tail
     bar: Bar
     last_sign: float  # monotonic time of the last step seen
     patience_seconds: float  # without one
+    next_look: float = 0.0
     is_told_to_stop: bool = False
 
 
@@ -78,6 +83,14 @@ class Dispatch:
         return not self.running and self._spool.next() is None
 
     @property
+    def workers(self) -> int:
+        """How many jobs run at once, as far as is known; at least one."""
+        try:
+            return max(1, self._executor.capacity)
+        except EnvironmentFault:
+            return 1
+
+    @property
     def is_at_limit(self) -> bool:
         """Whether no more jobs may be started."""
         return self._left_to_start == 0
@@ -100,11 +113,15 @@ class Dispatch:
         self._executor.close()
 
     def _has_room(self) -> bool:
-        free = len(self.running) < self._executor.capacity and not self._publisher.is_full
-        return free and not self.is_at_limit and not self._faults.is_paused(WORKER)
+        if self.is_at_limit or self._faults.is_paused(WORKER):
+            return False
+        capacity = self._executor.capacity
+        # Where the outbox takes nothing, no more is painted for it than there are workers.
+        return len(self.running) < capacity and self._publisher.backlog <= capacity
 
     def _start(self, job_id: str) -> None:
         self._executor.warm()
+        is_alone = self._executor.capacity == 1
         try:
             job = self._spool.start(job_id)
         except RecordError as error:
@@ -121,29 +138,35 @@ class Dispatch:
             self.has_lost_track = True
             raise
         folder = self._spool.running / job_id
-        upcoming = self._spool.next()
+        # Of several workers nobody knows which will have the next.
+        upcoming = self._spool.next() if is_alone else None
         self.has_lost_track = True  # until it runs
         run = self._executor.submit(job, folder, self._spool.queued / upcoming if upcoming else None)
         self.has_lost_track = False
         run.future.add_done_callback(lambda _: self._wake())
         line = next(n for n in itertools.count(1) if n not in {one.bar.position for one in self.running.values()})
-        bar, tail = Bar(job, self._paces, line), losses.Tail(folder)
-        bar.show(tail.read())  # of a job that goes on
-        self.running[job_id] = _Running(job, run, tail, bar, time.monotonic(), self._step_timeout)
+        own, bar = attempt.place(folder, job.attempts), Bar(job, self._paces, line)
+        bar.show(attempt.earlier_losses(folder, job.attempts))  # of a job that goes on
+        tail, now = losses.Tail(own), time.monotonic()
+        self.running[job_id] = _Running(job, run, own, tail, bar, now, self._step_timeout)
         if self._left_to_start is not None:
             self._left_to_start -= 1
         log.info("%s: started", job_id)
 
     def _look_at(self, running: _Running) -> None:
+        now = time.monotonic()
+        if now < running.next_look and not running.run.future.done():
+            return
+        running.next_look = now + len(self.running) / LOOKS_PER_SECOND
         if new := running.tail.read():
-            running.last_sign = time.monotonic()
+            running.last_sign = now
             running.bar.show(new)
             self._faults.mended(WORKER)
         if running.run.future.done():
             self._settle(running)
-        elif time.monotonic() - running.last_sign > running.patience_seconds:
+        elif now - running.last_sign > running.patience_seconds:
             log.warning("%s: no step for %g s; ending its worker", running.job.id, running.patience_seconds)
-            running.last_sign = time.monotonic()
+            running.last_sign = now
             running.run.kill()
 
     def _settle(self, running: _Running) -> None:
@@ -170,13 +193,11 @@ class Dispatch:
             self._faults.mended(WORKER)
 
     def _outcome(self, running: _Running) -> Outcome:
-        try:
-            outcome = running.run.future.result()
-        except Exception as error:  # the process is gone, or could not take the job or give its answer
-            log.debug("%s: %r", running.job.id, error)
-            outcome = Outcome("died")
+        outcome = running.run.future.result()
         if outcome.kind in ("stopped", "died"):
             running.run.kill()  # whoever was told to stop takes no other job
             # A word that was not ours: somebody ended the process, such as a system that is out of memory.
             outcome = Outcome("stopped" if running.is_told_to_stop else "died")
+        if result.read(running.attempt):  # it came through before whatever happened to its worker
+            outcome = Outcome("through")
         return outcome

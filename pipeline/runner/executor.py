@@ -15,7 +15,7 @@ class Run(Protocol):
 
     @property
     def future(self) -> Future[Outcome]:
-        """How it ends; raises where what ran it is gone."""
+        """How it ends."""
 
     def stop(self) -> None:
         """Have it leave a checkpoint and end. Does not wait."""
@@ -34,12 +34,12 @@ class Executor(Protocol):
     def warm(self) -> None:
         """Get ready, ahead of the first job. Does not wait."""
 
-    def submit(self, job: Job, attempt: Path, upcoming: Path | None) -> Run:
-        """Run a job.
+    def submit(self, job: Job, folder: Path, upcoming: Path | None) -> Run:
+        """Run the attempt at a job that its record names.
 
         Args:
             job: its record.
-            attempt: the folder that this attempt writes into.
+            folder: the job's, under ``running/``.
             upcoming: the folder of the job that comes next as things stand; its images can be decoded meanwhile.
         """
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from pipeline.jobs import losses
+from pipeline.jobs import attempt
 from pipeline.jobs.measured import Estimate
 from pipeline.jobs.pace import Paces, spoken, told
 from pipeline.jobs.record import Job, RecordError
@@ -84,7 +84,7 @@ class Forecast:
             folder = self._spool.queued / job_id
             try:
                 job = Job.load(folder)
-                seen = losses.Tail(folder).read() if job.attempts else []
+                seen = attempt.earlier_losses(folder, job.attempts + 1)
                 self._work[job_id] = paintings_of(job, seen[-1].step if seen else 0)
             except (OSError, RecordError):
                 self._work[job_id] = []  # it fails, which takes no time

@@ -17,6 +17,7 @@ from pipeline.errors import EnvironmentFault
 from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.scan import Scanner
+from pipeline.jobs.lock import Lease
 from pipeline.jobs.log import Log
 from pipeline.jobs.measured import Estimate
 from pipeline.jobs.pace import Paces
@@ -53,6 +54,7 @@ class Runner:
         scanner: of the inbox.
         claims: what is taken from it.
         spool: the jobs folder.
+        lease: on the jobs folder, whose lock is held.
         outbox: where results go.
         executor: what runs the jobs.
         alarm: tells of changes in the inbox.
@@ -68,6 +70,7 @@ class Runner:
         scanner: Scanner,
         claims: Claims,
         spool: Spool,
+        lease: Lease,
         outbox: Path,
         executor: Executor,
         alarm: Alarm,
@@ -79,7 +82,7 @@ class Runner:
     ) -> None:
         paces = paces or Paces(None)
         self._ending = ending
-        self._executor = executor
+        self._lease = lease
         self._wake = threading.Event()
         self._stopping = False
         self._faults = Faults()
@@ -101,7 +104,7 @@ class Runner:
 
     def left(self) -> tuple[int, Estimate | None]:
         """How many jobs are queued, and about how long they take."""
-        return self._forecast.left(self._executor.capacity)
+        return self._forecast.left(self._dispatch.workers)
 
     def run(self) -> None:
         """Run until the ending, or a signal, says so.
@@ -126,6 +129,7 @@ class Runner:
 
     def _turn(self) -> None:
         self._look_at_the_clock()
+        self._faults.guard("the jobs folder", self._lease.renew)
         self._faults.guard("the jobs folder", self._recovery.turn)
         if self._recovery.is_done:
             self._faults.guard("the inbox", self._take_in)
@@ -160,7 +164,7 @@ class Runner:
         waiting = self._intake.scanner.waiting.values()
         is_settled = not self._intake.is_busy and not any(found.is_settling for found in waiting)
         running = [(running.job, running.bar) for running in self._dispatch.running.values()]
-        self._forecast.turn(running, self.tally, self._executor.capacity, is_settled)
+        self._forecast.turn(running, self.tally, self._dispatch.workers, is_settled)
 
     def _look_at_the_clock(self) -> None:
         if self._ending.until is not None and time.time() >= self._ending.until and not self._stopping:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.jobs import cancel, result
+from pipeline.jobs import attempt, cancel, result
 from pipeline.jobs import log as logs
 from pipeline.jobs.log import Log
 from pipeline.jobs.record import Job, RecordError, name_in, now
@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 
 # What an entry of somebody else answers, where a result of ours should be.
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
-MAX_WAITING = 2  # results that may wait for the outbox before no further job is started
 
 
 @dataclass
@@ -57,9 +56,9 @@ class Publisher:
         self._on_failure = on_failure
 
     @property
-    def is_full(self) -> bool:
-        """Whether so many results wait that no further job should start."""
-        return len(self.waiting) - len(self.blocked) >= MAX_WAITING
+    def backlog(self) -> int:
+        """How many results wait for the outbox, which will take them."""
+        return len(self.waiting) - len(self.blocked)
 
     def add(self, job: Job, ended: Result | None) -> None:
         """Publish a job of ``running/`` at the next turn; ``None`` for what its worker has left there."""
@@ -99,14 +98,15 @@ class Publisher:
 
     def _publish(self, job: Job, ended: Result | None) -> None:
         """Carry a job to the outbox and the spool to its final state, wherever an earlier try broke off."""
-        folder = self._spool.running / job.id
-        if not folder.exists():
+        if not (self._spool.running / job.id).exists():
             return
+        folder = self._spool.running / job.id
+        own = attempt.place(folder, job.attempts)
         published = logs.read(self._outbox, job.id)
         if published is None:
-            ended = ended or result.read(folder) or cancel.read(folder)
+            ended = ended or result.read(own) or cancel.read(folder)
             ended = ended or Failed(reason="its result is gone from the job's folder.")
-            published = publish(self._outbox, job, folder, ended, dropped_in(folder))
+            published = publish(self._outbox, job, own, ended, dropped_in(folder))
         if published.status == "done":
             self._spool.finish(published)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.inbox.claims import Claims
-from pipeline.jobs import cancel, result
+from pipeline.jobs import attempt, cancel, result
 from pipeline.jobs.record import RecordError
 from pipeline.jobs.spool import Spool
 from pipeline.outbox import cancelling, publish
@@ -49,7 +49,8 @@ class Recovery:
             self._publisher.add_damaged(job_id, error)
             return
         folder = self._spool.running / job_id
-        if self._publisher.is_published(job_id) or result.read(folder) or cancel.is_marked(folder):
+        is_through = result.read(attempt.place(folder, job.attempts)) or cancel.is_marked(folder)
+        if self._publisher.is_published(job_id) or is_through:
             self._publisher.add(job, None)
         else:
             self._spool.put_back(job)

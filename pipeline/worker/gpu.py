@@ -123,6 +123,19 @@ def _driver(system: System, build: Mapping[str, Any]) -> Iterator[Finding]:
         yield driver_version(cuda, build)
 
 
+def cards(system: System) -> list[str]:
+    """Names, as CUDA_VISIBLE_DEVICES has them, of the cards that this process may use."""
+    try:
+        cuda = system.load("libcuda.so.1")
+    except OSError:
+        return []
+    count = ctypes.c_int()
+    if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
+        return []
+    named = system.visible.split(",") if system.visible else map(str, range(count.value))
+    return [name.strip() for name in named][: count.value]
+
+
 def supported(system: System, build: Mapping[str, Any]) -> Finding:
     """Whether this platform's TensorFlow has CUDA at all."""
     name = "platform"

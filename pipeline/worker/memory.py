@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import sys
 from collections.abc import Iterator
@@ -12,9 +13,15 @@ CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
 
 
-def available() -> int | None:
-    """Bytes that the system can still give, and a container's limit still allows, where Linux tells."""
+def available(limit: int | None = None) -> int | None:
+    """Bytes that the system can still give, and a container's limit still allows, where Linux tells.
+
+    Args:
+        limit: on what this process may take in all, where it has to share.
+    """
     left = list(_left_by_cgroups())
+    if limit is not None:
+        left.append(limit - resident())
     with contextlib.suppress(OSError), open("/proc/meminfo", encoding="ascii") as file:
         left += [int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:")]
     return min(left, default=None)
@@ -36,6 +43,13 @@ def _left_by_cgroups() -> Iterator[int]:
             used = int((group / "memory.current").read_text(encoding="ascii"))
             stat = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
             yield limit - used + int(stat.get("inactive_file", 0))
+
+
+def resident() -> int:
+    """Bytes of this process's resident set, where Linux tells; else 0."""
+    with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def reset_peak() -> None:

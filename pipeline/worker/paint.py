@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,16 +32,18 @@ log = logging.getLogger(__name__)
 
 def paint(
     job: Job,
+    sources: Path,
     folder: Path,
     options: Options,
     loader: InputLoader,
     should_stop: Callable[[], bool],
     upcoming: Path | None = None,
 ) -> bool:
-    """Paint the picture of a job, or go on with it, and leave it in the job's folder.
+    """Paint the picture of a job, or go on with it, and leave it in a folder.
 
     Args:
         job: its record; no sweep.
+        sources: the job's folder, where its images are.
         folder: where its loss log, checkpoint and result go.
         options: the runner's.
         loader: of its images.
@@ -60,8 +63,8 @@ def paint(
     parameters = job.manifest.parameters
     session = open_session(options, parameters.precision)
     introduce(folder, session)
-    _require_memory(job, parameters, session)
-    given = loader.take(folder, job, options.max_pixels)
+    _require_memory(job, parameters, session, options.memory_limit)
+    given = loader.take(sources, job, options.max_pixels)
     from pipeline.engine.targets import Style
 
     styles = [Style(*style) for style in given.styles]
@@ -84,7 +87,7 @@ def paint(
     state, optimize_seconds = reached
     chosen = {**given.chosen, **changes(asked, parameters)}
     picture = finish.picture(state)
-    encoded = finish.encoded(picture, folder, job, chosen)
+    encoded = finish.encoded(picture, sources, job, chosen)
     height, width = picture.rgb.shape[:2]
     output = Output.of(job.name + saving.SUFFIXES[parameters.output_format], width, height, encoded)
     done = Done(
@@ -109,6 +112,7 @@ def paint(
 
 def _engine(session: Session) -> Engine:
     return Engine(
+        host=socket.gethostname(),
         tensorflow=importlib.metadata.version("tensorflow"),
         device=session.device,
         precision=session.precision,
@@ -150,14 +154,16 @@ def _optimize(
     return state, earlier_seconds + time.perf_counter() - begun
 
 
-def _require_memory(job: Job, parameters: Parameters, session: Session) -> None:
+def _require_memory(job: Job, parameters: Parameters, session: Session, limit: int | None) -> None:
     """Refuse what the machine's memory cannot hold: the kernel would end the whole process for it."""
     from pipeline.engine.stylize import bytes_needed, bytes_needed_for_style
 
-    available, content = memory.available(), job.images["content"]
+    available, content = memory.available(limit), job.images["content"]
     if available is None or tensorflow().config.get_visible_devices("GPU"):
         return
     longest = max(content.width, content.height)
+    available = max(0, available)
+    free = f"{available / 1e9:.1f} GB are {'free' if limit is None else 'there for each worker'}"
 
     def needed(side: int) -> int:
         height, width = (max(1, round(length * side / longest)) for length in (content.height, content.width))
@@ -172,15 +178,14 @@ def _require_memory(job: Job, parameters: Parameters, session: Session) -> None:
             of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision, parameters))
     if of_styles > available:
         raise JobError(
-            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and"
-            f" {available / 1e9:.1f} GB are free.",
+            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and {free}.",
             f"style_size × style_scale of {int(style_side * (available / of_styles) ** 0.5) // 16 * 16} would fit.",
         )
     if needed(parameters.image_size) > available:
         fits = next((side for side in range(parameters.image_size, 15, -16) if needed(side) <= available), None)
         raise JobError(
             f"a picture of {parameters.image_size} pixels takes about {needed(parameters.image_size) / 1e9:.1f} GB of"
-            f" memory, and {available / 1e9:.1f} GB are free.",
+            f" memory, and {free}.",
             f"image_size {fits} would fit." if fits else "Not even the smallest picture would fit.",
         )
 

@@ -1,28 +1,30 @@
-"""The worker process: how it starts, stops with its runner, and turns whatever happens to a job into an outcome."""
+"""The worker process: how it starts, ends with its parent, and turns whatever happens to a job into an outcome."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import os
+import queue
 import signal
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from pipeline import console
 from pipeline.errors import EnvironmentFault, JobError
-from pipeline.jobs import result
+from pipeline.jobs import attempt, result
+from pipeline.jobs.attempt import Fence
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import STOP
 from pipeline.worker import pacing, sweep
+from pipeline.worker.child import READY, Order
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
 from pipeline.worker.session import Options, describe, open_session
@@ -31,79 +33,103 @@ log = logging.getLogger(__name__)
 
 _terminated = threading.Event()  # by SIGTERM: checkpoint, end the job, and with it the process's use
 _busy = threading.Event()
-_lock: FileLock | None = None
 _inputs = InputLoader()
 
 
-def start(lock: Path, log_format: str) -> None:
-    """Set up a fresh worker process: stop with the runner, on its word, and never beside another worker.
+def serve(descriptor: int) -> None:
+    """Do what the parent orders over a connection, until it is gone.
 
     Args:
-        lock: held as long as the process lives; a worker whose runner was killed may live on for a moment.
-        log_format: ``text`` or ``json``, for what it says.
+        descriptor: of this end of the connection, over which the options come first.
     """
-    global _lock
     # The terminal sends Ctrl-C to everybody; the runner passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _terminate)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    _lock = FileLock(lock)
-    _lock.acquire()
-    console.set_up(log_format, is_worker=True)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    connection = Connection(descriptor)
+    try:
+        options: Options = connection.recv()
+    except (EOFError, OSError):
+        sys.exit(1)
+    console.set_up(options.log_format, is_worker=True)
+    connection.send(READY)
+    orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+    threading.Thread(target=_hear, args=(connection, orders.put), daemon=True).start()
+    warm_up(options)
+    while True:
+        connection.send(do(orders.get(), options))
+
+
+def _hear(connection: Connection, take: Callable[[Order], None]) -> None:
+    """Take orders, and end the process with its parent, whatever it is at."""
+    try:
+        while True:
+            take(connection.recv())
+    except (EOFError, OSError):
+        os._exit(1)
 
 
 def warm_up(options: Options) -> None:
     """Load TensorFlow and the weights ahead of the first job."""
-    with contextlib.suppress(EnvironmentFault, OSError):  # the first job will say so
+    with contextlib.suppress(Exception):  # the first job will say so
         begun = time.perf_counter()
         session = open_session(options, "auto")
         pacing.note_start(options, session, time.perf_counter() - begun)
         log.info("painting on %s", describe(options, session))
 
 
-def run_job(job: Job, attempt: Path, options: Options, upcoming: Path | None = None) -> Outcome:
-    """Run a job (or go on with it), and leave how it ended in its folder. Never raises.
-
-    Args:
-        job: its record.
-        attempt: the job's folder, under ``running/``, which this attempt writes into.
-        options: the runner's.
-        upcoming: the folder of the job that comes next as things stand; its images are decoded meanwhile.
-    """
+def do(order: Order, options: Options) -> Outcome:
+    """Begin an attempt at a job, going on where the last one came to, and leave there how it ended. Never raises."""
     _busy.set()
+    try:
+        job = Job.load(order.folder)
+        if job.attempts > order.attempt:
+            return Outcome("lost")
+        own = attempt.begin(order.folder, order.attempt, attempt.Worker(address=order.address))
+        return _attempt(job, own, order, options)
+    except FileExistsError:  # a cluster runs a task again when it has lost sight of the worker that had it
+        return Outcome("lost")
+    except JobError as error:
+        return Outcome("fault", str(error))
+    except OSError as error:
+        return Outcome("fault", f"{error.strerror or error} ({error.filename or order.folder})")
+    finally:
+        _busy.clear()
+
+
+def _attempt(job: Job, own: Path, order: Order, options: Options) -> Outcome:
+    fence = Fence(order.folder, order.attempt)
 
     def should_stop() -> bool:
-        return _terminated.is_set() or (attempt / STOP).exists()
+        return _terminated.is_set() or not fence.holds() or (order.folder / STOP).exists()
 
     try:
         run = sweep.paint_all if job.manifest and job.manifest.sweep else paint
-        if not run(job, attempt, options, _inputs, should_stop, upcoming):
-            return Outcome("stopped")
+        if not run(job, order.folder, own, options, _inputs, should_stop, order.upcoming):
+            attempt.leave(own)
+            return Outcome("stopped" if fence.holds() else "lost")
     except JobError as error:
-        return _failed(attempt, str(error))
+        return _failed(own, str(error))
     except EnvironmentFault as error:
         return Outcome("fault", str(error))
     except ImportError as error:
         return Outcome("fault", f"the installation is broken: {error}")
     except OSError as error:
-        return Outcome("fault", f"{error.strerror or error} ({error.filename or attempt})")
+        return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
     except Exception as error:
         if _is_out_of_memory(error):
-            return _failed(attempt, "the device ran out of memory at this size. Half the image_size takes a quarter.")
+            return _failed(own, "the device ran out of memory at this size. Half the image_size takes a quarter.")
         with contextlib.suppress(OSError):
-            (attempt / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        return _failed(attempt, f"internal error: {error!r}; details are in the job's traceback.txt. Please report it.")
-    finally:
-        _busy.clear()
+            (own / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        return _failed(own, f"internal error: {error!r}; details are in the job's traceback.txt. Please report it.")
     return Outcome("through")
 
 
-def _failed(attempt: Path, reason: str) -> Outcome:
+def _failed(own: Path, reason: str) -> Outcome:
     try:
-        result.leave(attempt, Failed(reason=reason))
+        result.leave(own, Failed(reason=reason))
     except OSError as error:
-        return Outcome("fault", f"{error.strerror or error} ({error.filename or attempt})")
+        return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
     return Outcome("through")
 
 
@@ -117,10 +143,3 @@ def _terminate(*_: Any) -> None:
     _terminated.set()
     if not _busy.is_set():
         os._exit(0)
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -27,12 +27,12 @@ class Options:
     """What a worker needs to know beside the job."""
 
     weights: Path | None
-    cache: Path
     max_pixels: int
     checkpoint_seconds: float
     device: str = "auto"  # or cpu, gpu
     log_format: str = "text"  # or json
     paces: Path | None = None  # where step times are kept
+    memory_limit: int | None = None  # bytes that a worker process may take in all; None for what is there
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,23 @@ def open_session(options: Options, precision: str) -> Session:
     chosen = best_precision() if precision == "auto" else precision
     if chosen != precision:
         return open_session(options, chosen)
-    weights = _weights(options.weights, options.cache)
+    weights = _weights(options.weights)
     stylizer = Stylizer(Extractor(weights.kernels, chosen), STEPS_PER_GPU_CALL if found else 1)
     return Session(stylizer, weights, chosen, device_name(found))
 
 
 @functools.cache
-def _weights(file: Path | None, cache: Path) -> Weights:
+def _weights(file: Path | None) -> Weights:
     from pipeline.engine import weights
 
-    return weights.load(file, cache)
+    return weights.load(file, weights_cache())
+
+
+def weights_cache() -> Path:
+    """Where the weights of VGG-19 are kept, by this user on this machine."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("stylistic") / "weights"
 
 
 @functools.cache

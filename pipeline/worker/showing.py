@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,8 +23,8 @@ MOST_OF_TIME = 0.02  # that showing may take
 
 
 def introduce(folder: Path, session: Session) -> None:
-    """Write into a job's folder who paints it."""
-    painter = Painter(host=socket.gethostname(), pid=os.getpid(), device=session.device, precision=session.precision)
+    """Write into an attempt's folder what paints it."""
+    painter = Painter(device=session.device, precision=session.precision)
     storage.write_json(folder / previews.PAINTER, painter.model_dump())
 
 

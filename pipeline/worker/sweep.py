@@ -1,6 +1,6 @@
 """A sweep: one job that tries every combination of some values, and shows them side by side.
 
-Each variant is a job of its own below ``variants/`` in the job's folder, with the images of the whole.
+Each variant is a job of its own below ``variants/`` in the attempt's folder, with the images of the whole.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ TILE = 320  # pixels of a picture's long side on the sheet
 
 def paint_all(
     job: Job,
+    sources: Path,
     folder: Path,
     options: Options,
     loader: InputLoader,
@@ -47,7 +48,7 @@ def paint_all(
         if isinstance(result.read(place), Done):
             continue
         try:
-            if not paint(variant, place, options, loader, should_stop):
+            if not paint(variant, sources, place, options, loader, should_stop):
                 return False
         except JobError as error:
             result.leave(place, Failed(reason=str(error)))
@@ -61,10 +62,7 @@ def lay_out(folder: Path, job: Job, manifest: Manifest) -> dict[Path, Job]:
     variants = {}
     for number, variant in enumerate(manifest.variants(), 1):
         place = folder / VARIANTS / f"{number:03}"
-        images = {
-            part: by_file[file].model_copy(update={"stored": f"../../{by_file[file].stored}"})
-            for part, file in variant.images.items()
-        }
+        images = {part: by_file[file] for part, file in variant.images.items()}
         record = job.model_copy(update={"name": variant.name, "manifest": variant, "images": images})
         if not place.exists():
             building = place.with_name(f".{place.name}")

@@ -194,15 +194,15 @@ def stray(where: str, is_folder: bool = False) -> Callable[[Yard, str], None]:
 
 
 def half_result(yard: Yard, name: str) -> None:
-    result = yard.job(name, "running") / "result"
-    result.mkdir()
+    result = yard.job(name, "running") / "attempt-0" / "result"
+    result.mkdir(parents=True)
     (result / "result.json").write_text('{"status": "done", "engine": {"tensor')
 
 
 def lost_result(yard: Yard, name: str) -> None:
     """A report of a picture that is not there."""
-    result = yard.job(name, "running") / "result"
-    result.mkdir()
+    result = yard.job(name, "running") / "attempt-0" / "result"
+    result.mkdir(parents=True)
     (result / "result.json").write_text('{"status": "done"}')
 
 
@@ -324,8 +324,8 @@ ENTRIES = [
     Entry("q-type", spoil("job.json", b"[]"), "failed", "its record is not one of this version"),
     Entry("q-field", spoil("job.json", b'{"id": "x", "colour": "red"}'), "failed", "`colour`"),
     Entry("q-image", spoil("content.png", None), "failed", "its copy is gone"),
-    Entry("q-log", spoil("loss.jsonl", b"\0" * 200 + b"\n"), "done"),
-    Entry("q-point", spoil("checkpoint.npz", b"PK\3\4" + b"\0" * 200), "done"),
+    Entry("q-log", spoil("attempt-0/loss.jsonl", b"\0" * 200 + b"\n"), "done"),
+    Entry("q-point", spoil("attempt-0/checkpoint.npz", b"PK\3\4" + b"\0" * 200), "done"),
     Entry("q-locked", unreadable_record, "failed", "its record job.json cannot be read", True),
     Entry("q-theirs", foreign_job("queued"), "waits", "cannot be run", True),
     Entry("q-file", stray("queued"), "aside"),

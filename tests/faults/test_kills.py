@@ -311,7 +311,7 @@ class TestWorker:
 
 def _worker_on(place: Place, runner: int, name: str) -> int | None:
     """The worker's process id once the job has made some steps under it."""
-    for losses in (place.jobs / "running").glob(f"{name}-*/loss.jsonl"):
+    for losses in (place.jobs / "running").glob(f"{name}-*/attempt-*/loss.jsonl"):
         before = losses.stat().st_mtime_ns
         time.sleep(0.1)
         with contextlib.suppress(OSError):
@@ -321,7 +321,7 @@ def _worker_on(place: Place, runner: int, name: str) -> int | None:
 
 
 def _workers(runner: int) -> list[int]:
-    return [pid for pid in children(runner) if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [pid for pid in children(runner) if "pipeline.worker" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def _is_zombie(pid: int) -> bool:
@@ -344,11 +344,11 @@ def test_until_stops_with_a_checkpoint_and_the_next_night_goes_on(place: Place) 
     assert process.returncode == 0, errors
     assert "the time is up" in errors
     (queued,) = (place.jobs / "queued").iterdir()
-    done = (queued / "loss.jsonl").read_text().count("\n")
+    done = (queued / "attempt-1" / "loss.jsonl").read_text().count("\n")
     assert done > 0
-    assert (queued / "checkpoint.npz").exists()
+    assert (queued / "attempt-1" / "checkpoint.npz").exists()
     again = place.start("run")
-    losses = wait_for(lambda: next(iter((place.jobs / "running").glob("a-*/loss.jsonl")), None))
+    losses = wait_for(lambda: next(iter((place.jobs / "running").glob("a-*/attempt-*/loss.jsonl")), None))
     wait_for(lambda: losses.read_text().count("\n") > done)
     again.send_signal(signal.SIGTERM)
     again.communicate(timeout=60)
@@ -358,7 +358,7 @@ def test_a_checkpoint_of_other_parameters_is_refused_saying_so(place: Place) -> 
     place.pair()
     place.manifest("a.yaml", parameters={"steps_per_epoch": 3000, "pyramid": "off"})
     process = place.start("run", "--checkpoint-seconds", "0")
-    losses = wait_for(lambda: next(iter((place.jobs / "running").glob("a-*/loss.jsonl")), None))
+    losses = wait_for(lambda: next(iter((place.jobs / "running").glob("a-*/attempt-*/loss.jsonl")), None))
     wait_for(lambda: losses.read_text().count("\n") > 5)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)

@@ -232,7 +232,7 @@ class TestStatusAndRetry:
         place.manifest("3-long.yaml", parameters={"steps_per_epoch": 5000})
         place.manifest("4-later.yaml")
         process = place.start("run")
-        losses = wait_for(lambda: next(iter((place.jobs / "running").glob("3-long*/loss.jsonl")), None))
+        losses = wait_for(lambda: next(iter((place.jobs / "running").glob("3-long*/attempt-1/loss.jsonl")), None))
         wait_for(lambda: losses.read_text().count("\n") > 3)
         wait_for(lambda: list((place.jobs / "done").glob("2-quick*")))  # filed while the next job runs already
         told = place.run("status")

@@ -241,14 +241,14 @@ class TestInterruption:
         kept = {"snapshots": 50, "timelapse": True, "output_depth": 16}
         place.manifest("a.yaml", parameters={"steps_per_epoch": 400, "optimizer": "lbfgs", "pyramid": [32, 64], **kept})
         process = place.start("run")
-        losses = wait_for(lambda: next(iter((place.jobs / "running").glob("*/loss.jsonl")), None))
+        losses = wait_for(lambda: next(iter((place.jobs / "running").glob("*/attempt-1/loss.jsonl")), None))
         wait_for(lambda: losses.read_text().count("\n") > 120)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         (queued,) = (place.jobs / "queued").iterdir()
-        assert (queued / "checkpoint.npz").exists()
-        (queued / "snapshot-000400.png").write_bytes(b"of a step that is made again")
+        assert (queued / "attempt-1" / "checkpoint.npz").exists()
+        (queued / "attempt-1" / "snapshot-000400.png").write_bytes(b"of a step that is made again")
         assert place.logs() == []
         assert place.run("run").returncode == 0
         resumed = only_log(place)

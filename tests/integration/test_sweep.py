@@ -64,14 +64,14 @@ def test_an_interrupted_sweep_goes_on_where_it_was(place: Place) -> None:
     parameters = {"steps_per_epoch": 300, "init": "noise", "pyramid": "off"}
     place.manifest("a.yaml", sweep=sweep, parameters=parameters)
     process = place.start("run", quiet=True)
-    wait_for(lambda: list(place.jobs.glob("running/*/variants/002/loss.jsonl")))
+    wait_for(lambda: list(place.jobs.glob("running/*/attempt-1/variants/002/loss.jsonl")))
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 0
-    (first,) = place.jobs.glob("queued/*/variants/001/result/result.json")
+    (first,) = place.jobs.glob("queued/*/attempt-1/variants/001/result/result.json")
     untouched = first.stat().st_mtime_ns
     again = place.start("run", quiet=True)
-    wait_for(lambda: list(place.jobs.glob("running/*/variants/003/loss.jsonl")) or again.poll() is not None)
-    (first,) = place.jobs.glob("*/*/variants/001/result/result.json")
+    wait_for(lambda: list(place.jobs.glob("running/*/attempt-2/variants/003/loss.jsonl")) or again.poll() is not None)
+    (first,) = place.jobs.glob("*/*/attempt-2/variants/001/result/result.json")
     assert first.stat().st_mtime_ns == untouched
     assert again.wait(timeout=120) == 0
     place.manifest("b.yaml", sweep=sweep, parameters=parameters)

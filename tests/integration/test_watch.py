@@ -115,7 +115,7 @@ def test_a_cancelled_job_stops_at_once_and_comes_back_on_demand(place: Place, wa
     long = {"epochs": 10, "steps_per_epoch": 10_000, "optimizer": "adam"}
     watching()
     place.manifest("a.yaml", parameters=long)
-    losses = wait_for(lambda: next(iter((place.jobs / "running").glob("a-*/loss.jsonl")), None))
+    losses = wait_for(lambda: next(iter((place.jobs / "running").glob("a-*/attempt-1/loss.jsonl")), None))
     place.manifest("b.yaml", parameters=long)
     queued = wait_for(lambda: next(iter((place.jobs / "queued").glob("b-*")), None)).name
     place.manifest("c.yaml")

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from pipeline import storage
-from pipeline.jobs import losses, previews, result
+from pipeline.jobs import attempt, losses, previews, result
 from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.pace import Paces
@@ -425,8 +425,8 @@ def test_the_page_follows_a_running_job_and_leaves_its_reader_in_place(
     job = job_of("at-work", 40)
     place.spool.admit(place.spool.draft(job.id), job, place.spool.queued)
     job = place.spool.start(job.id)
-    folder = place.spool.running / job.id
-    storage.write_json(folder / PAINTER, {"host": "here", "pid": 7, "device": "NVIDIA H200", "precision": "bfloat16"})
+    folder = attempt.begin(place.spool.running / job.id, job.attempts, attempt.Worker())
+    storage.write_json(folder / PAINTER, {"device": "NVIDIA H200", "precision": "bfloat16"})
     browser.size(1400, 500)
     browser.open(place.write())
     browser.wait("document.querySelector('.running .soft:last-child').innerText.includes('H200')")

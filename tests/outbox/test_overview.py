@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
-from pipeline.jobs import cancel, report
+from pipeline.jobs import attempt, cancel, report
 from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import FILE, Loss
 from pipeline.jobs.pace import Paces
@@ -85,15 +85,21 @@ class TestTheRunner:
             looked(Spool(tmp_path / "nowhere"), outbox)
 
 
+def begun(spool: Spool, name: str) -> Path:
+    """Where the worker of a job that runs writes."""
+    job = spool.start(admit(spool, name))
+    return attempt.begin(spool.running / job.id, job.attempts, attempt.Worker(host="h", pid=7))
+
+
 class TestARunningJob:
     def test_is_told_stage_by_stage(self, spool: Spool, outbox: Path) -> None:
-        folder = spool.running / spool.start(admit(spool, "a")).id
+        folder = begun(spool, "a")
         (first,) = looked(spool, outbox).running
-        assert (first.stage, first.step, first.steps, first.styles) == ("starting", 0, 300, ["painting.png"])
-        painter = {"host": "h", "pid": 7, "device": "CPU", "precision": "float32"}
-        storage.write_json(folder / PAINTER, painter)
+        assert (first.stage, first.worker, first.step, first.steps) == ("starting", "h:7", 0, 300)
+        assert first.styles == ["painting.png"]
+        storage.write_json(folder / PAINTER, {"device": "CPU", "precision": "float32"})
         (second,) = looked(spool, outbox).running
-        assert (second.stage, second.worker, second.device) == ("preparing", "h:7", "CPU")
+        assert (second.stage, second.device) == ("preparing", "CPU")
         log_losses(folder, 40)
         (folder / LIVE).touch()
         (third,) = looked(spool, outbox).running
@@ -101,28 +107,28 @@ class TestARunningJob:
         assert third.preview == str(folder / LIVE)
 
     def test_counts_the_steps_of_all_variants(self, spool: Spool, outbox: Path) -> None:
-        folder = spool.running / spool.start(admit(spool, "a")).id
+        folder = begun(spool, "a")
         log_losses(folder / VARIANTS / "001", 30)
         log_losses(folder / VARIANTS / "002", 12)
         (running,) = looked(spool, outbox).running
         assert running.step == 42
 
     def test_whose_record_or_painter_is_damaged_is_told_by_its_name(self, spool: Spool, outbox: Path) -> None:
-        folders = [spool.running / spool.start(admit(spool, name)).id for name in "ab"]
-        (folders[0] / "job.json").write_text("{")
+        folders = [begun(spool, name) for name in "ab"]
+        (folders[0].parent / "job.json").write_text("{")
         (folders[1] / PAINTER).write_text("[]")
         assert [(job.name, job.stage) for job in looked(spool, outbox).running] == [
             ("a", "starting"),
             ("b", "starting"),
         ]
 
-    def test_painted_by_an_earlier_attempt_is_starting(self, spool: Spool, outbox: Path) -> None:
-        folder = spool.running / spool.start(admit(spool, "a")).id
-        storage.write_json(folder / PAINTER, {"host": "h", "pid": 7, "device": "CPU", "precision": "float32"})
-        os.utime(folder / PAINTER, (1e9, 1e9))
-        log_losses(folder, 40)
+    def test_that_another_attempt_goes_on_with_is_starting(self, spool: Spool, outbox: Path) -> None:
+        folder = begun(spool, "a")
+        storage.write_json(folder / PAINTER, {"device": "CPU", "precision": "float32"})
+        job = Job.load(folder.parent)
+        job.model_copy(update={"attempts": job.attempts + 1}).save(folder.parent)
         (running,) = looked(spool, outbox).running
-        assert (running.stage, running.device, running.step) == ("starting", None, 40)
+        assert (running.stage, running.worker, running.device) == ("starting", None, None)
 
 
 def test_time_left_is_that_of_the_jobs_own_pace_and_of_the_whole_queue(spool: Spool, outbox: Path) -> None:
@@ -133,7 +139,7 @@ def test_time_left_is_that_of_the_jobs_own_pace_and_of_the_whole_queue(spool: Sp
         def seconds(self, jobs: Iterable[Job], workers: int = 1) -> float:
             return float(sum(job.steps for job in jobs))
 
-    folder = spool.running / spool.start(admit(spool, "a")).id
+    folder = begun(spool, "a")
     for number in range(30):
         admit(spool, f"b{number}")
     log_losses(folder, 100)

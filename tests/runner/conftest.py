@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs import result
+from pipeline.jobs import attempt, result
 from pipeline.jobs.record import Job, JobImage
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import Spool
@@ -49,6 +49,7 @@ class FakeRun:
         self.killed += 1
 
     def fail(self, reason: str) -> None:
+        self.attempt.mkdir()
         result.leave(self.attempt, Failed(reason=reason))
         self.future.set_result(Outcome("through"))
 
@@ -64,8 +65,8 @@ class FakeExecutor:
     def warm(self) -> None:
         pass
 
-    def submit(self, job: Job, attempt: Path, upcoming: Path | None) -> FakeRun:
-        self.runs.append(FakeRun(attempt))
+    def submit(self, job: Job, folder: Path, upcoming: Path | None) -> FakeRun:
+        self.runs.append(FakeRun(attempt.place(folder, job.attempts)))
         self.on_submit(self.runs[-1])
         return self.runs[-1]
 

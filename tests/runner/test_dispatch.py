@@ -15,6 +15,7 @@ from pipeline.jobs.result import Outcome
 from pipeline.jobs.spool import Spool
 from pipeline.runner import faults
 from pipeline.runner.dispatch import Dispatch
+from pipeline.runner.executor import Executor
 from pipeline.runner.faults import Faults
 from pipeline.runner.publisher import Publisher
 from tests.runner.conftest import FakeExecutor, admit
@@ -23,14 +24,21 @@ from tests.runner.conftest import FakeExecutor, admit
 class Desk:
     """A dispatch with what it works with."""
 
-    def __init__(self, spool: Spool, tmp_path: Path, capacity: int = 1, max_jobs: int | None = None) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        tmp_path: Path,
+        capacity: int = 1,
+        max_jobs: int | None = None,
+        executor: Executor | None = None,
+    ) -> None:
         self.spool = spool
         self.executor = FakeExecutor(capacity)
         self.said: list[str] = []
         self.publisher = Publisher(spool, tmp_path / "outbox", self.said.append)
         self.faults = Faults()
         self.dispatch = Dispatch(
-            spool, self.executor, self.publisher, self.faults, max_jobs, 1800, lambda: None, Paces(None)
+            spool, executor or self.executor, self.publisher, self.faults, max_jobs, 1800, lambda: None, Paces(None)
         )
 
     def turn(self, stopping: bool = False) -> None:
@@ -102,13 +110,14 @@ def test_nothing_starts_while_the_worker_is_at_fault(spool: Spool, tmp_path: Pat
 
 
 def test_a_run_without_a_step_is_ended(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job_id = admit(spool, "a")
+    admit(spool, "a")
     desk = Desk(spool, tmp_path)
     desk.turn()
     begun = time.monotonic()
     line = b'{"step": 1, "scale": 64, "total": 1.0, "content": 0.0, "style": 1.0, "total_variation": 0.0}\n'
     for hours in (0.4, 0.8, 1.2):
-        with (spool.running / job_id / "loss.jsonl").open("ab") as file:
+        desk.executor.runs[0].attempt.mkdir(exist_ok=True)
+        with (desk.executor.runs[0].attempt / "loss.jsonl").open("ab") as file:
             file.write(line)
         monkeypatch.setattr(time, "monotonic", lambda hours=hours: begun + 3600 * hours)
         desk.turn()
@@ -159,7 +168,7 @@ def test_a_cancelled_job_that_does_not_end_is_ended(
     monkeypatch.setattr(time, "monotonic", lambda: begun + 31)
     desk.turn()
     assert run.killed == 1
-    run.future.set_exception(RuntimeError("its process is gone"))
+    run.future.set_result(Outcome("died"))
     desk.turn()
     assert (spool.failed / job_id).is_dir()
 

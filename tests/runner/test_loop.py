@@ -12,6 +12,7 @@ from pipeline.inbox.claims import Claims
 from pipeline.inbox.drops import Drops
 from pipeline.inbox.readiness import Judge
 from pipeline.inbox.scan import Scanner
+from pipeline.jobs.lock import Lease
 from pipeline.jobs.spool import Spool
 from pipeline.manifest.model import Limits
 from pipeline.runner.loop import Ending, Runner
@@ -22,7 +23,9 @@ def runner(spool: Spool, tmp_path: Path, executor: FakeExecutor, ending: Ending)
     inbox = tmp_path / "inbox"
     claims = Claims(inbox, tmp_path / "jobs", spool.retries)
     scanner = Scanner(Drops(inbox, claims.folder, spool.retries, []), Judge(0, 600, Limits(), trust_times=True))
-    return Runner(scanner, claims, spool, tmp_path / "outbox", executor, Alarm(None), ending, 1800, lambda line: None)
+    lease = Lease(tmp_path / "jobs")
+    outbox = tmp_path / "outbox"
+    return Runner(scanner, claims, spool, lease, outbox, executor, Alarm(None), ending, 1800, lambda line: None)
 
 
 def test_a_stop_that_comes_while_a_job_is_being_started_stops_it(spool: Spool, tmp_path: Path) -> None:

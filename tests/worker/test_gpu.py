@@ -178,3 +178,15 @@ def test_without_libcuda_the_libraries_are_looked_at_all_the_same(healthy: Syste
     (first,) = [one for one in found if one.state == "broken"]
     assert first.what == "libcuda.so.1 does not load: libcuda.so.1: cannot open shared object file"
     assert found[-1].name == "libcudnn.so.9"
+
+
+def test_the_cards_are_those_that_this_process_may_use(healthy: System) -> None:
+    two = dataclasses.replace(healthy, load=loader(Cuda(cards=2)), visible=None)
+    assert gpu.cards(two) == ["0", "1"]
+    assert gpu.cards(dataclasses.replace(two, visible="3, 1")) == ["3", "1"]
+    assert gpu.cards(dataclasses.replace(healthy, load=loader(Cuda(100)))) == []
+
+    def load(name: str) -> Any:
+        raise OSError(name)
+
+    assert gpu.cards(dataclasses.replace(healthy, load=load)) == []

@@ -78,9 +78,9 @@ class TestMemory:
         }
         job = Job(id="a", name="a", claimed_at="", images=images)
         session = SimpleNamespace(precision="float32")
-        monkeypatch.setattr(memory, "available", lambda: int(free))
+        monkeypatch.setattr(memory, "available", lambda limit: int(free))
         with pytest.raises(JobError) as refused:
-            paint._require_memory(job, Parameters(**parameters), session)  # type: ignore[arg-type]
+            paint._require_memory(job, Parameters(**parameters), session, None)  # type: ignore[arg-type]
         return str(refused.value)
 
     def test_a_picture_too_large_is_told_the_size_that_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ ROOT = os.environ.get("FAULT_ROOT", "")
 AT = int(os.environ.get("FAULT_AT", "0"))
 KIND = os.environ.get("FAULT_KIND", "kill")
 END = AT + int(os.environ.get("FAULT_FOR", "1000000"))
-OWN_ROLE = "worker" if any("spawn_main" in argument for argument in sys.orig_argv) else "runner"
+OWN_ROLE = "worker" if "pipeline.worker" in sys.orig_argv else "runner"
 
 _steps = 0
 _real_open = io.open
@@ -69,7 +69,7 @@ def _open(file: Any, mode: str = "r", *rest: Any, **settings: Any) -> Any:
 
 
 if ROOT and os.environ.get("FAULT_ROLE") == OWN_ROLE:
-    for _name in ("rename", "replace", "fsync", "mkdir", "unlink", "rmdir"):
+    for _name in ("rename", "replace", "fsync", "mkdir", "unlink", "rmdir", "link"):
         _wrap(_name)
     io.open = _open
 

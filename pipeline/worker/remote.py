@@ -1,0 +1,68 @@
+"""An attempt at a job, as a thread of a Dask worker sees it: a process beside the worker paints, the thread waits."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+from pipeline.jobs.attempt import LOOK_SECONDS, Fence
+from pipeline.jobs.pace import cache_file
+from pipeline.jobs.result import Outcome
+from pipeline.worker import share
+from pipeline.worker.child import Child, Order
+from pipeline.worker.session import Options
+
+GRACE_SECONDS = 10.0  # for a process whose attempt does not count any more
+
+_lock = threading.Lock()
+_idle: list[tuple[Options, Child]] = []  # warm
+
+
+def run(folder: Path, number: int, options: Options) -> tuple[Outcome, str]:
+    """Begin an attempt, and wait for its end; with the worker's address.
+
+    Args:
+        folder: the job's, on a file system that the runner sees, too.
+        number: of the attempt.
+        options: the runner's.
+    """
+    from distributed import Status, get_worker
+
+    here = get_worker()
+    if not folder.is_dir():
+        reason = f"{socket.gethostname()} cannot see {folder}. Mount the jobs folder there at the same path."
+        return Outcome("fault", reason), here.address
+    limit = here.memory_manager.memory_limit
+    limit = limit and limit // here.state.nthreads
+    options = dataclasses.replace(options, memory_limit=limit, paces=cache_file())
+    child = _warm(options, here.state.nthreads)
+    child.send(Order(folder, number, address=here.address))
+    fence, lost_since = Fence(folder, number), 0.0
+    while not (outcome := child.answer(LOOK_SECONDS)):
+        if here.status not in (Status.running, Status.paused):  # it is retired: with a checkpoint
+            child.terminate()
+        if not fence.holds():
+            lost_since = lost_since or time.monotonic()
+            if time.monotonic() - lost_since > GRACE_SECONDS:
+                child.kill()
+    if child.is_alive:
+        with _lock:
+            _idle.append((options, child))
+    return outcome, str(here.address)
+
+
+def _warm(options: Options, processes: int) -> Child:
+    """A process of this worker that is idle, or a new one."""
+    with _lock:
+        while _idle:
+            known, child = _idle.pop()
+            if known == options and child.is_alive:
+                return child
+            child.kill()  # another runner's
+    # The nanny has malloc give memory back at once, which suits small objects; a step would ask for gigabytes anew.
+    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
+    return Child(options, environment | share.of_cores(processes))

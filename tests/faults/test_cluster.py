@@ -1,0 +1,288 @@
+"""Whatever happens to a cluster's workers, scheduler or runner: every drop ends exactly once.
+
+A real scheduler and two real workers with their nannies, on loopback; in short with a stand-in for the engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.jobs import attempt
+from tests.conftest import Place, wait_for, wait_until_said
+from tests.faults.conftest import INJECTED
+
+pytestmark = pytest.mark.xdist_group("cluster")  # which is started once
+
+FAST = {"pyramid": "off", "content_layers": ["block1_conv2"], "style_layers": ["block1_conv1"]}
+WORKERS = ("one", "two")
+
+
+class Cluster:
+    """A scheduler and its workers; ``mend`` starts what has ended, as a service manager would."""
+
+    def __init__(self, folder: Path, engine: str) -> None:
+        self.steps = 600 if engine == "real" else 60  # of a job that goes on for some seconds
+        self._environment = {**os.environ, "PYTHONPATH": str(INJECTED), "ENGINE": engine}
+        self._folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self._port}"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.mend()
+
+    @property
+    def scheduler(self) -> int:
+        return self._processes["scheduler"].pid
+
+    def mend(self) -> None:
+        self._keep("scheduler", "dask_scheduler", "--host", "127.0.0.1", "--port", str(self._port), "--no-dashboard")
+        for name in WORKERS:
+            settings = ["--nthreads", "1", "--memory-limit", "0", "--no-dashboard", "--name", name]
+            self._keep(name, "dask_worker", self.address, *settings, "--local-directory", str(self._folder))
+
+    def kill_scheduler(self) -> None:
+        """And wait for the workers to end, as they do unless they have not found it yet."""
+        self._processes["scheduler"].kill()
+        for process in self._processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(15)
+
+    def retire(self, nanny: int) -> None:
+        """Tell a worker to end."""
+        (process,) = (process for process in self._processes.values() if process.pid == nanny)
+        process.terminate()
+        process.wait(60)
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _keep(self, name: str, command: str, *arguments: str) -> None:
+        known = self._processes.get(name)
+        if known is None or known.poll() is not None:
+            with (self._folder / f"{name}.log").open("ab") as log:
+                whole = [sys.executable, "-m", f"distributed.cli.{command}", *arguments]
+                self._processes[name] = subprocess.Popen(
+                    whole, stdout=log, stderr=log, cwd=self._folder, env=self._environment
+                )
+
+
+@pytest.fixture(scope="session")
+def the_cluster(tmp_path_factory: pytest.TempPathFactory, is_long: bool) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), "real" if is_long else "stand-in")
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def cluster(the_cluster: Cluster, place: Place) -> Cluster:
+    place.pair()
+    place.environment |= {"STYLISTIC_SCHEDULER": the_cluster.address, "STYLISTIC_CHECKPOINT_SECONDS": "0"}
+    the_cluster.mend()
+    return the_cluster
+
+
+def drop(place: Place, *names: str, steps: int) -> None:
+    for name in names:
+        place.manifest(f"{name}.yaml", parameters={**FAST, "steps_per_epoch": steps})
+
+
+def at_work(place: Place, name: str, number: int = 1, steps: int = 5) -> attempt.Worker:
+    """Who is at an attempt at a job, once it has made some steps."""
+
+    def look() -> attempt.Worker | None:
+        for folder in (place.jobs / "running").glob(f"{name}-*/attempt-{number}"):
+            with contextlib.suppress(OSError):
+                if (folder / "loss.jsonl").read_bytes().count(b"\n") > steps:
+                    return attempt.worker(folder)
+        return None
+
+    return wait_for(look)  # type: ignore[no-any-return]
+
+
+def parent(pid: int) -> int:
+    """The Dask worker of a process that paints."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def ended(place: Place, **attempts: int) -> dict[str, Any]:
+    """The logs by name, when every drop has ended exactly once, after so many attempts, with its own picture."""
+    logs = {log["job"]["name"]: log for log in place.logs()}
+    assert len(place.logs()) == len(logs), "a job has two results"
+    assert {name: (log["status"], log["job"]["attempts"]) for name, log in logs.items()} == {
+        name: ("done", number) for name, number in attempts.items()
+    }
+    for log in logs.values():
+        assert log["loss"]["step"] == list(range(1, len(log["loss"]["step"]) + 1))
+        assert hashlib.sha256(place.result(log).read_bytes()).hexdigest() == log["output"]["sha256"]
+    assert sorted(path.name for path in (place.jobs / "done").iterdir()) == sorted(
+        f"{log['job']['id']}.json" for log in logs.values()
+    )
+    assert place.leftovers() == []
+    return logs
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == code, errors
+    return errors
+
+
+def test_a_killed_workers_job_goes_on_elsewhere_to_the_same_bytes(place: Place, cluster: Cluster) -> None:
+    drop(place, "a", "b", steps=cluster.steps)
+    process = place.start("run")
+    victim = at_work(place, "a")
+    os.kill(parent(victim.pid), signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{victim.pid}").exists(), 20)  # it dies with its Dask worker
+    finish(process)
+    logs = ended(place, a=2, b=1)
+    assert logs["a"]["loss"] == logs["b"]["loss"]
+    assert logs["a"]["output"]["sha256"] == logs["b"]["output"]["sha256"]
+    assert logs["a"]["engine"]["host"] == socket.gethostname()
+
+
+def test_a_retired_workers_job_goes_on_elsewhere_without_blame(place: Place, cluster: Cluster, is_long: bool) -> None:
+    if not is_long:
+        pytest.skip("long")
+    drop(place, "a", steps=cluster.steps)
+    process = place.start("run", "--checkpoint-seconds", "600")
+    retired = at_work(place, "a")
+    cluster.retire(parent(parent(retired.pid)))
+    assert "died" not in finish(process)
+    ended(place, a=2)
+
+
+def test_a_frozen_workers_job_is_moved_and_what_it_writes_when_woken_is_ignored(
+    place: Place, cluster: Cluster, is_long: bool
+) -> None:
+    drop(place, "a", steps=cluster.steps)
+    process = place.start("watch", "--step-timeout", "30" if is_long else "4", quiet=True)
+    frozen = at_work(place, "a")
+    pids = (frozen.pid, parent(frozen.pid))
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        moved = at_work(place, "a", 2)
+        assert moved.address != frozen.address
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    wait_for(place.logs)
+    drop(place, "b", "c", steps=20)  # the woken one is as good as any
+    wait_for(lambda: len(list((place.jobs / "done").glob("*"))) == 3)
+    process.send_signal(signal.SIGTERM)
+    finish(process)
+    ended(place, a=2, b=1, c=1)
+
+
+def test_a_scheduler_that_is_killed_and_started_again(place: Place, cluster: Cluster) -> None:
+    drop(place, "a", "b", steps=cluster.steps)
+    process = place.start("watch")
+    at_work(place, "a")
+    at_work(place, "b")
+    cluster.kill_scheduler()
+    wait_until_said(process, "cannot be reached")
+    cluster.mend()
+    wait_for(lambda: len(list((place.jobs / "done").glob("*"))) == 2)
+    process.send_signal(signal.SIGTERM)
+    finish(process)
+    ended(place, a=2, b=2)
+
+
+def test_a_scheduler_that_cannot_be_reached_for_a_while(place: Place, cluster: Cluster, is_long: bool) -> None:
+    drop(place, "a", "b", "c", steps=cluster.steps // 2)
+    process = place.start("run", quiet=True)
+    at_work(place, "a")
+    os.kill(cluster.scheduler, signal.SIGSTOP)
+    time.sleep(60 if is_long else 3)
+    os.kill(cluster.scheduler, signal.SIGCONT)
+    finish(process)
+    ended(place, a=1, b=1, c=1)
+
+
+def test_a_killed_runners_workers_are_fenced_off_and_one_that_is_told_to_end_takes_its_jobs_back(
+    place: Place, cluster: Cluster
+) -> None:
+    drop(place, "a", "b", steps=cluster.steps)
+    killed = place.start("run", quiet=True)
+    first = [at_work(place, name) for name in "ab"]
+    killed.kill()
+    killed.wait()
+    told = place.start("run", quiet=True)
+    for name in "ab":
+        at_work(place, name, 2)
+    told.send_signal(signal.SIGTERM)
+    finish(told)
+    queued = sorted((place.jobs / "queued").glob("*/attempt-2"))
+    assert [(folder / "checkpoint.npz").exists() for folder in queued] == [True, True]
+    finish(place.start("run", quiet=True))
+    ended(place, a=3, b=3)
+    assert all(Path(f"/proc/{worker.pid}").exists() for worker in first), "they only let go of their jobs"
+
+
+def test_a_job_that_kills_its_workers_fails_after_three(place: Place, cluster: Cluster) -> None:
+    drop(place, "deadly", steps=9000)
+    drop(place, "good", steps=20)
+    process = place.start("run", quiet=True)
+    for number in (1, 2, 3):
+        os.kill(at_work(place, "deadly", number, steps=0).pid, signal.SIGKILL)
+    finish(process, 1)
+    logs = {log["job"]["name"]: log for log in place.logs()}
+    assert "its worker process died or hung 3 times" in logs["deadly"]["error"]
+    assert logs["good"]["status"] == "done"
+    assert place.leftovers() == []
+
+
+def test_a_night_of_random_kills(place: Place, cluster: Cluster, is_long: bool, night: int) -> None:
+    if not is_long:
+        pytest.skip("long")
+    dice = random.Random(night)
+    names = [f"n{number}" for number in range(8)]
+    drop(place, *names, steps=cluster.steps)
+    process = place.start("watch", quiet=True)
+    done = place.jobs / "done"
+    failed = place.jobs / "failed"
+    kills = {"scheduler": 0, "runner": 0, "worker": 0, "painter": 0}
+    while sum(len(list(state.glob("*"))) for state in (done, failed)) < len(names):
+        time.sleep(dice.uniform(2, 8))
+        workers = [one for path in (place.jobs / "running").glob("*/attempt-*") if (one := attempt.worker(path))]
+        victim = dice.choice(["worker", "worker", "painter", "runner", "scheduler"])
+        if victim == "scheduler":
+            cluster.kill_scheduler()
+        elif victim == "runner":
+            process.kill()
+            process.wait()
+            process = place.start("watch", quiet=True)
+        elif workers:
+            pid = dice.choice(workers).pid
+            with contextlib.suppress(OSError):
+                os.kill(pid if victim == "painter" else parent(pid), signal.SIGKILL)
+        kills[victim] += 1
+        cluster.mend()
+    process.send_signal(signal.SIGTERM)
+    finish(process)
+    logs = place.logs()
+    print(f"kills survived: {kills}, jobs: {len(names)}")
+    assert sorted(log["job"]["name"] for log in logs) == names, "each has one result"
+    for log in logs:
+        assert log["status"] == "done" or "died or hung 3 times" in log["error"]
+    assert place.leftovers() == []
