@@ -178,12 +178,17 @@ class Place:
         return [str(path.relative_to(self.root)) for path in lingering + unfinished]
 
 
+# For workers that paint with tests/faults/injected/stand_in.py, where a promise is of folders and commands.
+STAND_IN = {"PYTHONPATH": str(ROOT / "tests" / "faults" / "injected"), "ENGINE": "stand-in"}
 SMALL = {"image_size": 64, "style_size": 64, "epochs": 1, "steps_per_epoch": 6}
 
 
 @pytest.fixture
-def place(tmp_path: Path, tiny_weights: Path) -> Place:
-    return Place(tmp_path, tiny_weights)
+def place(tmp_path: Path, tiny_weights: Path, request: pytest.FixtureRequest) -> Place:
+    place = Place(tmp_path, tiny_weights)
+    if request.node.get_closest_marker("stand_in"):
+        place.environment |= STAND_IN
+    return place
 
 
 @pytest.fixture

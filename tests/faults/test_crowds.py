@@ -21,6 +21,8 @@ from pipeline.inbox.readiness import Ready
 from tests.conftest import SMALL, Place, picture, wait_for, wait_until_said
 from tests.inbox.conftest import make
 
+pytestmark = pytest.mark.stand_in
+
 QUICK = {**SMALL, "steps_per_epoch": 1}
 
 

@@ -331,6 +331,7 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
+@pytest.mark.stand_in
 def test_until_stops_with_a_checkpoint_and_the_next_night_goes_on(place: Place) -> None:
     place.pair()
     place.manifest("a.yaml", parameters={"steps_per_epoch": 9000, "epochs": 3})
@@ -348,7 +349,7 @@ def test_until_stops_with_a_checkpoint_and_the_next_night_goes_on(place: Place) 
     assert done > 0
     assert (queued / "attempt-1" / "checkpoint.npz").exists()
     again = place.start("run")
-    losses = wait_for(lambda: next(iter((place.jobs / "running").glob("a-*/attempt-*/loss.jsonl")), None))
+    losses = wait_for(lambda: next(iter((place.jobs / "running").glob("a-*/attempt-2/loss.jsonl")), None))
     wait_for(lambda: losses.read_text().count("\n") > done)
     again.send_signal(signal.SIGTERM)
     again.communicate(timeout=60)
@@ -370,6 +371,7 @@ def test_a_checkpoint_of_other_parameters_is_refused_saying_so(place: Place) -> 
     assert log["loss"]["step"] == [1, 2, 3, 4]
 
 
+@pytest.mark.stand_in
 @pytest.mark.parametrize("kind", ["outbox", "jobs", "inbox"])
 def test_a_share_that_goes_and_comes_back_is_waited_for(place: Place, kind: str) -> None:
     folder: Path = getattr(place, kind)

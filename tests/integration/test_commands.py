@@ -15,6 +15,7 @@ from pipeline.outbox.overview import Overview
 from tests.conftest import Place, picture, wait_for
 
 
+@pytest.mark.stand_in
 class TestSubmit:
     def test_a_submitted_pair_runs(self, place: Place) -> None:
         picture(seed=1).save(place.root / "my photo.png")
@@ -54,6 +55,7 @@ class TestSubmit:
         assert list(place.inbox.iterdir()) == []
 
 
+@pytest.mark.stand_in
 class TestSubmitMany:
     QUICK = ("--set", "image_size=64", "--set", "epochs=1", "--set", "steps_per_epoch=2")
 
@@ -185,6 +187,7 @@ def test_weights_tells_fetches_and_verifies(place: Place) -> None:
 
 
 class TestStatusAndRetry:
+    @pytest.mark.stand_in
     def test_what_waits_or_is_not_understood_is_told_with_its_remedy(self, place: Place) -> None:
         place.photo("tubingen.jpg")
         place.photo("painting.png")
@@ -217,6 +220,7 @@ class TestStatusAndRetry:
         again = place.run("status")
         assert (again.returncode, "no runner to see to it" in again.stdout) == (3, True)
 
+    @pytest.mark.stand_in
     def test_the_manifest_of_a_failure_lies_beside_its_reason(self, place: Place) -> None:
         place.pair()
         dropped = place.manifest("a.yaml", parameters={"image_size": 16, "style_size": 16}).read_text()
@@ -225,6 +229,7 @@ class TestStatusAndRetry:
         found = {path.name: path.read_text() for path in place.outbox.glob("*/dropped/*")}
         assert found == {"a.yaml": dropped, "b.yaml": refused}
 
+    @pytest.mark.stand_in
     def test_status_shows_queue_progress_results_and_failures(self, place: Place) -> None:
         place.pair()
         place.manifest("1-bad.yaml", parameters={"epochs": -1})
@@ -270,6 +275,7 @@ class TestStatusAndRetry:
         (again,) = place.logs()
         assert (again["job"]["id"], again["job"]["attempts"]) == (job_id, 2)
 
+    @pytest.mark.stand_in
     def test_a_drop_that_failed_for_a_missing_image_is_taken_in_again(self, place: Place) -> None:
         place.photo("painting.png", seed=2)
         place.manifest("a.yaml")

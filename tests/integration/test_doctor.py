@@ -92,6 +92,7 @@ class TestDevice:
         assert "; TensorFlow sees no GPU: " in line
 
 
+@pytest.mark.stand_in
 class TestLogFormat:
     def test_json_is_an_object_a_line_on_both_streams(self, place: Place) -> None:
         place.pair()
@@ -122,6 +123,7 @@ class TestLogFormat:
         assert bare[-1] == "0 done, 0 failed"
 
 
+@pytest.mark.stand_in
 class TestNotify:
     def command(self, place: Place) -> str:
         """Appends what it is told to a file."""

@@ -85,6 +85,7 @@ class TestOneJob:
         assert (log["output"]["width"], log["output"]["height"]) == opened(output).size
         assert log["error"] is None
 
+    @pytest.mark.stand_in
     def test_a_job_folder_is_consumed_whole(self, place: Place) -> None:
         building = place.root / "trip"
         building.mkdir()
@@ -97,6 +98,7 @@ class TestOneJob:
         assert not (place.inbox / "trip").exists()
         assert place.leftovers() == []
 
+    @pytest.mark.stand_in
     def test_json_manifests_work(self, place: Place) -> None:
         place.pair()
         manifest = {
@@ -124,6 +126,7 @@ class TestOneJob:
         assert logs[0]["loss"] == logs[1]["loss"]
         assert logs[0]["manifest"] == logs[1]["manifest"]
 
+    @pytest.mark.stand_in
     def test_alpha_returns_in_the_result(self, place: Place) -> None:
         place.pair()
         cutout = picture(64, 64, seed=1).convert("RGBA")
@@ -148,6 +151,7 @@ class TestOneJob:
 
 
 class TestBatches:
+    @pytest.mark.stand_in
     def test_priority_first_then_the_order_of_claims(self, place: Place) -> None:
         place.pair()
         for name, priority in (("a", 0), ("b", 5), ("c", 0), ("d", -1)):
@@ -155,6 +159,7 @@ class TestBatches:
         assert place.run("run").returncode == 0
         assert [log["job"]["name"] for log in place.logs()] == ["b", "a", "c", "d"]
 
+    @pytest.mark.stand_in
     def test_bad_jobs_fail_with_a_sentence_and_the_others_run(self, place: Place) -> None:
         place.pair()
         (place.inbox / "broken.png").write_bytes((place.inbox / "photo.png").read_bytes()[:500])
@@ -186,6 +191,7 @@ class TestBatches:
         page = (place.outbox / "index.html").read_text()
         assert all(name in page for name in errors)
 
+    @pytest.mark.stand_in
     def test_max_jobs_leaves_the_rest_for_the_next_run(self, place: Place) -> None:
         place.pair()
         for name in "abc":
@@ -214,6 +220,7 @@ class TestBatches:
         assert re.search(r"takes about \d+\.\d GB of memory.* image_size (\d+) would fit", huge["error"])
         assert small["status"] == "done"
 
+    @pytest.mark.stand_in
     def test_images_that_come_late_are_waited_for(self, place: Place) -> None:
         place.photo("painting.png", seed=2)
         place.manifest("a.yaml")
@@ -271,6 +278,7 @@ class TestInterruption:
         folder = place.outbox / log["job"]["id"]
         return [folder / "a.timelapse.webp", *sorted((folder / "a.snapshots").iterdir())]
 
+    @pytest.mark.stand_in
     def test_a_queued_job_that_another_version_made_fails_and_the_next_runs(self, place: Place) -> None:
         place.pair()
         for name in ("a", "b", "c"):
@@ -296,6 +304,7 @@ class TestInterruption:
         first.send_signal(signal.SIGTERM)
         first.communicate(timeout=60)
 
+    @pytest.mark.stand_in
     def test_without_weights_no_job_is_blamed(self, place: Place) -> None:
         place.pair()
         place.manifest("a.yaml")
@@ -344,6 +353,7 @@ class TestRealPictures:
                 assert loss[name][index] == pytest.approx(expected[name], rel=0.01)
 
 
+@pytest.mark.stand_in
 def test_nobody_ever_sees_half_a_result(place: Place) -> None:
     place.pair()
     for name in "abcd":

@@ -10,7 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Place, picture, wait_for
+
+pytestmark = pytest.mark.stand_in
 
 Watching = Callable[..., "subprocess.Popen[str]"]
 STYLE = "style: style.png\nparameters: {image_size: 64, epochs: 1, steps_per_epoch: 2, pyramid: 'off'}\n"

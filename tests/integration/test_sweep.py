@@ -8,6 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import Place, opened, wait_for
 
 SWEEP: dict[str, list[Any]] = {"style_weight": [1.0, 100.0], "content_layers": [["block4_conv2"], ["block5_conv2"]]}
@@ -58,6 +60,7 @@ def test_a_sweep_of_four_gives_the_bytes_of_four_single_jobs(place: Place) -> No
     assert "s.sheet.png" in (place.outbox / "index.html").read_text()
 
 
+@pytest.mark.stand_in
 def test_an_interrupted_sweep_goes_on_where_it_was(place: Place) -> None:
     place.pair()
     sweep = {"seed": [1, 2, 3]}
@@ -82,6 +85,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(place: Place) -> None:
         assert log_of(interrupted, f"a-00{n}")["loss"] == log_of(whole, f"b-00{n}")["loss"]
 
 
+@pytest.mark.stand_in
 def test_every_photo_of_a_folder(place: Place) -> None:
     place.photo("painting.png", seed=2)
     for n in (1, 2):

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Place, picture, wait_for
 
 Watching = Callable[..., "subprocess.Popen[str]"]
@@ -17,6 +19,7 @@ def done(place: Place, count: int) -> None:
     wait_for(lambda: len(place.logs()) >= count)
 
 
+@pytest.mark.stand_in
 def test_ten_manifests_dropped_at_once_give_ten_results_in_claim_order(place: Place, watching: Watching) -> None:
     place.pair()
     watching()
@@ -29,6 +32,7 @@ def test_ten_manifests_dropped_at_once_give_ten_results_in_claim_order(place: Pl
     assert claims == sorted(claims)
 
 
+@pytest.mark.stand_in
 def test_images_may_come_before_after_or_slowly(place: Place, watching: Watching) -> None:
     whole = place.root / "photo.png"
     picture(seed=1).save(whole)
@@ -49,6 +53,7 @@ def test_images_may_come_before_after_or_slowly(place: Place, watching: Watching
     assert place.logs()[0]["status"] == "done"
 
 
+@pytest.mark.stand_in
 def test_a_job_folder_moved_in_runs(place: Place, watching: Watching) -> None:
     watcher = watching()
     folder = place.root / "trip"
@@ -63,6 +68,7 @@ def test_a_job_folder_moved_in_runs(place: Place, watching: Watching) -> None:
     assert "Warning" not in watcher.communicate(timeout=60)[1]
 
 
+@pytest.mark.stand_in
 def test_polling_needs_no_events(place: Place, watching: Watching) -> None:
     place.pair()
     watching("--poll")
@@ -110,6 +116,7 @@ def _parent(pid: str) -> int:
         return -1
 
 
+@pytest.mark.stand_in
 def test_a_cancelled_job_stops_at_once_and_comes_back_on_demand(place: Place, watching: Watching) -> None:
     place.pair()
     long = {"epochs": 10, "steps_per_epoch": 10_000, "optimizer": "adam"}
