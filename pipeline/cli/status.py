@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,11 +104,22 @@ def _runner(runner: Runner) -> str:
 def _running(job: Running) -> str:
     from pipeline.jobs.pace import spoken
 
+    by = f"; {_worker(job)}" if job.worker else ""
     if job.loss is None:
-        return f"running: {job.id}: {job.stage}"
+        return f"running: {job.id}: {job.stage}{by}"
     left = f", about {spoken(job.seconds_left)} left" if job.seconds_left is not None else ""
     on = f", on {job.device}" if job.device else ""
-    return f"running: {job.id}: step {job.step} of {job.steps}, {job.scale} px, loss {job.loss:.3g}{left}{on}"
+    return f"running: {job.id}: step {job.step} of {job.steps}, {job.scale} px, loss {job.loss:.3g}{left}{on}{by}"
+
+
+def _worker(job: Running) -> str:
+    from pipeline.jobs.pace import spoken
+
+    host, _, pid = str(job.worker).rpartition(":")
+    if job.started_at is None:
+        return f"process {pid} on {host}"
+    since = datetime.now(UTC) - datetime.fromisoformat(job.started_at)
+    return f"process {pid} on {host}, for {spoken(since.total_seconds())}"
 
 
 def _ended(ended: Ended) -> str:

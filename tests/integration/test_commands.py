@@ -15,7 +15,6 @@ from pipeline.outbox.overview import Overview
 from tests.conftest import Place, picture, wait_for
 
 
-@pytest.mark.stand_in
 class TestSubmit:
     def test_a_submitted_pair_runs(self, place: Place) -> None:
         picture(seed=1).save(place.root / "my photo.png")
@@ -220,7 +219,6 @@ class TestStatusAndRetry:
         again = place.run("status")
         assert (again.returncode, "no runner to see to it" in again.stdout) == (3, True)
 
-    @pytest.mark.stand_in
     def test_the_manifest_of_a_failure_lies_beside_its_reason(self, place: Place) -> None:
         place.pair()
         dropped = place.manifest("a.yaml", parameters={"image_size": 16, "style_size": 16}).read_text()

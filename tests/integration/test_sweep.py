@@ -60,7 +60,6 @@ def test_a_sweep_of_four_gives_the_bytes_of_four_single_jobs(place: Place) -> No
     assert "s.sheet.png" in (place.outbox / "index.html").read_text()
 
 
-@pytest.mark.stand_in
 def test_an_interrupted_sweep_goes_on_where_it_was(place: Place) -> None:
     place.pair()
     sweep = {"seed": [1, 2, 3]}

@@ -116,7 +116,6 @@ def _parent(pid: str) -> int:
         return -1
 
 
-@pytest.mark.stand_in
 def test_a_cancelled_job_stops_at_once_and_comes_back_on_demand(place: Place, watching: Watching) -> None:
     place.pair()
     long = {"epochs": 10, "steps_per_epoch": 10_000, "optimizer": "adam"}
@@ -126,7 +125,7 @@ def test_a_cancelled_job_stops_at_once_and_comes_back_on_demand(place: Place, wa
     place.manifest("b.yaml", parameters=long)
     queued = wait_for(lambda: next(iter((place.jobs / "queued").glob("b-*")), None)).name
     place.manifest("c.yaml")
-    running = losses.parent.name
+    running = losses.parent.parent.name
     wait_for(lambda: losses.read_text().count("\n") > 5)
     cancelled = place.run("cancel", queued, running)
     assert cancelled.stdout.splitlines() == [f"{queued}: cancelled", f"{running}: stops now"], cancelled.stderr
@@ -138,6 +137,7 @@ def test_a_cancelled_job_stops_at_once_and_comes_back_on_demand(place: Place, wa
     assert len(logs[running]["loss"]["step"]) > 5
     assert place.run("cancel", running).stdout == f"{running}: cancelled\n", "again changes nothing"
     assert place.run("retry", running).returncode == 0
-    wait_for(lambda: losses.exists() and losses.read_text().count("\n") > len(logs[running]["loss"]["step"]))
+    again = losses.parent.with_name("attempt-2") / losses.name
+    wait_for(lambda: again.exists() and again.read_text().count("\n") > len(logs[running]["loss"]["step"]))
     assert place.run("cancel", running).returncode == 0
     done(place, 3)
