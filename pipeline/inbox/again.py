@@ -13,7 +13,7 @@ from pipeline import storage
 from pipeline.errors import JobError, ManifestError, UsageError
 from pipeline.inbox.places import Places
 from pipeline.inbox.submit import read_settings
-from pipeline.jobs.record import Job, JobImage, new_id, now
+from pipeline.jobs.record import Job, JobImage, new_id
 from pipeline.jobs.spool import Spool
 from pipeline.manifest.document import write_document
 from pipeline.manifest.model import Limits, Manifest
@@ -61,15 +61,7 @@ def plan(
         images[part] = known[file].model_copy(update={"stored": part + Path(known[file].stored).suffix})
         sources[part] = _source(spool, job_id, known[file], places)
     again = new_id(manifest.name)
-    job = Job(
-        id=again,
-        name=manifest.name,
-        claimed_at=now(),
-        priority=manifest.priority,
-        manifest=manifest,
-        images=images,
-        steps=manifest.steps,
-    )
+    job = Job.new(again, manifest, images)
     return Repetition(job, sources)
 
 

@@ -63,15 +63,7 @@ def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> None:
             inputs[part] = JobImage(file=image, stored=stored, sha256=digest, width=size[0], height=size[1])
         with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
             storage.copy_stream(file, draft / (DROPPED + drop.manifest.suffix.lower()))
-        job = Job(
-            id=job_id,
-            name=manifest.name,
-            claimed_at=now(),
-            priority=manifest.priority,
-            manifest=manifest,
-            images=inputs,
-            steps=manifest.steps,
-        )
+        job = Job.new(job_id, manifest, inputs)
         spool.admit(draft, job, spool.queued)
     try:
         claims.let_go(drop)

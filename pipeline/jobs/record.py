@@ -50,6 +50,12 @@ class Job(Model):
     started_at: str | None = None
 
     @classmethod
+    def new(cls, job_id: str, manifest: Manifest, images: dict[str, JobImage]) -> Job:
+        """A job that is asked for now."""
+        asked = {"name": manifest.name, "priority": manifest.priority, "steps": manifest.steps}
+        return cls(id=job_id, claimed_at=now(), manifest=manifest, images=images, **asked)
+
+    @classmethod
     def load(cls, folder: Path) -> Job:
         """The record in a job's folder.
 

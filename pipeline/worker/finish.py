@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.jobs import snapshots
 from pipeline.jobs.record import Job
+from pipeline.jobs.result import Output
 from pipeline.manifest.parameters import Parameters
 from pipeline.pictures import color, metadata, saving
 from pipeline.pictures.images import Picture, resized
@@ -42,15 +43,28 @@ class Finish:
             rgb = color.with_luminance(self.photo.rgb, rgb)
         return replace(self.photo, rgb=rgb)
 
-    def encoded(self, picture: Picture, folder: Path, job: Job, chosen: dict[str, Any]) -> bytes:
-        """The result's file, which says how it was made.
+    def files(
+        self, picture: Picture, sources: Path, folder: Path, job: Job, chosen: dict[str, Any]
+    ) -> tuple[Output, dict[str, bytes]]:
+        """What is told of the result's file, and that file and the timelapse where one is asked for, by name.
 
         Args:
             picture: the result.
-            folder: where the job's images are.
+            sources: where the job's images are.
+            folder: where its snapshots are.
             job: its record.
             chosen: what `auto` came to, by parameter.
         """
+        encoded = self._encoded(picture, sources, job, chosen)
+        height, width = picture.rgb.shape[:2]
+        output = Output.of(job.name + saving.SUFFIXES[self.parameters.output_format], width, height, encoded)
+        files = {output.file: encoded}
+        if self.parameters.timelapse:
+            files[f"{job.name}.timelapse.webp"] = saving.animation([*snapshots.read(folder).values()], picture)
+        return output, files
+
+    def _encoded(self, picture: Picture, sources: Path, job: Job, chosen: dict[str, Any]) -> bytes:
+        """The result's file, which says how it was made."""
         assert job.manifest is not None, "a job that runs has a manifest"
         asked = self.parameters
         manifest = job.manifest.effective()
@@ -62,7 +76,7 @@ class Finish:
         told = Metadata(
             software=f"Stylistic {importlib.metadata.version('stylistic')}",
             made={name: json.dumps(facts) for name, facts in made.items()},
-            photo=metadata.of_photo(folder / photo.stored, asked.keep_gps) if asked.keep_metadata else {},
+            photo=metadata.of_photo(sources / photo.stored, asked.keep_gps) if asked.keep_metadata else {},
         )
         return saving.encode(picture, asked.output_format, asked.output_depth, told)
 

@@ -15,9 +15,8 @@ from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
-from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
+from pipeline.jobs.result import Done, Engine, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
-from pipeline.pictures import saving
 from pipeline.worker import memory, pacing
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.inputs import InputLoader
@@ -87,9 +86,7 @@ def paint(
     state, optimize_seconds = reached
     chosen = {**given.chosen, **changes(asked, parameters)}
     picture = finish.picture(state)
-    encoded = finish.encoded(picture, sources, job, chosen)
-    height, width = picture.rgb.shape[:2]
-    output = Output.of(job.name + saving.SUFFIXES[parameters.output_format], width, height, encoded)
+    output, files = finish.files(picture, sources, folder, job, chosen)
     done = Done(
         engine=_engine(session),
         timing=Timing(
@@ -101,9 +98,6 @@ def paint(
         chosen=chosen,
         output=output,
     )
-    files = {output.file: encoded}
-    if parameters.timelapse:
-        files[f"{job.name}.timelapse.webp"] = saving.animation([*snapshots.read(folder).values()], picture)
     leave_previews(folder, picture, given, parameters.output_format)
     result.leave(folder, done, files)
     pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done)
