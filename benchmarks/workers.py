@@ -138,7 +138,7 @@ def start(command: str, *arguments: str, prefix: list[str] | None = None) -> sub
     return subprocess.Popen(whole, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def stand_in(folder: Path, number: int, options: Options) -> tuple[Outcome, str]:
+def stand_in(folder: Path, number: int, variant: int | None, options: Options) -> tuple[Outcome, str]:
     """What a worker does, with steps that only take time."""
     from distributed import get_worker
 

@@ -1,5 +1,7 @@
 """An attempt at a job: ``attempt-<n>/`` in the job's folder, where the one worker that has begun it writes.
 
+The variants of a sweep may have a worker each, which writes into that variant's folder there.
+
 The record says which attempt counts, and nobody reads another: one that was thought dead may go on and harms nothing.
 """
 
@@ -15,7 +17,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from pipeline import storage
-from pipeline.jobs import checkpoint, losses, result, snapshots
+from pipeline.jobs import checkpoint, losses, result, snapshots, variants
 from pipeline.jobs.lock import LeaseWatch
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import RECORD, VARIANTS, Job, RecordError, now
@@ -34,29 +36,55 @@ class Worker(Model):
     since: str = Field(default_factory=now)
 
 
-def place(folder: Path, number: int) -> Path:
-    """The folder of an attempt at the job in ``folder``."""
-    return folder / f"attempt-{number}"
+def place(folder: Path, number: int, variant: int | None = None) -> Path:
+    """The folder of an attempt at the job in ``folder``, or of a variant of it."""
+    own = folder / f"attempt-{number}"
+    return own if variant is None else variants.place(own, variant)
 
 
-def begin(folder: Path, number: int, worker: Worker) -> Path:
+def begin(folder: Path, number: int, worker: Worker, variant: int | None = None) -> Path:
     """Make the folder of an attempt, with what the last attempt that came to anything has left; gives it.
+
+    That of a variant is there already (``spread``), and is taken.
 
     Raises:
         FileExistsError: this attempt has been begun before.
         FileNotFoundError: the job is not there.
     """
-    own = place(folder, number)
-    own.mkdir()
-    (own / WORKER).write_text(worker.model_dump_json(), encoding="utf-8")  # for information only
-    if earlier := _last_with_progress(folder, number):
-        _carry_over(earlier, own)
-    storage.sync_folder(folder)
+    own = place(folder, number, variant)
+    if variant is None:
+        _make(folder, number)
+    take(own, worker)
     return own
 
 
+def take(place: Path, worker: Worker) -> None:
+    """Be the one worker that writes into a folder.
+
+    Raises:
+        FileExistsError: another is.
+    """
+    with (place / WORKER).open("x", encoding="utf-8") as file:
+        file.write(worker.model_dump_json())
+
+
+def spread(folder: Path, job: Job) -> list[int]:
+    """Make the folder of an attempt at a sweep for several workers; gives the variants that are to be begun.
+
+    There is no folder and none of them where fewer than two are left, for which one worker is as good.
+
+    Raises:
+        KeyError, ValueError: the record is damaged.
+    """
+    numbers = variants.unpainted(_last_with_progress(folder, job.attempts), job)
+    if len(numbers) < 2:
+        return []
+    variants.lay_out(_make(folder, job.attempts), job)
+    return numbers
+
+
 def earlier_losses(folder: Path, number: int) -> list[Loss]:
-    """What was logged at the attempt that this one goes on from; of a sweep, through its variants."""
+    """What was logged at the attempt that this one goes on from."""
     earlier = _last_with_progress(folder, number)
     return losses.Tail(earlier).read() if earlier else []
 
@@ -67,8 +95,14 @@ def leave(attempt: Path) -> None:
         (attempt / WORKER).unlink(missing_ok=True)
 
 
+def workers(attempt: Path) -> list[Worker]:
+    """All who are at an attempt, or died at it: one, or one for each variant that is not through."""
+    places = [attempt, *sorted((attempt / VARIANTS).glob("[0-9]*"))]
+    return [found for place in places if not result.read(place) and (found := worker(place))]
+
+
 def worker(attempt: Path) -> Worker | None:
-    """Who is at an attempt, or died at it; None where nobody has begun it, or it was left in order."""
+    """Who is at an attempt or a variant, or died at it; None where nobody has begun it, or it was left in order."""
     try:
         return Worker.model_validate_json((attempt / WORKER).read_bytes())
     except (OSError, ValidationError):
@@ -112,6 +146,15 @@ class Fence:
             return False
         except (RecordError, OSError):  # which says nothing of another attempt
             return True
+
+
+def _make(folder: Path, number: int) -> Path:
+    own = place(folder, number)
+    own.mkdir()
+    if earlier := _last_with_progress(folder, number):
+        _carry_over(earlier, own)
+    storage.sync_folder(folder)
+    return own
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from pipeline import storage
 from pipeline.jobs.record import VARIANTS
@@ -27,7 +27,8 @@ class Loss(Model):
     content: float
     style: float
     total_variation: float
-    seconds: float = 0.0  # of optimizing up to here, over all attempts; a sweep's are each variant's own
+    seconds: float = 0.0  # of optimizing up to here, over all attempts
+    picture: int = Field(default=1, exclude=True)  # of the job's, from 1: a sweep has several, each with its own log
 
 
 class Losses(Model):
@@ -83,32 +84,25 @@ def read(folder: Path) -> list[Loss]:
 
 
 def recent(folder: Path) -> list[Loss]:
-    """The last whole lines of a job's loss log, their steps counted through all variants; none before the first."""
-    found: list[Loss] = []
-    for path in [folder / FILE, *sorted(folder.glob(f"{VARIANTS}/*/{FILE}"))]:
-        before = found[-1].step if found else 0
-        if lines := list(_parsed(_end(path))):
-            found = [line.model_copy(update={"step": before + line.step}) for line in lines]
-    return found
+    """The last whole lines of a job's loss log, a sweep's of each of its pictures; none before the first."""
+    return [loss for picture, path in _logs(folder) for loss in _parsed(_end(path), picture)]
+
+
+def reached(seen: Iterable[Loss]) -> dict[int, int]:
+    """The last step of each picture that is in a log."""
+    return {loss.picture: loss.step for loss in seen}
 
 
 class Tail:
-    """Reads what has been added to a job's loss log since the last look; of a sweep, to those of its variants."""
+    """Reads what has been added to a job's loss log since the last look; of a sweep, to those of its pictures."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: dict[Path, tuple[int, int]] = {}  # of each log its inode and how far it has been read
-        self._steps: dict[Path, int] = {}
 
     def read(self) -> list[Loss]:
-        """The new whole lines, their steps counted through all variants; from the start where a log has been cut."""
-        new = []
-        for path in [self._folder / FILE, *sorted(self._folder.glob(f"{VARIANTS}/*/{FILE}"))]:
-            before = sum(steps for other, steps in self._steps.items() if other != path)
-            for loss in _parsed(self._added(path)):
-                self._steps[path] = loss.step
-                new.append(loss.model_copy(update={"step": before + loss.step}))
-        return new
+        """The new whole lines; from the start where a log has been cut."""
+        return [loss for picture, path in _logs(self._folder) for loss in _parsed(self._added(path), picture)]
 
     def _added(self, path: Path) -> bytes:
         try:
@@ -125,6 +119,14 @@ class Tail:
         return whole
 
 
+def _logs(folder: Path) -> Iterator[tuple[int, Path]]:
+    """The logs in a job's folder, each with the number of its picture."""
+    yield 1, folder / FILE
+    for path in sorted(folder.glob(f"{VARIANTS}/*/{FILE}")):
+        if path.parent.name.isdecimal():
+            yield int(path.parent.name), path
+
+
 def _end(path: Path) -> bytes:
     """The last lines of a log, from the beginning of one."""
     try:
@@ -137,11 +139,11 @@ def _end(path: Path) -> bytes:
     return data[data.find(b"\n") + 1 :] if start else data
 
 
-def _parsed(lines: bytes) -> Iterator[Loss]:
+def _parsed(lines: bytes, picture: int = 1) -> Iterator[Loss]:
     for line in lines.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             return
         try:
-            yield Loss.model_validate_json(line)
+            yield Loss.model_validate_json(line).model_copy(update={"picture": picture})
         except ValidationError:
             return

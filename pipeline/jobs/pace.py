@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from pipeline import storage
-from pipeline.jobs.losses import Loss
+from pipeline.jobs.losses import Loss, reached
 from pipeline.jobs.measured import Book, Estimate, Kind
 from pipeline.jobs.record import Job
 from pipeline.jobs.work import Painting, paintings_of
@@ -84,44 +83,62 @@ class Paces:
             return None if work else 0.0
         return found.seconds
 
-    def left(self, job: Job, seen: Sequence[Loss]) -> float | None:
+    def left(
+        self, job: Job, seen: Sequence[Loss], done: Mapping[int, int] | None = None, at_once: int = 1
+    ) -> float | None:
         """Seconds until the last step of a running job; None where it cannot be told yet.
 
         Args:
             job: its record.
-            seen: its loss log, a sweep's with its steps counted through all variants (``losses.Tail``).
+            seen: the end of its loss log, or of each of its pictures (``losses.Tail``).
+            done: the last step of each picture, where that cannot be told from what is seen.
+            at_once: how many of its pictures are painted at a time.
         """
-        return left(paintings_of(job), seen, self.book, self.option)
+        return left(paintings_of(job), seen, self.book, self.option, done, at_once)
 
 
-def left(work: Sequence[Painting], seen: Sequence[Loss], book: Book, option: str) -> float | None:
+def left(
+    work: Sequence[Painting],
+    seen: Sequence[Loss],
+    book: Book,
+    option: str,
+    done: Mapping[int, int] | None = None,
+    at_once: int = 1,
+) -> float | None:
     """As ``Paces.left``: what was measured here, at the pace of this very job where it has one."""
+    done = reached(seen) if done is None else done
     own = step_times(seen)
-    done = seen[-1].step if seen else 0
-    now = own.get(seen[-1].scale) if seen else None
-    total, begin, here = 0.0, 0, None
-    for painting in work:
-        kind = book.kind(painting.parameters, option)
+    here = now = None
+    if seen and seen[-1].picture <= len(work):
+        now = own.get(seen[-1].scale)
+        painting = work[seen[-1].picture - 1]
+        pixels = next((one.pixels for one in painting.stretches() if one.side == seen[-1].scale), painting.pixels)
+        here = book.kind(painting.parameters, option), pixels
+    lefts = []
+    for number, painting in enumerate(work, 1):
+        kind, made = book.kind(painting.parameters, option), done.get(number, 0)
+        begin, of_picture = 0, 0.0
         for side, pixels, steps in painting.stretches():
             end = begin + steps
-            if begin < done <= end:
-                here = kind, pixels
-            if done < end:
+            if made < end:
                 seconds = own.get(side) or _expected(book, kind, pixels, here, now)
                 if seconds is None:
                     return None
-                total += seconds * (end - done if begin < done else steps + 1)
+                of_picture += seconds * (end - made if begin < made else steps + 1)
             begin = end
-    return total
+        lefts.append(of_picture)
+    return max(sum(lefts) / at_once, *lefts) if lefts else 0.0
 
 
 def step_times(seen: Sequence[Loss]) -> dict[int, float]:
     """The median seconds of a step at each scale, by its long side, of the last steps made there."""
     times: dict[int, list[float]] = {}
-    for before, loss in itertools.pairwise(seen):
-        took = loss.seconds - before.seconds
-        if before.scale == loss.scale and loss.step == before.step + 1 and took > 0:
-            times.setdefault(loss.scale, []).append(took)
+    latest: dict[int, Loss] = {}
+    for loss in seen:
+        before = latest.get(loss.picture)
+        latest[loss.picture] = loss
+        if before and before.scale == loss.scale and loss.step == before.step + 1 and loss.seconds > before.seconds:
+            times.setdefault(loss.scale, []).append(loss.seconds - before.seconds)
     return {side: statistics.median(found[-RECENT_STEPS:]) for side, found in times.items() if len(found) >= 2}
 
 

@@ -83,6 +83,10 @@ class Spool:
                 self._order[job_id] = _order(self.queued / job_id)
         return min(self._order, key=self._order.__getitem__, default=None)
 
+    def is_before(self, job_id: str, job: Job) -> bool:
+        """Whether a queued job has its turn before another."""
+        return self._order[job_id] < (-job.priority, job.claimed_at, job.id)
+
     def queued_ids(self) -> list[str]:
         """The queued jobs, in no order."""
         return [name for name in _names(self.queued) if is_job_id(name)]

@@ -59,14 +59,17 @@ def paintings(manifest: Manifest, sizes: Mapping[str, tuple[int, int]]) -> list[
     return [Painting(run.parameters, *sizes[run.content]) for run in runs if run.content in sizes]
 
 
-def paintings_of(job: Job, done: int = 0) -> list[Painting]:
-    """The pictures that a job asks for, of which so many steps are made; none of one that never ran, or never can."""
+def paintings_of(job: Job, done: Mapping[int, int] | None = None) -> list[Painting]:
+    """The pictures that a job asks for; none of one that never ran, or never can.
+
+    Args:
+        job: its record.
+        done: how many steps of each are made, by their number from 1.
+    """
     if job.manifest is None:
         return []
     sizes = {image.file: (image.width, image.height) for image in job.images.values() if image.width and image.height}
     found: list[Painting] = []
     with contextlib.suppress(ValidationError):
-        for painting in paintings(job.manifest, sizes):
-            found.append(dataclasses.replace(painting, done=min(done, painting.parameters.steps)))
-            done -= found[-1].done
-    return found
+        found = paintings(job.manifest, sizes)
+    return [dataclasses.replace(one, done=(done or {}).get(number, 0)) for number, one in enumerate(found, 1)]

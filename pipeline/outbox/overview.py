@@ -53,7 +53,7 @@ class Running(Model):
     scale: int | None = None  # long side in pixels of what is worked on
     loss: float | None = None
     seconds_left: float | None = None  # where it can be told
-    worker: str | None = None  # host and process
+    worker: str | None = None  # host and process; of a sweep maybe several
     device: str | None = None
     precision: str | None = None
     preview: str | None = None  # a WebP file of the picture as it was some seconds ago
@@ -174,14 +174,17 @@ def _running(folder: Path, paces: Paces) -> Running:
         return Running(id=folder.name, name=name_in(folder.name))
     own = attempt.place(folder, job.attempts)
     found = Running(id=job.id, started_at=job.started_at, steps=job.steps, **_asked(job))
-    if by := attempt.worker(own):
-        found = found.model_copy(update={"worker": f"{by.host}:{by.pid}"})
+    at_it = attempt.workers(own)
+    if at_it:
+        found = found.model_copy(update={"worker": ", ".join(f"{by.host}:{by.pid}" for by in at_it)})
     if on := previews.painter(own):
         found = found.model_copy(update={"device": on.device, "precision": on.precision, "stage": "preparing"})
     seen = losses.recent(own)
-    found = found.model_copy(update={"seconds_left": paces.left(job, seen) if seen else paces.seconds([job])})
+    left = paces.left(job, seen, at_once=max(1, len(at_it))) if seen else paces.seconds([job])
+    found = found.model_copy(update={"seconds_left": left})
     if seen:
-        at = {"step": seen[-1].step, "scale": seen[-1].scale, "loss": seen[-1].total}
+        done = sum(losses.reached(seen).values())
+        at = {"step": done, "scale": seen[-1].scale, "loss": seen[-1].total}
         found = found.model_copy(update={**at, "stage": "painting" if found.device else "starting"})
     shown = previews.newest(own, previews.LIVE)
     return found.model_copy(update={"preview": shown and str(shown)})

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from pipeline.jobs.losses import Loss
+from pipeline.jobs.losses import Loss, reached
 from pipeline.jobs.pace import Paces, spoken
 from pipeline.jobs.record import Job
 
@@ -82,33 +82,31 @@ class Bar:
         self.position = position
         self._job = job
         self._paces = paces
+        self.done: dict[int, int] = {}  # the last step seen of each of the job's pictures
         self._seen: list[Loss] = []
         self._left: float | None = None
         self._looked = self._printed = time.monotonic()
         self._is_begun = False  # whether a step of this run was seen
         self._bar = drawn(position, job.name)
 
-    def show(self, new: Sequence[Loss]) -> None:
-        """Show what is new in the loss log."""
+    def show(self, new: Sequence[Loss], at_once: int = 1) -> None:
+        """Show what is new in the loss log, of a job of which so many pictures are painted at a time."""
         if not new:
             return
-        is_cut = bool(self._seen) and new[0].step <= self._seen[-1].step  # it starts anew
+        is_cut = new[0].step <= self.done.get(new[0].picture, 0)  # it starts anew
         # The first look at a job that goes on finds what was done before this run.
-        self._is_begun |= is_cut or bool(self._seen) or (new[0].step == 1 and self._job.attempts <= 1)
-        self._seen = [*([] if is_cut else self._seen[-KEPT_LOSSES:]), *new]
+        self._is_begun |= bool(self._seen) or (new[0].step == 1 and self._job.attempts <= 1)
+        kept = [loss for loss in self._seen[-KEPT_LOSSES:] if not is_cut or loss.picture != new[0].picture]
+        self._seen = [*kept, *new]
+        self.done |= reached(new)
         self._looked = time.monotonic()
-        self._left = self._paces.left(self._job, self._seen)
+        self._left = self._paces.left(self._job, self._seen, self.done, at_once)
         if not self._is_begun:
             return
         draw(self._bar, self._part(), self._at())
         if self._bar.disable and self._looked - self._printed >= PLAIN_INTERVAL_SECONDS:
             self._printed = self._looked
             log.info("%s: %s", self._job.name, ", ".join(self._at()))
-
-    @property
-    def step(self) -> int:
-        """The last one seen."""
-        return self._seen[-1].step if self._seen else 0
 
     def seconds_left(self) -> float | None:
         """Until the job's last step; None where that cannot be told."""
@@ -125,9 +123,10 @@ class Bar:
         latest, left = self._seen[-1], self._left
         if left is not None and latest.seconds and not (self._job.manifest and self._job.manifest.sweep):
             return latest.seconds / (latest.seconds + left)
-        return min(1.0, latest.step / max(1, self._job.steps))
+        return min(1.0, sum(self.done.values()) / max(1, self._job.steps))
 
     def _at(self) -> list[str]:
         latest, left = self._seen[-1], self._left
         says = [f"about {spoken(left)} left"] if left else []
-        return [*says, f"{latest.step}/{self._job.steps} steps", f"{latest.scale} px", f"loss {latest.total:.3g}"]
+        steps = f"{sum(self.done.values())}/{self._job.steps} steps"
+        return [*says, steps, f"{latest.scale} px", f"loss {latest.total:.3g}"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Task = Callable[[Path, int, Options], tuple[Outcome, str]]
+Task = Callable[[Path, int, int | None, Options], tuple[Outcome, str]]
 
 POLL_SECONDS = 1.0  # between looks at the scheduler
 CONNECT_SECONDS = 5.0
@@ -58,7 +58,7 @@ def connector(address: str | None, scheduler_file: Path | None) -> Callable[[], 
 class ClusterRun:
     """An attempt at a job, as a task of the cluster."""
 
-    def __init__(self, executor: ClusterExecutor, job: Job, folder: Path) -> None:
+    def __init__(self, executor: ClusterExecutor, job: Job, folder: Path, variant: int | None = None) -> None:
         self.future: Future[Outcome] = Future()
         self.job = job
         self.folder = folder
@@ -66,7 +66,7 @@ class ClusterRun:
         self.address = ""  # of its worker, once it has begun
         self.gone_since: float | None = None  # monotonic time at which that worker was seen to have left the cluster
         self._executor = executor
-        self._attempt = attempt.place(folder, job.attempts)
+        self._attempt = attempt.place(folder, job.attempts, variant)
 
     def stop(self) -> None:
         with contextlib.suppress(OSError):
@@ -145,8 +145,8 @@ class ClusterExecutor:
         if self._following.ident is None:
             self._following.start()
 
-    def submit(self, job: Job, folder: Path, upcoming: Path | None) -> ClusterRun:
-        run = ClusterRun(self, job, folder)
+    def submit(self, job: Job, folder: Path, variant: int | None, upcoming: Path | None) -> ClusterRun:
+        run = ClusterRun(self, job, folder, variant)
         client, usable = self._client, self._usable()
         if client is None:
             run.settle(Outcome("lost"))
@@ -155,9 +155,9 @@ class ClusterExecutor:
         if self._needs_gpu:
             restricted["resources"] = {"GPU": 1}
         settings = {"pure": False, "retries": 0, "priority": job.priority, **restricted}
-        key = f"{job.id}-{job.attempts}"
+        key = "-".join(map(str, (job.id, job.attempts, *([variant] if variant else []))))
         try:
-            run.task = client.submit(self._task, folder, job.attempts, self._options, key=key, **settings)
+            run.task = client.submit(self._task, folder, job.attempts, variant, self._options, key=key, **settings)
             client.loop.add_callback(self._wait_for, run, run.task)
         except Exception as error:  # whatever a client says that has just been closed
             log.debug("%s: %r", key, error)

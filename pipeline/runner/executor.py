@@ -34,12 +34,13 @@ class Executor(Protocol):
     def warm(self) -> None:
         """Get ready, ahead of the first job. Does not wait."""
 
-    def submit(self, job: Job, folder: Path, upcoming: Path | None) -> Run:
+    def submit(self, job: Job, folder: Path, variant: int | None, upcoming: Path | None) -> Run:
         """Run the attempt at a job that its record names.
 
         Args:
             job: its record.
             folder: the job's, under ``running/``.
+            variant: of a sweep whose attempt is spread, the number of the one to paint; else None.
             upcoming: the folder of the job that comes next as things stand; its images can be decoded meanwhile.
         """
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from pipeline.jobs import attempt
+from pipeline.jobs.losses import reached
 from pipeline.jobs.measured import Estimate
 from pipeline.jobs.pace import Paces, spoken, told
 from pipeline.jobs.record import Job, RecordError
@@ -85,7 +86,7 @@ class Forecast:
             try:
                 job = Job.load(folder)
                 seen = attempt.earlier_losses(folder, job.attempts + 1)
-                self._work[job_id] = paintings_of(job, seen[-1].step if seen else 0)
+                self._work[job_id] = paintings_of(job, reached(seen))
             except (OSError, RecordError):
                 self._work[job_id] = []  # it fails, which takes no time
         return len(self._work) >= min(self._count, RECORDS)
@@ -97,7 +98,7 @@ class Forecast:
         return found and dataclasses.replace(found, seconds=found.seconds * self._count / len(self._work))
 
     def _tell(self, running: Collection[tuple[Job, Bar]], workers: int) -> None:
-        begun = [painting for job, bar in running for painting in paintings_of(job, bar.step)]
+        begun = [painting for job, bar in running for painting in paintings_of(job, bar.done)]
         work = begun + [painting for of_job in self._work.values() for painting in of_job]
         unread = self._count - len(self._work)
         found = self._paces.estimate(work, workers)
@@ -112,7 +113,7 @@ class Forecast:
         queued = self._queued(workers, is_warm=True)
         lefts = [bar.seconds_left() for _, bar in running]
         known = [left for left in lefts if left is not None]
-        seconds = sum(known) / workers + (queued.seconds if queued else 0.0)
+        seconds = max([sum(known) / workers + (queued.seconds if queued else 0.0), *known])
         is_known = len(known) == len(lefts) and (queued is not None or not self._count)
         total = ended + len(running) + self._count
         parts = [f"about {spoken(seconds)} left"] if is_known and seconds else []

@@ -97,9 +97,9 @@ class LocalExecutor:
         for worker in self._workers:
             worker.warm()
 
-    def submit(self, job: Job, folder: Path, upcoming: Path | None) -> Run:
+    def submit(self, job: Job, folder: Path, variant: int | None, upcoming: Path | None) -> Run:
         idle = next(worker for worker in self._workers if worker.is_idle)
-        return idle.submit(Order(folder, job.attempts, upcoming))
+        return idle.submit(Order(folder, job.attempts, variant, upcoming))
 
     def close(self) -> None:
         for worker in self._workers:

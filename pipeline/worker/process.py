@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline import console
 from pipeline.errors import EnvironmentFault, JobError
-from pipeline.jobs import attempt, result
+from pipeline.jobs import attempt, result, variants
 from pipeline.jobs.attempt import Fence
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed, Outcome
@@ -85,8 +85,12 @@ def do(order: Order, options: Options) -> Outcome:
         job = Job.load(order.folder)
         if job.attempts > order.attempt:
             return Outcome("lost")
-        own = attempt.begin(order.folder, order.attempt, attempt.Worker(address=order.address))
-        return _attempt(job, own, order, options)
+        worker = attempt.Worker(address=order.address)
+        own = attempt.begin(order.folder, order.attempt, worker, order.variant)
+        if order.variant is None:
+            return _attempt(job, own, order, options)
+        outcome = _attempt(Job.load(own), own, order, options)
+        return _close(job, order, worker) if outcome.kind == "through" else outcome
     except FileExistsError:  # a cluster runs a task again when it has lost sight of the worker that had it
         return Outcome("lost")
     except JobError as error:
@@ -103,11 +107,35 @@ def _attempt(job: Job, own: Path, order: Order, options: Options) -> Outcome:
     def should_stop() -> bool:
         return _terminated.is_set() or not fence.holds() or (order.folder / STOP).exists()
 
+    run = sweep.paint_all if job.manifest and job.manifest.sweep else paint
+    outcome = _guarded(own, lambda: run(job, order.folder, own, options, _inputs, should_stop, order.upcoming))
+    if outcome.kind == "stopped":
+        attempt.leave(own)
+        return Outcome("stopped" if fence.holds() else "lost")
+    return outcome
+
+
+def _close(job: Job, order: Order, worker: attempt.Worker) -> Outcome:
+    """Draw the sheet of a sweep whose variants several workers have painted, if this was the last of them."""
+    whole = attempt.place(order.folder, order.attempt)
+    if not variants.are_through(whole):
+        return Outcome("through")
     try:
-        run = sweep.paint_all if job.manifest and job.manifest.sweep else paint
-        if not run(job, order.folder, own, options, _inputs, should_stop, order.upcoming):
-            attempt.leave(own)
-            return Outcome("stopped" if fence.holds() else "lost")
+        attempt.take(whole, worker)
+    except FileExistsError:  # two were the last
+        return Outcome("through")
+
+    def draw() -> bool:
+        sweep.leave_result(whole, job)
+        return True
+
+    return _guarded(whole, draw)
+
+
+def _guarded(own: Path, work: Callable[[], bool]) -> Outcome:
+    """What comes of work that leaves a result, and tells whether it is through."""
+    try:
+        return Outcome("through" if work() else "stopped")
     except JobError as error:
         return _failed(own, str(error))
     except EnvironmentFault as error:
@@ -122,7 +150,6 @@ def _attempt(job: Job, own: Path, order: Order, options: Options) -> Outcome:
         with contextlib.suppress(OSError):
             (own / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
         return _failed(own, f"internal error: {error!r}; details are in the job's traceback.txt. Please report it.")
-    return Outcome("through")
 
 
 def _failed(own: Path, reason: str) -> Outcome:

@@ -22,12 +22,13 @@ _lock = threading.Lock()
 _idle: list[tuple[Options, Child]] = []  # warm
 
 
-def run(folder: Path, number: int, options: Options) -> tuple[Outcome, str]:
+def run(folder: Path, number: int, variant: int | None, options: Options) -> tuple[Outcome, str]:
     """Begin an attempt, and wait for its end; with the worker's address.
 
     Args:
         folder: the job's, on a file system that the runner sees, too.
         number: of the attempt.
+        variant: of a sweep that several workers share, the number of the one to paint.
         options: the runner's.
     """
     from distributed import Status, get_worker
@@ -40,7 +41,7 @@ def run(folder: Path, number: int, options: Options) -> tuple[Outcome, str]:
     limit = limit and limit // here.state.nthreads
     options = dataclasses.replace(options, memory_limit=limit, paces=cache_file())
     child = _warm(options, here.state.nthreads)
-    child.send(Order(folder, number, address=here.address))
+    child.send(Order(folder, number, variant, address=here.address))
     fence, lost_since = Fence(folder, number), 0.0
     while not (outcome := child.answer(LOOK_SECONDS)):
         if here.status not in (Status.running, Status.paused):  # it is retired: with a checkpoint

@@ -1,6 +1,6 @@
 """A sweep: one job that tries every combination of some values, and shows them side by side.
 
-Each variant is a job of its own below ``variants/`` in the attempt's folder, with the images of the whole.
+One worker paints all of it, or several a variant each; the one that finds all of them through draws the sheet.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.jobs import losses, previews, result
-from pipeline.jobs.record import VARIANTS, Job
+from pipeline.jobs import losses, previews, result, variants
+from pipeline.jobs.record import Job
 from pipeline.jobs.result import RESULT, Done, Failed, Output, Result, Timing
 from pipeline.manifest.model import Manifest
 from pipeline.pictures.contact import contact_sheet
@@ -42,9 +41,7 @@ def paint_all(
 
     One that cannot be painted leaves its place on the sheet empty.
     """
-    assert job.manifest is not None, "a job that runs has a manifest"
-    variants = lay_out(folder, job, job.manifest)
-    for place, variant in variants.items():
+    for place, variant in variants.lay_out(folder, job).items():
         if isinstance(result.read(place), Done):
             continue
         try:
@@ -52,42 +49,25 @@ def paint_all(
                 return False
         except JobError as error:
             result.leave(place, Failed(reason=str(error)))
-    leave_result(folder, job, job.manifest, variants)
+    leave_result(folder, job)
     return True
 
 
-def lay_out(folder: Path, job: Job, manifest: Manifest) -> dict[Path, Job]:
-    """The variants' folders, each with its record; those that are there already are left alone."""
-    by_file = {image.file: image for image in job.images.values()}
-    variants = {}
-    for number, variant in enumerate(manifest.variants(), 1):
-        place = folder / VARIANTS / f"{number:03}"
-        images = {part: by_file[file] for part, file in variant.images.items()}
-        record = job.model_copy(update={"name": variant.name, "manifest": variant, "images": images})
-        if not place.exists():
-            building = place.with_name(f".{place.name}")
-            storage.remove_tree(building)
-            building.mkdir(parents=True)
-            record.save(building)
-            storage.move(building, place)
-        variants[place] = record
-    return variants
-
-
-def leave_result(folder: Path, job: Job, manifest: Manifest, variants: dict[Path, Job]) -> None:
+def leave_result(folder: Path, job: Job) -> None:
     """Draw the sheet, write the table, and report the sweep as done.
 
     Raises:
         JobError: no variant could be painted.
     """
-    ended = [result.read(place) or Failed(reason="its result is gone.") for place in variants]
+    assert job.manifest is not None, "a job that runs has a manifest"
+    manifest, records = job.manifest, variants.lay_out(folder, job)
+    ended = [result.read(place) or Failed(reason="its result is gone.") for place in records]
     done = [one for one in ended if isinstance(one, Done)]
     if not done:
         first = next(one.reason for one in ended if isinstance(one, Failed))
         raise JobError(f"none of {len(ended)} variants could be painted; the first: {first}")
-    records = list(variants.values())
-    rows = list(map(_row, variants, records, _values(manifest), ended))
-    sheet = _sheet(manifest, rows, list(map(_picture, variants, ended)))
+    rows = list(map(_row, records, records.values(), _values(manifest), ended))
+    sheet = _sheet(manifest, rows, list(map(_picture, records, ended)))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     output = Output.of(f"{job.name}.sheet.png", sheet.width, sheet.height, buffer.getvalue())

@@ -119,6 +119,13 @@ def at_work(place: Place, name: str, number: int = 1, steps: int = 5) -> attempt
     return wait_for(look)  # type: ignore[no-any-return]
 
 
+def at_variants(place: Place, name: str) -> list[attempt.Worker]:
+    """Who is at the variants of a sweep, of which steps have been made."""
+    folder = next(place.jobs.glob(f"running/{name}-*/attempt-1"), Path())
+    has_begun = len(list(folder.glob("variants/*/loss.jsonl"))) > 1
+    return attempt.workers(folder) if has_begun else []
+
+
 def parent(pid: int) -> int:
     """The Dask worker of a process that paints."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -158,6 +165,26 @@ def test_a_killed_workers_job_goes_on_elsewhere_to_the_same_bytes(place: Place, 
     assert logs["a"]["loss"] == logs["b"]["loss"]
     assert logs["a"]["output"]["sha256"] == logs["b"]["output"]["sha256"]
     assert logs["a"]["engine"]["host"] == socket.gethostname()
+
+
+def test_a_sweep_is_painted_by_all_workers_and_goes_on_when_one_of_them_is_killed(
+    place: Place, cluster: Cluster
+) -> None:
+    parameters = {**FAST, "steps_per_epoch": cluster.steps}
+    for name in "ab":
+        place.manifest(f"{name}.yaml", sweep={"seed": [1, 2, 3]}, parameters=parameters)
+    process = place.start("run")
+    (first, second) = wait_for(lambda: (found := at_variants(place, "a")) and len(found) == 2 and found)
+    assert first.address != second.address
+    os.kill(first.pid, signal.SIGKILL)
+    finish(process)
+    killed, whole = (next(log for log in place.logs() if log["job"]["name"] == name) for name in "ab")
+    assert (killed["job"]["attempts"], whole["job"]["attempts"]) == (2, 1)
+    pictures = [
+        [place.result(log).with_name(row["file"]).read_bytes() for row in log["variants"]] for log in (killed, whole)
+    ]
+    assert pictures[0] == pictures[1]
+    assert place.leftovers() == []
 
 
 def test_a_retired_workers_job_goes_on_elsewhere_without_blame(place: Place, cluster: Cluster, is_long: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.jobs import attempt
 from tests.conftest import Place, opened, wait_for
 
 SWEEP: dict[str, list[Any]] = {"style_weight": [1.0, 100.0], "content_layers": [["block4_conv2"], ["block5_conv2"]]}
@@ -25,7 +26,8 @@ def log_of(folder: Path, name: str) -> dict[str, Any]:
     return log
 
 
-def test_a_sweep_of_four_gives_the_bytes_of_four_single_jobs(place: Place) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_sweep_of_four_gives_the_bytes_of_four_single_jobs(place: Place, workers: str) -> None:
     place.pair()
     place.manifest("s.yaml", sweep=SWEEP)
     number = 0
@@ -34,7 +36,7 @@ def test_a_sweep_of_four_gives_the_bytes_of_four_single_jobs(place: Place) -> No
             number += 1
             parameters = {"style_weight": weight, "content_layers": layers}
             place.manifest(f"single{number}.yaml", parameters=parameters)
-    done = place.run("run")
+    done = place.run("run", "--workers", workers)
     assert done.returncode == 0, done.stderr
     folder = result_of(place, "s")
     for n in range(1, 5):
@@ -82,6 +84,32 @@ def test_an_interrupted_sweep_goes_on_where_it_was(place: Place) -> None:
         interrupted, whole = result_of(place, "a"), result_of(place, "b")
         assert (interrupted / f"a-00{n}.png").read_bytes() == (whole / f"b-00{n}.png").read_bytes()
         assert log_of(interrupted, f"a-00{n}")["loss"] == log_of(whole, f"b-00{n}")["loss"]
+
+
+@pytest.mark.stand_in
+def test_a_sweep_on_two_workers_that_is_stopped_goes_on_where_each_of_them_was(place: Place) -> None:
+    place.pair()
+    place.manifest("a.yaml", sweep={"seed": [1, 2, 3, 4]}, parameters={"steps_per_epoch": 100})
+    process = place.start("run", "--workers", "2", quiet=True)
+    wait_for(lambda: len(list(place.jobs.glob("running/*/attempt-1/variants/*/loss.jsonl"))) >= 3)
+    (running,) = place.jobs.glob("running/*/attempt-1")
+    assert len({worker.pid for worker in attempt.workers(running)}) == 2
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+    (job,) = place.jobs.glob("queued/*")
+    made = {path.parent.name: path.read_text().count("\n") for path in job.glob("attempt-1/variants/*/loss.jsonl")}
+    finished = [name for name, steps in made.items() if steps == 100]
+    assert 0 < len(finished) < len(made)
+    assert all(steps > 0 for steps in made.values())
+    again = place.start("run", "--workers", "2", quiet=True)
+    wait_for(lambda: list(place.jobs.glob("running/*/attempt-2/variants/004/loss.jsonl")) or again.poll() is not None)
+    carried = place.jobs / "running" / job.name / "attempt-2" / "variants"
+    assert all((carried / name / "result" / "result.json").exists() for name in finished)
+    assert again.wait(timeout=60) == 0
+    log = log_of(result_of(place, "a"), "a")
+    assert (log["status"], log["job"]["attempts"]) == ("done", 2)
+    assert [(row["steps"], row["error"]) for row in log["variants"]] == [(100, None)] * 4
+    assert place.leftovers() == []
 
 
 @pytest.mark.stand_in

@@ -14,7 +14,7 @@ from pipeline.jobs import attempt, checkpoint, lock, losses, result
 from pipeline.jobs.attempt import Fence, Worker
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.result import Failed
+from pipeline.jobs.result import Done, Engine, Failed, Output, Timing, WeightsUsed
 from pipeline.jobs.spool import Spool
 from tests.runner.conftest import admit
 
@@ -67,6 +67,28 @@ def test_what_a_zombie_writes_is_not_seen_by_its_successor(tmp_path: Path) -> No
     result.leave(first, Failed(reason="a zombie's"))
     assert (reached(second), len(losses.read(second))) == (5, 5)
     assert result.read(second) is None
+
+
+def test_an_attempt_at_a_sweep_is_spread_over_what_has_no_picture_and_each_variant_is_begun_once(spool: Spool) -> None:
+    job = spool.start(admit(spool, "a", "sweep: {seed: [1, 2, 3]}"))
+    folder = spool.running / job.id
+    assert attempt.spread(folder, job) == [1, 2, 3]
+    workers = {number: Worker(pid=number) for number in (1, 2)}
+    first, _ = (attempt.begin(folder, 1, worker, number) for number, worker in workers.items())
+    with pytest.raises(FileExistsError):
+        attempt.begin(folder, 1, Worker(pid=3), 1)
+    assert [worker.pid for worker in attempt.workers(attempt.place(folder, 1))] == [1, 2]
+    weights = WeightsUsed(source="", sha256="")
+    painted = Done(
+        engine=Engine(tensorflow="", device="", precision="", weights=weights),
+        timing=Timing(setup_seconds=0, optimize_seconds=1, seconds_per_step=1),
+        peak_memory_bytes=0,
+        output=Output.of("a-001.png", 8, 8, b"a picture"),
+    )
+    result.leave(first, painted, {painted.output.file: b"a picture"})
+    assert [worker.pid for worker in attempt.workers(attempt.place(folder, 1))] == [2]
+    assert attempt.spread(folder, job.model_copy(update={"attempts": 2})) == [2, 3]
+    assert isinstance(result.read(attempt.place(folder, 2, 1)), Done)
 
 
 @pytest.mark.parametrize("has_links", [True, False])

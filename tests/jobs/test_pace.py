@@ -177,10 +177,20 @@ class TestTimeLeft:
     def test_a_sweep_counts_the_variants_to_come(self) -> None:
         sweep = job("parameters: {image_size: 320, pyramid: {160: 4, 320: 3}}\nsweep: {strength: [1, 2, 3]}")
         first = losses((160, 4, 0.1), (320, 3, 0.5))
-        seen = [*first, *losses((160, 3, 0.1), first=8)]
+        seen = [*first, *(one.model_copy(update={"picture": 2}) for one in losses((160, 3, 0.1)))]
         left = pace.left(paintings_of(sweep), seen, book((240 * 320, 0.5)), "auto")
         a_variant = 5 * 0.1 + 4 * 0.5
         assert left == pytest.approx(1 * 0.1 + 4 * 0.5 + a_variant)
+
+    def test_of_a_sweep_two_pictures_at_once_take_half_as_long_but_none_less_than_its_own_time(self) -> None:
+        text = "parameters: {image_size: 320, pyramid: {160: 4, 320: 3}}\nsweep: {strength: [1, 2, 3]}"
+        first, second = losses((160, 3, 0.2)), losses((160, 3, 0.2))
+        turns = zip(first, (one.model_copy(update={"picture": 2}) for one in second), strict=True)
+        seen = [loss for both in turns for loss in both]
+        work, known = paintings_of(job(text)), book((120 * 160, 0.1), (240 * 320, 0.5))
+        begun, whole = 0.2 + 4 * 1.0, 5 * 0.2 + 4 * 1.0
+        assert pace.left(work, seen, known, "auto", at_once=2) == pytest.approx((begun * 2 + whole) / 2)
+        assert pace.left(work, seen, known, "auto", at_once=9) == pytest.approx(whole)
 
     @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
     @pytest.mark.parametrize("is_first", [True, False], ids=["first here", "known"])

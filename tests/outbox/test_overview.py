@@ -133,7 +133,7 @@ class TestARunningJob:
 
 def test_time_left_is_that_of_the_jobs_own_pace_and_of_the_whole_queue(spool: Spool, outbox: Path) -> None:
     class Measured(Paces):
-        def left(self, job: Job, seen: Sequence[Loss]) -> float:
+        def left(self, job: Job, seen: Sequence[Loss], *_: object, **__: object) -> float:
             return job.steps - seen[-1].step
 
         def seconds(self, jobs: Iterable[Job], workers: int = 1) -> float:

@@ -24,12 +24,22 @@ def spool(tmp_path: Path) -> Spool:
     return spool
 
 
-def admit(spool: Spool, name: str) -> str:
-    """Queue a job; gives its id."""
-    manifest = parse_manifest(b"content: photo.png\nstyle: painting.png", f"{name}.yaml")
-    images = {"content": JobImage(file="photo.png", stored="content.png", sha256="0" * 64, width=8, height=8)}
+def admit(spool: Spool, name: str, more: str = "") -> str:
+    """Queue a job; gives its id.
+
+    Args:
+        spool: the jobs folder.
+        name: of the job; jobs are claimed in the order of their names.
+        more: lines of the manifest.
+    """
+    manifest = parse_manifest(f"content: photo.png\nstyle: painting.png\n{more}".encode(), f"{name}.yaml")
+    images = {
+        part: JobImage(file=file, stored=f"{part}.png", sha256="0" * 64, width=8, height=8)
+        for part, file in manifest.images.items()
+    }
     job_id = f"{name}-20260101-000000-0000"
-    job = Job(id=job_id, name=name, claimed_at=f"2026-{name}", manifest=manifest, images=images, steps=300)
+    asked = {"manifest": manifest, "priority": manifest.priority, "images": images}
+    job = Job(id=job_id, name=name, claimed_at=f"2026-{name}", steps=300, **asked)
     spool.admit(spool.draft(job_id), job, spool.queued)
     return job_id
 
@@ -49,7 +59,7 @@ class FakeRun:
         self.killed += 1
 
     def fail(self, reason: str) -> None:
-        self.attempt.mkdir()
+        self.attempt.mkdir(exist_ok=True)  # that of a variant is there
         result.leave(self.attempt, Failed(reason=reason))
         self.future.set_result(Outcome("through"))
 
@@ -65,8 +75,8 @@ class FakeExecutor:
     def warm(self) -> None:
         pass
 
-    def submit(self, job: Job, folder: Path, upcoming: Path | None) -> FakeRun:
-        self.runs.append(FakeRun(attempt.place(folder, job.attempts)))
+    def submit(self, job: Job, folder: Path, variant: int | None, upcoming: Path | None) -> FakeRun:
+        self.runs.append(FakeRun(attempt.place(folder, job.attempts, variant)))
         self.on_submit(self.runs[-1])
         return self.runs[-1]
 

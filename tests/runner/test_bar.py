@@ -34,7 +34,7 @@ def test_a_job_that_goes_on_is_told_from_its_cut_log(
     assert caplog.messages == []  # TensorFlow is loaded
     clock.pass_(11)
     bar.show(losses((160, 21, 0.1)))
-    assert bar.step == 21
+    assert bar.done == {1: 21}
     assert bar.seconds_left() == pytest.approx(19 * 0.1 + 21 * 0.5)
     assert caplog.messages == ["a: about 12 s left, 21/60 steps, 160 px, loss 1"]
 

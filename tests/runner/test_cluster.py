@@ -28,16 +28,16 @@ BLIND: set[str] = set()  # addresses of workers that do not see the jobs folder
 HELD = threading.Event()  # what a job that goes on waits for
 
 
-def see(folder: Path, number: int, options: Options) -> tuple[Outcome, str]:
+def see(folder: Path, number: int, variant: int | None, options: Options) -> tuple[Outcome, str]:
     """As `remote.run` does where there is no folder; else the job ends at once."""
     here = str(get_worker().address)
     if here in BLIND:
-        return remote.run(Path("/nowhere/running/a"), number, options)
+        return remote.run(Path("/nowhere/running/a"), number, variant, options)
     result.leave(attempt.begin(folder, number, attempt.Worker(address=here)), Failed(reason=f"seen by {here}"))
     return Outcome("through"), here
 
 
-def go_on(folder: Path, number: int, options: Options) -> tuple[Outcome, str]:
+def go_on(folder: Path, number: int, variant: int | None, options: Options) -> tuple[Outcome, str]:
     here = str(get_worker().address)
     attempt.begin(folder, number, attempt.Worker(address=here))
     HELD.wait(60)
@@ -115,7 +115,7 @@ def test_an_attempt_that_hangs_is_given_up_and_its_worker_left_alone(
     job_id = admit(spool, "a")
     executor = ClusterExecutor(lambda: client, OPTIONS, go_on)
     wait_for(lambda: executor.capacity == 2)
-    run = executor.submit(spool.start(job_id), spool.running / job_id, None)
+    run = executor.submit(spool.start(job_id), spool.running / job_id, None, None)
     wait_for(run.has_begun)
     run.kill()
     assert run.future.result() == Outcome("died")
@@ -128,7 +128,7 @@ def test_a_stop_before_it_has_begun_needs_no_worker(spool: Spool, client: Client
     ids = [admit(spool, name) for name in "abc"]
     executor = ClusterExecutor(lambda: client, OPTIONS, go_on)
     wait_for(lambda: executor.capacity == 2)
-    runs = [executor.submit(spool.start(job_id), spool.running / job_id, None) for job_id in ids]
+    runs = [executor.submit(spool.start(job_id), spool.running / job_id, None, None) for job_id in ids]
     wait_for(lambda: sum(run.has_begun() for run in runs) == 2)
     waiting = next(run for run in runs if not run.has_begun())
     waiting.stop()

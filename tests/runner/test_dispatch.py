@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs import cancel
+from pipeline.jobs import cancel, result
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job
-from pipeline.jobs.result import Outcome
+from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import Spool
 from pipeline.runner import faults
 from pipeline.runner.dispatch import Dispatch
@@ -181,3 +181,82 @@ def test_a_job_that_is_through_when_it_is_cancelled_is_published(spool: Spool, t
     cancel.mark(spool.running / job_id, "ann")
     desk.turn()
     assert "too small" in desk.said[0]
+
+
+SWEEP = "sweep: {seed: [1, 2, 3, 4]}"
+
+
+class TestASweep:
+    def variants(self, desk: Desk) -> list[str]:
+        return [run.attempt.name for run in desk.executor.runs]
+
+    def test_is_spread_over_the_workers_that_are_free(self, spool: Spool, tmp_path: Path) -> None:
+        admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path, capacity=3, max_jobs=1)
+        desk.turn()
+        assert self.variants(desk) == ["001", "002", "003"]
+        desk.executor.runs[1].fail("one that cannot be painted")
+        desk.turn()
+        assert self.variants(desk) == ["001", "002", "003", "004"]
+        for number in (0, 2):
+            desk.executor.runs[number].fail("likewise")
+            desk.turn()
+        whole = desk.executor.runs[3].attempt.parent.parent
+        result.leave(whole, Failed(reason="of the whole"))  # as the last worker does
+        assert desk.said == []
+        desk.executor.runs[3].fail("the last")
+        desk.turn()
+        assert [line.split(": ")[1] for line in desk.said] == ["of the whole"]
+        assert desk.dispatch.is_idle
+
+    def test_of_one_worker_is_run_as_a_whole(self, spool: Spool, tmp_path: Path) -> None:
+        admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path)
+        desk.turn()
+        assert self.variants(desk) == ["attempt-1"]
+
+    def test_leaves_the_next_free_worker_to_what_comes_before_it(self, spool: Spool, tmp_path: Path) -> None:
+        admit(spool, "b", SWEEP)
+        desk = Desk(spool, tmp_path, capacity=2)
+        desk.turn()
+        admit(spool, "c")
+        urgent = admit(spool, "d", "priority: 1")
+        for number in range(2):
+            desk.executor.runs[number].fail("done with")
+            desk.turn()
+        assert self.variants(desk) == ["001", "002", "attempt-1", "003"]
+        assert desk.executor.runs[2].attempt.parent.name == urgent
+
+    def test_whose_worker_dies_goes_on_as_a_whole_with_one_death_counted(self, spool: Spool, tmp_path: Path) -> None:
+        job_id = admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path, capacity=2)
+        desk.turn()
+        first, second = desk.executor.runs
+        first.future.set_result(Outcome("died"))
+        desk.turn()
+        assert second.future.result().kind == "stopped"
+        desk.turn()
+        assert self.variants(desk) == ["001", "002"] * 2
+        assert {run.attempt.parent.parent.name for run in desk.executor.runs[2:]} == {"attempt-2"}
+        assert Job.load(spool.running / job_id).deaths == 1
+
+    def test_that_is_stopped_goes_back_when_all_its_workers_have_ended(self, spool: Spool, tmp_path: Path) -> None:
+        job_id = admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path, capacity=2)
+        desk.turn()
+        slow = desk.executor.runs[1]
+        slow.stop = lambda: None  # type: ignore[method-assign]
+        desk.turn(stopping=True)
+        assert list(desk.dispatch.running) == [job_id]
+        slow.future.set_result(Outcome("stopped"))
+        desk.turn(stopping=True)
+        assert (spool.queued / job_id).is_dir()
+        assert Job.load(spool.queued / job_id).deaths == 0
+
+    def test_whose_record_is_damaged_is_left_to_a_worker_to_tell(self, spool: Spool, tmp_path: Path) -> None:
+        job_id = admit(spool, "a", SWEEP)
+        job = Job.load(spool.queued / job_id)
+        job.model_copy(update={"images": {}}).save(spool.queued / job_id)
+        desk = Desk(spool, tmp_path, capacity=2)
+        desk.turn()
+        assert self.variants(desk) == ["attempt-1"]
