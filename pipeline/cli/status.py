@@ -115,11 +115,12 @@ def _running(job: Running) -> str:
 def _worker(job: Running) -> str:
     from pipeline.jobs.pace import spoken
 
-    host, _, pid = str(job.worker).rpartition(":")
+    each = [worker.rpartition(":") for worker in str(job.worker).split(", ")]
+    processes = ", ".join(f"process {pid} on {host}" for host, _, pid in each)
     if job.started_at is None:
-        return f"process {pid} on {host}"
+        return processes
     since = datetime.now(UTC) - datetime.fromisoformat(job.started_at)
-    return f"process {pid} on {host}, for {spoken(since.total_seconds())}"
+    return f"{processes}, for {spoken(since.total_seconds())}"
 
 
 def _ended(ended: Ended) -> str:
