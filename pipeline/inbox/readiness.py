@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,7 @@ from pipeline.pictures import images
 log = logging.getLogger(__name__)
 
 KEPT_VERDICTS = 10_000  # images whose decoding need not be tried again
+DECODE_SECONDS = 0.5  # that a look waits for an image; one of 200 megapixels takes several
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Waiting:
 
 
 Verdict = Ready | Rejected | Waiting
+
+
+class BeingDecodedError(Exception):
+    """Whether an image is whole is being found out; a later look tells."""
 
 
 @dataclass
@@ -96,6 +102,8 @@ class Judge:
         self.presets = presets
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, tuple[int, int] | ImageError] = {}
+        self._decoder = ThreadPoolExecutor(1)
+        self._decoding: tuple[Signature, Future[tuple[int, int]]] | None = None
 
     def stillness(self) -> Stillness:
         """For files that are to rest as long as a drop's do."""
@@ -167,6 +175,8 @@ class Judge:
                         settling = True
                     elif not problems:
                         sizes.append(self.decode(file, name, signatures[-1]))
+            except BeingDecodedError:
+                settling = True
             except FileNotFoundError:
                 problems.append(drop.places.missing(name))
             except IncompleteImageError as error:
@@ -180,19 +190,45 @@ class Judge:
         return Ready(drop, manifest, seen.parsed, sizes, signatures)
 
     def decode(self, file: BinaryIO, name: str, signature: Signature) -> tuple[int, int]:
-        """``images.verify``, once for every version of a file; errors as there."""
+        """``images.verify``, once for every version of a file; errors as there.
+
+        Raises:
+            BeingDecodedError: it takes long; what runs is not to wait for that.
+        """
         if signature not in self._decoded:
             if len(self._decoded) >= KEPT_VERDICTS:
                 self._decoded.clear()
-            try:
-                self._decoded[signature] = images.verify(file, name, self.limits.max_pixels)
-            except ImageError as error:
-                self._decoded[signature] = error
+            self._decode(file, name, signature)
         found = self._decoded[signature]
         if isinstance(found, ImageError):
             # As it was first raised: raised again and again it would carry every traceback along.
             raise type(found)(found.message, found.advice)
         return found
+
+    def _decode(self, file: BinaryIO, name: str, signature: Signature) -> None:
+        """Beside the loop, one image at a time."""
+        if self._decoding is None:
+            own = os.fdopen(os.dup(file.fileno()), "rb")  # which outlives the look
+            self._decoding = signature, self._decoder.submit(_verify, own, name, self.limits.max_pixels)
+        under_way, future = self._decoding
+        wait([future], DECODE_SECONDS if under_way == signature else 0)
+        if not future.done():
+            raise BeingDecodedError
+        self._decoding = None
+        try:
+            self._decoded[under_way] = future.result()
+        except ImageError as error:
+            self._decoded[under_way] = error
+        except Exception:
+            if under_way == signature:  # else the look at that file will tell
+                raise
+        if under_way != signature:
+            self._decode(file, name, signature)
+
+
+def _verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
+    with file:
+        return images.verify(file, name, max_pixels)
 
 
 def _excess(folder: Path, limits: Limits) -> str:

@@ -19,7 +19,7 @@ from pipeline.inbox import jobfolder
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable
 from pipeline.inbox.painted import Content, Note, Painted, version_of
 from pipeline.inbox.places import Places, open_inside
-from pipeline.inbox.readiness import Judge, Waiting
+from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
 from pipeline.inbox.stillness import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
@@ -116,7 +116,7 @@ class _Work:
                 continue
             try:
                 content = self._content(photo, template, painted)
-            except (FileNotFoundError, _ChangedError):
+            except (FileNotFoundError, BeingDecodedError, _ChangedError):
                 coming = True
             except IncompleteImageError as error:
                 yield photo.label, Waiting(str(error))

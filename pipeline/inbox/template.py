@@ -14,7 +14,7 @@ from pipeline import storage
 from pipeline.errors import IncompleteImageError, JobError
 from pipeline.inbox.drops import StyleFolder, printable
 from pipeline.inbox.places import Places, open_inside
-from pipeline.inbox.readiness import Judge, Waiting
+from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
 from pipeline.inbox.stillness import Signature
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parse import parse_template
@@ -106,6 +106,8 @@ class TemplateReader:
                     if signature not in self._hashes:
                         self._hashes[signature] = storage.digest_of(file)
                     hashes[image] = self._hashes[signature]
+            except BeingDecodedError:
+                settling = True
             except FileNotFoundError:
                 problems.append(self._places.missing(image))
             except IncompleteImageError as error:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
 
-from pipeline.inbox import places
-from pipeline.inbox.readiness import Ready, Rejected, Waiting
+from pipeline.inbox import places, readiness
+from pipeline.inbox.readiness import Ready, Rejected, Verdict, Waiting
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
+from tests.conftest import picture, wait_for
 from tests.inbox.conftest import Clock, drop, make, only, pair
 
 
@@ -54,6 +56,34 @@ class TestReadiness:
         only(inbox)
         clock.pass_(3)
         assert isinstance(only(inbox), Ready)
+
+    def test_an_image_that_takes_long_to_decode_does_not_hold_up_the_scan(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(readiness, "DECODE_SECONDS", 0.0)
+        let_go, verify = threading.Event(), images.verify
+
+        def slow(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
+            if name == "large.png":
+                assert let_go.wait(60)
+            return verify(file, name, max_pixels)
+
+        monkeypatch.setattr(images, "verify", slow)
+        pair(folder)
+        picture(seed=3, width=96).save(folder / "large.png")
+        drop(folder, "a.yaml", content="large.png")
+        drop(folder, "b.yaml")
+        inbox = make(folder, settle_seconds=0.0)
+        assert list(inbox.scan()) == [Waiting("settling", is_settling=True)] * 2
+        let_go.set()
+
+        def is_ready() -> list[Verdict]:
+            found = list(inbox.scan())
+            return found if all(isinstance(verdict, Ready) for verdict in found) else []
+
+        large, small = wait_for(is_ready)
+        assert large.sizes == [(96, 64), (80, 64)]
+        assert small.sizes == [(80, 64), (80, 64)]
 
     def test_a_half_copied_image_waits(self, folder: Path, clock: Clock) -> None:
         pair(folder)
