@@ -178,7 +178,7 @@ def _running(folder: Path, paces: Paces) -> Running:
         found = found.model_copy(update={"worker": f"{by.host}:{by.pid}"})
     if on := previews.painter(own):
         found = found.model_copy(update={"device": on.device, "precision": on.precision, "stage": "preparing"})
-    seen = losses.recent(own)
+    seen = losses.recent(own) or attempt.earlier_losses(folder, job.attempts)  # which it goes on from
     found = found.model_copy(update={"seconds_left": paces.left(job, seen) if seen else paces.seconds([job])})
     if seen:
         at = {"step": seen[-1].step, "scale": seen[-1].scale, "loss": seen[-1].total}
