@@ -39,12 +39,12 @@ demo: $(BIN)/stylistic
 	$(BIN)/stylistic run
 	@echo "All results: outbox/index.html"
 
+# Several at a time, whatever the cores: most tests wait for something.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
-# Four at a time: most of them wait for something.
 test-faults: $(VENV)/.test
-	$(BIN)/python -m pytest -n 4 --dist loadgroup --long --timeout 1200 -rP tests/faults
+	$(BIN)/python -m pytest -n 6 --dist loadgroup --long --timeout 1200 -rP tests/faults
 
 bench: $(BIN)/stylistic
 	$(BIN)/python -m benchmarks.steps

@@ -160,7 +160,6 @@ class TestBatches:
         assert place.run("run").returncode == 0
         assert [log["job"]["name"] for log in place.logs()] == ["b", "a", "c", "d"]
 
-    @pytest.mark.stand_in
     def test_bad_jobs_fail_with_a_sentence_and_the_others_run(self, place: Place) -> None:
         place.pair()
         (place.inbox / "broken.png").write_bytes((place.inbox / "photo.png").read_bytes()[:500])
