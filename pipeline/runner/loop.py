@@ -32,6 +32,7 @@ from pipeline.runner.intake import Intake
 from pipeline.runner.publisher import Publisher, Tally
 from pipeline.runner.recovery import Recovery
 from pipeline.runner.reporter import Reporter
+from pipeline.runner.systemd import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,7 @@ class Runner:
         self._chatter = Chatter()
         self._reporter = Reporter(spool.folder, scanner.drops.inbox, self._publisher.tally)
         self._page = Page(outbox, spool, paces)
+        self._heartbeat = Heartbeat()
 
     @property
     def tally(self) -> Tally:
@@ -115,9 +117,11 @@ class Runner:
         with self._hearing_signals():
             try:
                 while not self._is_over():
+                    self._heartbeat.beat()
                     self._turn()
                     self._rest()
             finally:
+                self._heartbeat.end()
                 self._dispatch.kill()
                 self._intake.close()
                 self._forecast.close()
