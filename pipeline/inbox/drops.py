@@ -5,6 +5,7 @@ What comes near to one, but is none, gets a hint.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,14 @@ from pipeline.pictures import images
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 STYLE_NAMES = tuple(f"style{suffix}" for suffix in MANIFEST_SUFFIXES)
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
+ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
+# Pictures that are not read: JPEG XL, drawings, layers, and what cameras call raw.
+UNREAD_SUFFIXES = (
+    *(".jxl", ".svg", ".pdf", ".psd", ".xcf"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+)
 HINT_SECONDS = 5.0  # that a folder must have kept still before what it lacks is told
+NESTED = 20  # folders within one that are looked into for what somebody may have meant
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,12 @@ def _hints_of_folder(folder: Path, names: Sequence[str], styles: Sequence[str]) 
             job = f"job{os.path.splitext(name)[1].lower()}"
             yield f"{folder.name}/{name} is not looked at: the manifest of a folder is named {job}; rename it to that"
         return
-    if not styles and any(map(is_photo, names)) and _age(folder) > HINT_SECONDS:
+    if styles or _age(folder) < HINT_SECONDS:
+        return
+    nested = {name: _names(folder / name) for name in names[:NESTED]}
+    if inner := next((name for name, its in nested.items() if any(map(is_style_name, its))), None):
+        yield f"{folder.name}/{inner} is not looked at: a style folder lies in the inbox itself; move it there"
+    elif any(map(is_photo, itertools.chain(names, *nested.values()))):
         yield (
             f"{folder.name} has photos and no style, so they wait for a manifest that names them;"
             f" put a painting into it as {folder.name}/style.jpg, and each is painted like that"
@@ -163,6 +176,8 @@ def _hint_of_file(name: str) -> str:
         return f"{name} is not looked at, as it ends in {suffix}; rename it to {stem}"
     if suffix.lower() in DOCUMENT_SUFFIXES:
         return f"{name} is not looked at: a manifest is plain text; save it as that, under the name {stem}.yaml"
+    if name.lower().endswith(ARCHIVE_SUFFIXES):
+        return f"{name} is not looked at: an archive; unpack it, and drop the folder"
     return ""
 
 

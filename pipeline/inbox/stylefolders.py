@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline import storage
 from pipeline.errors import ImageError, IncompleteImageError, JobError
 from pipeline.inbox import jobfolder
-from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable
+from pipeline.inbox.drops import UNREAD_SUFFIXES, Drops, StyleFolder, is_photo, is_style_name, printable
 from pipeline.inbox.painted import Content, Note, Painted, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
@@ -88,6 +88,7 @@ class _Work:
         self._files = judge.stillness()
         self._runner = drops.claimed.name
         self._drafts = drops.claimed / DRAFTS / found.folder.name
+        self._unread: list[str] = []  # pictures of a kind that is not read
         self._painted: Painted | None = None  # until what an earlier life left has been seen to
 
     def look(self) -> Iterator[tuple[str, Waiting]]:
@@ -135,6 +136,7 @@ class _Work:
     def _new(self, template: Template, painted: Painted) -> Iterator[_Photo]:
         """The photos that have not become jobs, as far as their files' versions tell."""
         start = len(str(self._folder)) + 1
+        self._unread.clear()
         for entry in self._walk(str(self._folder), self._judge.limits.max_depth - 1):
             try:
                 status = entry.stat()
@@ -154,6 +156,10 @@ class _Work:
                 continue
             self._files.sight(path, status)
             yield _Photo(path, name, from_inbox, label, signature)
+        if self._unread:
+            first, others = printable(min(self._unread)), len(self._unread) - 1
+            several = f"{first} and {others:,} more" if others else first
+            self.hints.add(f"{several} cannot be read; save as JPEG, PNG or TIFF, and drop that")
 
     def _walk(self, folder: str, depth: int) -> Iterator[os.DirEntry[str]]:
         """Files that may be photos, in folders too; links to folders are not followed."""
@@ -178,6 +184,8 @@ class _Work:
                     self.hints.add(printable(f"{self._folder.name}: a part is not looked at, as it is {limit}"))
             elif is_photo(entry.name) and entry.is_file():
                 yield entry
+            elif entry.name.lower().endswith(UNREAD_SUFFIXES):
+                self._unread.append(os.path.relpath(entry.path, self._inbox))
 
     def _content(self, photo: _Photo, template: Template, painted: Painted) -> Content:
         """What a photo at rest shows; one that will never be read counts too, as its job says why.

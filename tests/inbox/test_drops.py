@@ -50,13 +50,19 @@ class TestPlaces:
             (["harbour.docx"], "harbour.docx is not looked at: a manifest is plain text; save it as that"),
             (["trip/style.jpg", "trip/style.png"], "trip: style.jpg is its style, and style.png is not looked at"),
             (["trip/1.HEIC"], "trip has photos and no style, so they wait for a manifest that names them;"),
+            (["trip/day 1/1.jpg"], "trip has photos and no style, so they wait for a manifest that names them;"),
+            (["family/wave/style.jpg"], "family/wave is not looked at: a style folder lies in the inbox itself; move"),
+            (["trip.zip"], "trip.zip is not looked at: an archive; unpack it, and drop the folder"),
         ],
     )
     def test_what_comes_near_to_a_drop_gets_a_hint(self, folder: Path, names: list[str], hint: str) -> None:
         for name in names:
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
-            os.utime((folder / name).parent, (0, 0))
+            for parent in (folder / name).parents:
+                os.utime(parent, (0, 0))
+                if parent == folder:
+                    break
         inbox = make(folder)
         list(inbox.scan())
         assert [told for told in inbox.drops.hints if told.startswith(hint)], inbox.drops.hints

@@ -187,6 +187,16 @@ class TestPhotos:
         scan(at_once(folder))
         assert jobs(folder) == {}
 
+    def test_pictures_of_a_kind_that_is_not_read_are_told_in_one_sentence(self, folder: Path, wave: Path) -> None:
+        for name in ("day 1/DSC_2.NEF", "DSC_1.NEF", "c.jxl", "notes.txt"):
+            (wave / name).parent.mkdir(exist_ok=True)
+            (wave / name).write_bytes(b"x")
+        inbox = at_once(folder)
+        scan(inbox)
+        told = "wave/DSC_1.NEF and 2 more cannot be read; save as JPEG, PNG or TIFF, and drop that"
+        assert inbox.drops.hints == {told}
+        assert jobs(folder) == {}
+
     def test_the_first_are_submitted_while_others_wait_for_their_turn(
         self, folder: Path, wave: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
