@@ -32,9 +32,10 @@ from pipeline.errors import EnvironmentFault
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool, weights: Path | None, **place: Any) -> None:
-    """Whether this machine is fit, link by link: ok, warning or broken, with what to do.
+    """Whether this machine is fit, link by link.
 
-    Folders are tried with small files that are gone afterwards; nothing is fetched. Exit code 3 if jobs would fail.
+    Each is ok, a warning or broken, with what to do. Folders are tried with small files that are gone afterwards;
+    nothing is fetched. Exit code 3 if jobs would fail.
 
     \b
     Examples:

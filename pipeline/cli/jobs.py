@@ -81,10 +81,10 @@ def submit(
     presets: Path | None,
     **limits: int,
 ) -> None:
-    """Write jobs into the inbox: paint each PHOTO like the PAINTING, or like several of them mixed.
+    """Write a job into the inbox for each photo.
 
-    A PHOTO is a file, a folder of photos, or a quoted pattern such as "holiday/**/*.jpg". Everything is tried before
-    anything is written.
+    Each PHOTO is painted like the PAINTING, or like several of them mixed. A PHOTO is a file, a folder of photos, or a
+    quoted pattern such as "holiday/**/*.jpg". Everything is tried before anything is written.
 
     \b
     Examples:
@@ -125,7 +125,9 @@ def submit(
 def check(
     manifests: tuple[Path, ...], library: tuple[Path, ...], inbox: Path, presets: Path | None, **limits: int
 ) -> None:
-    """Validate manifests and the images they name, without running anything, and say how long they would take.
+    """Say what is wrong with manifests, and how long they would take.
+
+    The images that they name are looked at too; nothing is run.
 
     \b
     Example:
@@ -183,9 +185,10 @@ def again(
     presets: Path | None,
     **limits: int,
 ) -> None:
-    """Do finished or failed jobs once more with changes, from the images that they had.
+    """Do finished or failed jobs once more, with changes.
 
-    These are kept for --keep-inputs days of `run` and `watch`; later they are looked for in the inbox.
+    The images that they had are kept for --keep-inputs days of `run` and `watch`; later they are looked for in the
+    inbox.
 
     \b
     Example:
@@ -208,7 +211,9 @@ def again(
 @jobs_option
 @outbox_option
 def cancel(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
-    """Stop queued or running jobs; they are kept like failed ones, and `retry` brings them back.
+    """Stop queued or running jobs.
+
+    They are kept like failed ones, and `retry` brings them back.
 
     \b
     Example:

@@ -41,7 +41,9 @@ def inspect(
     max_pixels: int,
     weights: Path | None,
 ) -> None:
-    """What VGG-19 sees in a photo (top 5), its noise and colours, and the parameters these suggest.
+    """What a photo is like, and the parameters that suggests.
+
+    Its noise and colours, and the five things that VGG-19 sees most of.
 
     \b
     Examples:
@@ -112,7 +114,9 @@ def weights(context: click.Context, weights: Path | None) -> None:
 
 @weights.command()
 def fetch() -> None:
-    """Fetch the weights into the cache now, so that the first job need not.
+    """Fetch the weights into the cache now.
+
+    Then the first job need not.
 
     \b
     Example:

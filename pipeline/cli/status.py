@@ -29,7 +29,7 @@ FAILURES, LEFT_ALONE = 1, 3
 @outbox_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as docs/status.md has it.")
 def status(inbox: Path | None, jobs: Path, outbox: Path, as_json: bool) -> None:
-    """The runner, what runs, what is queued, what waits and for what, recent results and failures.
+    """What runs, what waits and for what, and how jobs ended.
 
     Exit codes: 0 all well; 1 something has failed since yesterday; 3 work waits and no runner is alive.
 
@@ -105,9 +105,9 @@ def _running(job: Running) -> str:
     from pipeline.jobs.pace import spoken
 
     by = f"; {_worker(job)}" if job.worker else ""
-    if job.loss is None:
-        return f"running: {job.id}: {job.stage}{by}"
     left = f", about {spoken(job.seconds_left)} left" if job.seconds_left is not None else ""
+    if job.loss is None or job.stage != "painting":
+        return f"running: {job.id}: {job.stage}{left}{by}"
     on = f", on {job.device}" if job.device else ""
     return f"running: {job.id}: step {job.step} of {job.steps}, {job.scale} px, loss {job.loss:.3g}{left}{on}{by}"
 

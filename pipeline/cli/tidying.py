@@ -23,9 +23,10 @@ _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 @jobs_option
 @outbox_option
 def clean(older_than: str, remove: bool, results: bool, jobs: Path, outbox: Path) -> None:
-    """Remove what is left of jobs that ended long ago: failed jobs, records of finished ones, images kept for `again`.
+    """Remove what is left of jobs that ended long ago.
 
-    Queued and running jobs are never touched, nor is the inbox; what a style folder has painted is not painted again.
+    That is failed jobs, records of finished ones, and images kept for `again`. Queued and running jobs are never
+    touched, nor is the inbox; what a style folder has painted is not painted again.
 
     \b
     Examples:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from tests.conftest import COMMAND, Place
+from pipeline.cli.main import cli
+from tests.conftest import Place
 
 # No GPU, whatever the machine has.
 HIDDEN = {"CUDA_VISIBLE_DEVICES": "-1"}
@@ -165,11 +170,35 @@ class TestNotify:
         assert "No closing quotation" in done.stderr
 
 
+def _commands(group: click.Group = cli, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield before + name, command
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{before}{name} ")
+
+
+COMMANDS = dict(_commands())
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_s_help_has_an_example(words: str) -> None:
+    text = COMMANDS[words].get_help(click.Context(COMMANDS[words], info_name=words))
+    assert re.search(rf"Examples?:\n +stylistic {words}\b", text)
+
+
+def test_the_list_of_commands_cuts_no_sentence_short() -> None:
+    with click.Context(cli, info_name="stylistic", terminal_width=80) as context:
+        assert "..." not in cli.get_help(context).partition("Commands:")[2]
+
+
 @pytest.mark.parametrize(
-    "command",
-    ["run", "watch", "submit", "check", "status", "retry", "inspect", "doctor", "weights", "weights fetch", "schema"],
+    ("typed", "offered"),
+    [(["wei"], "weights"), (["run", "--dev"], "--device"), (["run", "--device", ""], "auto cpu gpu")],
 )
-def test_every_command_s_help_has_an_example(command: str) -> None:
-    words = [str(Path(COMMAND)), *command.split(), "--help"]
-    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    assert f"      stylistic {command}" in text or f"    stylistic {command}" in text
+def test_bash_completes_commands_options_and_choices(typed: list[str], offered: str) -> None:
+    script = f"""eval "$(_STYLISTIC_COMPLETE=bash_source stylistic)"
+COMP_WORDS=(stylistic {shlex.join(typed)}); COMP_CWORD={len(typed)}
+_stylistic_completion stylistic; echo "${{COMPREPLY[*]}}" """
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-c", script], env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert done.stdout.split("\n")[0] == offered, done.stderr
