@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 5.0
 MOST_OF_TIME = 0.02  # that showing may take
+OLDEST_SECONDS = 25.0  # that a picture may get for it
 
 
 def introduce(folder: Path, session: Session) -> None:
@@ -43,7 +44,7 @@ def shown(steps: Iterator[Step], folder: Path, picture: Callable[[State], Rgb]) 
             small = preview(Picture(picture(step.state), None), previews.LIVE_SIDE)
             storage.write_atomic(folder / previews.LIVE, small)
             now = time.monotonic()
-            due = now + max(EVERY_SECONDS, (now - begun) / MOST_OF_TIME)
+            due = now + min(OLDEST_SECONDS, max(EVERY_SECONDS, (now - begun) / MOST_OF_TIME))
         yield step
 
 
