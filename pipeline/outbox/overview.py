@@ -179,7 +179,7 @@ def _running(folder: Path, paces: Paces) -> Running:
         found = found.model_copy(update={"worker": ", ".join(f"{by.host}:{by.pid}" for by in at_it)})
     if on := previews.painter(own):
         found = found.model_copy(update={"device": on.device, "precision": on.precision, "stage": "preparing"})
-    seen = losses.recent(own)
+    seen = losses.recent(own) or attempt.earlier_losses(folder, job.attempts)  # which it goes on from
     left = paces.left(job, seen, at_once=max(1, len(at_it))) if seen else paces.seconds([job])
     found = found.model_copy(update={"seconds_left": left})
     if seen:
