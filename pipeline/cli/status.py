@@ -75,7 +75,7 @@ def _lines(found: Overview) -> Iterator[str]:
         yield f"in the inbox, with no runner to see to it: {found.dropped}"
     if found.waiting:
         yield f"waiting: {len(found.waiting) + found.more_waiting}"
-        yield from (f"  {one.name} {one.reason}" for one in found.waiting)
+        yield from (f"  {one.name}: {one.reason}" for one in found.waiting)
     if found.unknown:
         yield f"not understood: {len(found.unknown)}"
         yield from (f"  {sentence}" for sentence in found.unknown)

@@ -181,6 +181,9 @@ def _running(folder: Path, paces: Paces) -> Running:
         found = found.model_copy(update={"device": on.device, "precision": on.precision, "stage": "preparing"})
     seen = losses.recent(own) or attempt.earlier_losses(folder, job.attempts)  # which it goes on from
     left = paces.left(job, seen, at_once=max(1, len(at_it))) if seen else paces.seconds([job])
+    if left is not None and not at_it and job.started_at:  # its process is loading
+        since = (datetime.now(UTC) - datetime.fromisoformat(job.started_at)).total_seconds()
+        left += max(0.0, paces.loading_seconds - since)
     found = found.model_copy(update={"seconds_left": left})
     if seen:
         done = sum(losses.reached(seen).values())

@@ -201,7 +201,7 @@ class TestStatusAndRetry:
         process = place.start("watch", quiet=True)
         told = wait_for(lambda: text if "typo.yaml" in (text := place.run("status").stdout) else None)
         for sentence in (
-            "typo.yaml tubigen.jpg is missing; did you mean tubingen.jpg?",
+            "typo.yaml: tubigen.jpg is missing; did you mean tubingen.jpg?",
             "rename it to notepad.yaml",
             "trip/Job.yaml is not looked at; rename it to job.yaml",
             "pair/manifest.yaml is not looked at: the manifest of a folder is named job.yaml; rename it to that",

@@ -154,7 +154,7 @@ function notes(title, kind, lines) {
 function showNow() {
   const { status } = data;
   $("runner").replaceChildren(runnerLine(status));
-  const waits = status.waiting.map((one) => [el("b", {}, one.name), ` ${one.reason}`]);
+  const waits = status.waiting.map((one) => [el("b", {}, one.name), `: ${one.reason}`]);
   if (status.more_waiting) waits.push(`and ${status.more_waiting.toLocaleString()} more`);
   const work = [...status.running.map(runningCard), queueBlock(status.queue)];
   const notices = [
