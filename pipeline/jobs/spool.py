@@ -85,7 +85,7 @@ class Spool:
 
     def is_before(self, job_id: str, job: Job) -> bool:
         """Whether a queued job has its turn before another."""
-        return self._order[job_id] < (-job.priority, job.claimed_at, job.id)
+        return self._order[job_id] < job.turn
 
     def queued_ids(self) -> list[str]:
         """The queued jobs, in no order."""

@@ -58,6 +58,11 @@ class Running(Model):
     precision: str | None = None
     preview: str | None = None  # a WebP file of the picture as it was some seconds ago
 
+    @property
+    def at_once(self) -> int:
+        """How many of its pictures are painted at a time."""
+        return len(self.worker.split(", ")) if self.worker else 1
+
 
 class Queued(Model):
     """A job that waits for its turn."""
@@ -200,7 +205,8 @@ def _queue(jobs: list[Queued], count: int, running: list[Running]) -> Queue:
     seconds = None
     if count and len(known) == len(lefts):
         of_queue = sum(known[len(running) :]) * count / len(jobs)
-        seconds = (sum(known[: len(running)]) + of_queue) / max(1, len(running))
+        of_running = sum(left * one.at_once for left, one in zip(known, running, strict=False))
+        seconds = (of_running + of_queue) / max(1, sum(one.at_once for one in running))
     return Queue(count=count, seconds_left=seconds, jobs=jobs)
 
 
