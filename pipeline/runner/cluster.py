@@ -233,7 +233,8 @@ class ClusterExecutor:
         if client.status != "running":
             raise OSError("the connection is lost")
         begun = [run for run in list(self._runs) if run.has_begun()]  # before it is asked who is there
-        workers = client.scheduler_info(n_workers=-1)["workers"]
+        # Not `scheduler_info`: it answers with what the client, which asks by itself without the workers, heard last.
+        workers = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
         for run in begun:
             run.look_for_worker(workers)
         before, (self._slots, self._needs_gpu) = self._slots, slots(workers)
