@@ -159,7 +159,8 @@ class ClusterExecutor:
         settings = {"pure": False, "retries": 0, "priority": job.priority, **restricted}
         # A variant that a worker has left may come again; a key may not.
         part = "" if variant is None else f"-{variant}-{next(self._numbers)}"
-        key = f"{job.id}-{job.attempts}{part}"
+        # All of one name: for each name the scheduler keeps some kilobytes for ever, be there a task of it or not.
+        key = ("stylistic", f"{job.id}-{job.attempts}{part}")
         try:
             run.task = client.submit(self._task, folder, job.attempts, variant, self._options, key=key, **settings)
             client.loop.add_callback(self._wait_for, run, run.task)

@@ -159,6 +159,16 @@ def test_what_the_client_asks_by_itself_takes_no_worker_away(
     executor.close()
 
 
+def test_the_scheduler_keeps_nothing_of_a_job_that_has_ended(
+    spool: Spool, tmp_path: Path, local: LocalCluster, executor: ClusterExecutor
+) -> None:
+    before = set(local.scheduler.task_prefixes)
+    for name in "abcd":
+        admit(spool, name)
+    work(Desk(spool, tmp_path, executor=executor), 4)
+    assert set(local.scheduler.task_prefixes) - before <= {"stylistic"}
+
+
 def test_a_scheduler_that_is_not_there_is_a_fault_of_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
     executor = ClusterExecutor(connector("tcp://127.0.0.1:9", None), OPTIONS)
