@@ -151,7 +151,7 @@ def test_what_the_client_asks_by_itself_takes_no_worker_away(
     job_id = admit(spool, "a")
     executor = ClusterExecutor(lambda: client, OPTIONS, go_on)
     wait_for(lambda: executor.capacity == 2)
-    run = executor.submit(spool.start(job_id), spool.running / job_id, None)
+    run = executor.submit(spool.start(job_id), spool.running / job_id, None, None)
     wait_for(run.has_begun)
     executor._look(client)
     assert executor.capacity == 2
