@@ -187,7 +187,7 @@ function card(row) {
     "a",
     { class: "card", href: address({ view: row.id }), "data-id": row.id, style: { "--ratio": ratio.toFixed(4) } },
     source
-      ? el("img", { src: source, alt: "", loading: "lazy", decoding: "async" })
+      ? el("img", { src: source, alt: "", loading: "lazy", decoding: "async", class: row.variants && "sheet" })
       : el("div", { class: "none" }, "no preview"),
     el("span", { class: "name" }, row.name),
     el("span", { class: "soft" }, [words, time(row.at)].filter(Boolean).join(" · ")),
