@@ -205,7 +205,7 @@ function todo(row) {
 function failure(row) {
   return el(
     "li",
-    { "data-id": row.id },
+    { "data-id": row.id, class: row.status },
     el("a", { class: "name", href: address({ view: row.id }) }, row.name),
     el("span", { class: "soft" }, when(row.at)),
     el("p", { class: "reason" }, row.error || "It failed without a reason."),
@@ -241,7 +241,7 @@ function showResults(atLeast) {
   $("failures").replaceChildren(
     ...(failed.length
       ? [
-          el("h2", {}, counted.join(", ")),
+          el("h2", { class: kinds.join(" ") }, counted.join(", ")),
           el("ul", {}, failed.slice(0, few).map(failure)),
           failed.length > few
             ? el("p", {}, few > 3 ? `and ${(failed.length - few).toLocaleString()} more` : el("a", { href: address({ state: "failed" }) }, "Show all"))
