@@ -99,7 +99,7 @@ def watched(root: Path, cache: Path, size: int, steps: int, stop_at: int | None)
 
 def summary(told: list[Told], end: float, steps: int) -> dict[str, Any]:
     """How far off what was told was, from a tenth of the steps on, as parts of what was truly left."""
-    counted = [one for one in told if one.step >= steps / 10]
+    counted = [one for one in told if one.step >= steps / 10 and one.at < end]
     off = [(abs((one.left or 0.0) - (end - one.at)) / max(end - one.at, FLOOR_SECONDS), one) for one in counted]
     worst, at = max(off, key=lambda pair: pair[0])
     return {

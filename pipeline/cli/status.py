@@ -124,7 +124,8 @@ def _worker(job: Running) -> str:
 
 
 def _ended(ended: Ended) -> str:
-    return f"  {ended.id}" + (f": {ended.error.splitlines()[0]}" if ended.error else "")
+    first, *more = (ended.error or "").splitlines() or [""]
+    return f"  {ended.id}" + (f": {first}" if first else "") + (f" (and {len(more)} more)" if more else "")
 
 
 def _local(moment: str | None) -> str:

@@ -267,8 +267,10 @@ class TestStatusAndRetry:
         (failed,) = place.logs()
         assert "too small" in failed["error"]
         job_id = failed["job"]["id"]
+        assert job_id in (place.outbox / "index.html").read_text()
         assert place.run("retry", job_id).returncode == 0
         assert place.logs() == []
+        assert '"results":[]' in (place.outbox / "index.html").read_text(), "no runner is there to tell it"
         assert place.run("run").returncode == 1
         (again,) = place.logs()
         assert (again["job"]["id"], again["job"]["attempts"]) == (job_id, 2)

@@ -187,7 +187,7 @@ function card(row) {
     "a",
     { class: "card", href: address({ view: row.id }), "data-id": row.id, style: { "--ratio": ratio.toFixed(4) } },
     source
-      ? el("img", { src: source, alt: "", loading: "lazy", decoding: "async" })
+      ? el("img", { src: source, alt: "", loading: "lazy", decoding: "async", class: row.variants && "sheet" })
       : el("div", { class: "none" }, "no preview"),
     el("span", { class: "name" }, row.name),
     el("span", { class: "soft" }, [words, time(row.at)].filter(Boolean).join(" · ")),
@@ -205,7 +205,7 @@ function todo(row) {
 function failure(row) {
   return el(
     "li",
-    { "data-id": row.id },
+    { "data-id": row.id, class: row.status },
     el("a", { class: "name", href: address({ view: row.id }) }, row.name),
     el("span", { class: "soft" }, when(row.at)),
     el("p", { class: "reason" }, row.error || "It failed without a reason."),
@@ -241,7 +241,7 @@ function showResults(atLeast) {
   $("failures").replaceChildren(
     ...(failed.length
       ? [
-          el("h2", {}, counted.join(", ")),
+          el("h2", { class: kinds.join(" ") }, counted.join(", ")),
           el("ul", {}, failed.slice(0, few).map(failure)),
           failed.length > few
             ? el("p", {}, few > 3 ? `and ${(failed.length - few).toLocaleString()} more` : el("a", { href: address({ state: "failed" }) }, "Show all"))
