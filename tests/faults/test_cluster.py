@@ -1,20 +1,23 @@
 """Whatever happens to a cluster's workers, scheduler or runner: every drop ends exactly once.
 
-A real scheduler and two real workers with their nannies, on loopback; in short with a stand-in for the engine.
+A real scheduler and two real workers with their nannies, on loopback; in short, and for most nights of random kills,
+with a stand-in for the engine.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from pipeline.jobs import attempt
 from tests.conftest import Place, wait_for, wait_until_said
 from tests.faults.conftest import INJECTED
 
-pytestmark = pytest.mark.xdist_group("cluster")  # which is started once
+together = pytest.mark.xdist_group("cluster")  # of one process: it is started once
 
 FAST = {"pyramid": "off", "content_layers": ["block1_conv2"], "style_layers": ["block1_conv1"]}
 WORKERS = ("one", "two")
@@ -34,7 +37,8 @@ class Cluster:
     """A scheduler and its workers; ``mend`` starts what has ended, as a service manager would."""
 
     def __init__(self, folder: Path, engine: str) -> None:
-        self.steps = 600 if engine == "real" else 60  # of a job that goes on for some seconds
+        # Of a job that goes on for some seconds; in which a worker may start.
+        self.steps, self.seconds = (600, 8.0) if engine == "real" else (60, 4.0)
         self._environment = {**os.environ, "PYTHONPATH": str(INJECTED), "ENGINE": engine}
         self._folder = folder
         with socket.socket() as probe:
@@ -87,18 +91,29 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def the_cluster(tmp_path_factory: pytest.TempPathFactory, is_long: bool) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"), "real" if is_long else "stand-in")
-    yield cluster
-    cluster.close()
+def cluster_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Cluster]]:
+    """Tells the cluster whose workers have an engine, which is started once."""
+    with contextlib.ExitStack() as closing:
+
+        @functools.cache
+        def started(engine: str) -> Cluster:
+            cluster = Cluster(tmp_path_factory.mktemp("cluster"), engine)
+            closing.callback(cluster.close)
+            return cluster
+
+        yield started
 
 
 @pytest.fixture
-def cluster(the_cluster: Cluster, place: Place) -> Cluster:
+def cluster(
+    cluster_of: Callable[[str], Cluster], place: Place, is_long: bool, request: pytest.FixtureRequest
+) -> Cluster:
+    is_real = is_long and not request.node.get_closest_marker("stand_in")
+    cluster = cluster_of("real" if is_real else "stand-in")
     place.pair()
-    place.environment |= {"STYLISTIC_SCHEDULER": the_cluster.address, "STYLISTIC_CHECKPOINT_SECONDS": "0"}
-    the_cluster.mend()
-    return the_cluster
+    place.environment |= {"STYLISTIC_SCHEDULER": cluster.address, "STYLISTIC_CHECKPOINT_SECONDS": "0"}
+    cluster.mend()
+    return cluster
 
 
 def drop(place: Place, *names: str, steps: int) -> None:
@@ -154,6 +169,7 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> str:
     return errors
 
 
+@together
 def test_a_killed_workers_job_goes_on_elsewhere_to_the_same_bytes(place: Place, cluster: Cluster) -> None:
     drop(place, "a", "b", steps=cluster.steps)
     process = place.start("run")
@@ -167,6 +183,7 @@ def test_a_killed_workers_job_goes_on_elsewhere_to_the_same_bytes(place: Place, 
     assert logs["a"]["engine"]["host"] == socket.gethostname()
 
 
+@together
 def test_a_sweep_is_painted_by_all_workers_and_goes_on_when_one_of_them_is_killed(
     place: Place, cluster: Cluster
 ) -> None:
@@ -187,6 +204,7 @@ def test_a_sweep_is_painted_by_all_workers_and_goes_on_when_one_of_them_is_kille
     assert place.leftovers() == []
 
 
+@together
 def test_a_retired_workers_job_goes_on_elsewhere_without_blame(place: Place, cluster: Cluster, is_long: bool) -> None:
     if not is_long:
         pytest.skip("long")
@@ -198,6 +216,7 @@ def test_a_retired_workers_job_goes_on_elsewhere_without_blame(place: Place, clu
     ended(place, a=2)
 
 
+@together
 def test_a_frozen_workers_job_is_moved_and_what_it_writes_when_woken_is_ignored(
     place: Place, cluster: Cluster, is_long: bool
 ) -> None:
@@ -221,6 +240,7 @@ def test_a_frozen_workers_job_is_moved_and_what_it_writes_when_woken_is_ignored(
     ended(place, a=2, b=1, c=1)
 
 
+@together
 def test_a_cancelled_job_stops_there_its_worker_goes_on_and_it_comes_back_on_demand(
     place: Place, cluster: Cluster
 ) -> None:
@@ -243,6 +263,7 @@ def test_a_cancelled_job_stops_there_its_worker_goes_on_and_it_comes_back_on_dem
     assert logs["a"]["output"]["sha256"] == logs["b"]["output"]["sha256"]
 
 
+@together
 def test_a_job_that_is_cancelled_on_a_frozen_worker_ends_all_the_same(
     place: Place, cluster: Cluster, is_long: bool
 ) -> None:
@@ -271,6 +292,7 @@ def test_a_job_that_is_cancelled_on_a_frozen_worker_ends_all_the_same(
     assert place.leftovers() == []
 
 
+@together
 def test_a_scheduler_that_is_killed_and_started_again(place: Place, cluster: Cluster) -> None:
     drop(place, "a", "b", steps=cluster.steps)
     process = place.start("watch")
@@ -285,6 +307,7 @@ def test_a_scheduler_that_is_killed_and_started_again(place: Place, cluster: Clu
     ended(place, a=2, b=2)
 
 
+@together
 def test_a_scheduler_that_cannot_be_reached_for_a_while(place: Place, cluster: Cluster, is_long: bool) -> None:
     drop(place, "a", "b", "c", steps=cluster.steps // 2)
     process = place.start("run", quiet=True)
@@ -296,6 +319,7 @@ def test_a_scheduler_that_cannot_be_reached_for_a_while(place: Place, cluster: C
     ended(place, a=1, b=1, c=1)
 
 
+@together
 def test_a_killed_runners_workers_are_fenced_off_and_one_that_is_told_to_end_takes_its_jobs_back(
     place: Place, cluster: Cluster
 ) -> None:
@@ -316,6 +340,7 @@ def test_a_killed_runners_workers_are_fenced_off_and_one_that_is_told_to_end_tak
     assert all(Path(f"/proc/{worker.pid}").exists() for worker in first), "they only let go of their jobs"
 
 
+@together
 def test_a_job_that_kills_its_workers_fails_after_three(place: Place, cluster: Cluster) -> None:
     drop(place, "deadly", steps=9000)
     drop(place, "good", steps=20)
@@ -332,15 +357,16 @@ def test_a_job_that_kills_its_workers_fails_after_three(place: Place, cluster: C
 def test_a_night_of_random_kills(place: Place, cluster: Cluster, is_long: bool, night: int) -> None:
     if not is_long:
         pytest.skip("long")
+    wanted = 15
     dice = random.Random(night)
-    names = [f"n{number}" for number in range(8)]
-    drop(place, *names, steps=cluster.steps)
+    kills = dict.fromkeys(("scheduler", "runner", "worker", "painter"), 0)
+    names: list[str] = []
     process = place.start("watch", quiet=True)
-    done = place.jobs / "done"
-    failed = place.jobs / "failed"
-    kills = {"scheduler": 0, "runner": 0, "worker": 0, "painter": 0}
-    while sum(len(list(state.glob("*"))) for state in (done, failed)) < len(names):
-        time.sleep(dice.uniform(2, 8))
+    while sum(kills.values()) < wanted:
+        while len(names) - len(place.logs()) < 4:
+            names.append(f"n{len(names):02}")
+            drop(place, names[-1], steps=cluster.steps)
+        time.sleep(dice.uniform(cluster.seconds / 4, cluster.seconds))
         workers = [one for path in (place.jobs / "running").glob("*/attempt-*") if (one := attempt.worker(path))]
         victim = dice.choice(["worker", "worker", "painter", "runner", "scheduler"])
         if victim == "scheduler":
@@ -353,13 +379,23 @@ def test_a_night_of_random_kills(place: Place, cluster: Cluster, is_long: bool, 
             pid = dice.choice(workers).pid
             with contextlib.suppress(OSError):
                 os.kill(pid if victim == "painter" else parent(pid), signal.SIGKILL)
+        else:
+            continue
         kills[victim] += 1
         cluster.mend()
+    wait_for(lambda: sum(len(list((place.jobs / s).glob("*"))) for s in ("done", "failed")) == len(names), 300)
+    wait_for(lambda: hears(process, signal.SIGTERM))
     process.send_signal(signal.SIGTERM)
     finish(process)
     logs = place.logs()
-    print(f"kills survived: {kills}, jobs: {len(names)}")
+    failed = [log for log in logs if log["status"] == "failed"]
+    print(f"kills survived: {kills}, jobs: {len(names)}, failed for three deaths: {len(failed)}")
     assert sorted(log["job"]["name"] for log in logs) == names, "each has one result"
-    for log in logs:
-        assert log["status"] == "done" or "died or hung 3 times" in log["error"]
+    assert all("died or hung 3 times" in log["error"] for log in failed)
     assert place.leftovers() == []
+
+
+def hears(process: subprocess.Popen[str], number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal: one that was started just now dies of it."""
+    caught = re.search(r"^SigCgt:\t(\w+)", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)

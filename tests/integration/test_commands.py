@@ -16,6 +16,7 @@ from tests.conftest import Place, picture, wait_for
 
 
 class TestSubmit:
+    @pytest.mark.stand_in
     def test_a_submitted_pair_runs(self, place: Place) -> None:
         picture(seed=1).save(place.root / "my photo.png")
         picture(seed=2).save(place.root / "wave.png")

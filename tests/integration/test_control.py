@@ -101,6 +101,7 @@ def test_a_larger_style_scale_changes_the_strokes_alone(place: Place) -> None:
     assert np.abs(found["s2"][1] - found["s1"][1]).max() > 0
 
 
+@pytest.mark.stand_in
 def test_a_preset_of_ones_own_is_found_by_every_command(place: Place) -> None:
     place.pair()
     (place.root / "mine").mkdir()

@@ -88,6 +88,7 @@ class TestDevice:
         assert ", as --device asks" in done.stderr
         assert place.logs()[0]["engine"]["device"] == "CPU"
 
+    @pytest.mark.stand_in
     def test_without_a_gpu_run_says_why(self, place: Place) -> None:
         place.pair()
         place.manifest("a.yaml")

@@ -140,6 +140,7 @@ class TestOneJob:
         assert (alpha[:, :31] == 255).all()
         assert (alpha[:, 33:] == 0).all()
 
+    @pytest.mark.stand_in
     @pytest.mark.parametrize(("form", "suffix"), [("jpeg", ".jpg"), ("webp", ".webp")])
     def test_other_output_formats(self, place: Place, form: str, suffix: str) -> None:
         place.pair()
@@ -159,6 +160,7 @@ class TestBatches:
         assert place.run("run").returncode == 0
         assert [log["job"]["name"] for log in place.logs()] == ["b", "a", "c", "d"]
 
+    @pytest.mark.stand_in
     def test_bad_jobs_fail_with_a_sentence_and_the_others_run(self, place: Place) -> None:
         place.pair()
         (place.inbox / "broken.png").write_bytes((place.inbox / "photo.png").read_bytes()[:500])

@@ -116,6 +116,7 @@ def _parent(pid: str) -> int:
         return -1
 
 
+@pytest.mark.stand_in
 def test_a_cancelled_job_stops_at_once_and_comes_back_on_demand(place: Place, watching: Watching) -> None:
     place.pair()
     long = {"epochs": 10, "steps_per_epoch": 10_000, "optimizer": "adam"}

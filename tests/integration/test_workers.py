@@ -6,13 +6,14 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from pipeline.jobs import attempt
 from tests.conftest import Place, wait_for
-from tests.faults.conftest import INJECTED
 
 
+@pytest.mark.stand_in
 def test_two_workers_have_a_job_each_and_their_share_of_the_cores(place: Place) -> None:
-    place.environment |= {"PYTHONPATH": str(INJECTED), "ENGINE": "stand-in"}
     place.pair()
     for name in "abc":
         place.manifest(f"{name}.yaml", parameters={"steps_per_epoch": 60})

@@ -65,7 +65,10 @@ class Stylizer:
         self.steps_per_call = steps_per_call
 
     def settled(self, content: Any, styles: Sequence[Style], parameters: Any) -> Any:
-        return parameters.model_copy(update={"style_weight": 1.0, "content_limit": "off"})
+        chosen = {"style_weight": 1.0, "content_limit": "off"}
+        return parameters.model_copy(
+            update={name: value for name, value in chosen.items() if getattr(parameters, name) == "auto"}
+        )
 
     def run(
         self, content: Any, styles: Sequence[Style], parameters: Any, resume: State | None = None, start: Any = None
