@@ -1,10 +1,11 @@
 """Side by side: the tutorial recipe and each preset, on pairs of pictures.
 
-    python -m benchmarks.sheets [--size 384] [--pairs harbour-swirl ...] [--shared FOLDER] [--presets standard ...]
+    python -m benchmarks.sheets [--size 256] [--pairs harbour-swirl ...] [--shared FOLDER] [--presets standard ...]
 
-Writes ``docs/sheets/<pair>.jpg``, with the seconds that each took, and prints the figures of ``benchmarks.measures``;
-at the end their means, Gram distances and seconds as parts of the tutorial's. Pairs of FOLDER's ``images/`` are
-measured where they are there, and their sheets left in ``benchmarks/results/``.
+Draws a sheet for each pair, at full size and with the processor's seconds that each picture took, and prints the
+figures of ``benchmarks.measures``; at the end their means, Gram distances and seconds as parts of the tutorial's.
+Sheets of our own pairs with every preset are ``docs/sheets/<pair>.jpg``; others, as those of FOLDER's ``images/``, are
+left in ``benchmarks/results/<size>/``. The tutorial takes most of the time.
 """
 
 from __future__ import annotations
@@ -31,12 +32,11 @@ SHEETS = common.HERE.parent / "docs" / "sheets"
 PRESETS: dict[str, dict[str, Any]] = {"tutorial": {"precision": "auto"}, "draft": {}, "standard": {}, "fine": {}}
 PAIRS = ("harbour-swirl", "harbour-glass", "harbour-dots", "harbour-woodcut")
 MORE_PAIRS = ("tubingen-starry_night", "tubingen-the_scream", "chicago-wave", "chicago-starry_night")
-TILE = 300  # pixels of a picture's long side on a sheet
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--pairs", nargs="+")
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
     parser.add_argument("--shared", type=Path, default=common.HERE.parent.parent / "shared")
@@ -53,21 +53,22 @@ def main() -> None:
         tiles = [("content", common.image(photo)), ("style", common.image(painting))]
         for preset in arguments.presets:
             parameters = common.parameters(preset=preset, image_size=arguments.size, **PRESETS[preset])
-            begun = time.perf_counter()
+            begun = time.process_time()
             for step in stylizer.run(photo, [Style(painting, 1.0, pair)], parameters):
                 last = step
-            seconds = time.perf_counter() - begun
+            seconds = time.process_time() - begun
             picture = stylizer.picture(last.state, parameters)
             tiles.append((f"{preset}, {seconds:.0f} s", common.image(picture)))
             found = {"seconds": seconds, **measures(exact, picture, photo, painting)}
             figures.append({"pair": pair, "preset": preset, **found})
             print(f"{pair:22} {preset:9} " + _line(found), flush=True)
-        folder = SHEETS if pair in PAIRS else common.RESULTS
-        folder.mkdir(exist_ok=True)
-        contact_sheet(tiles, 3, TILE).save(folder / f"{pair}.jpg", quality=86)
+        is_shown = pair in PAIRS and arguments.presets == list(PRESETS)
+        folder = SHEETS if is_shown else common.RESULTS / str(arguments.size)
+        folder.mkdir(parents=True, exist_ok=True)
+        contact_sheet(tiles, 3, arguments.size).save(folder / f"{pair}.jpg", quality=86)
     for preset in arguments.presets:
         print(f"{'all':22} {preset:9} " + _line(_means(figures, preset)))
-    common.write("sheets", figures)
+    common.write(f"sheets-{arguments.size}", figures)
 
 
 def _means(figures: list[dict[str, Any]], preset: str) -> dict[str, float]:
