@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.jobs.losses import Loss, reached
-from pipeline.jobs.measured import Book, Estimate, interpolated
+from pipeline.jobs.measured import Book, Device, Estimate, interpolated
 from pipeline.jobs.record import Job
 from pipeline.jobs.work import Painting, paintings_of
 
@@ -44,10 +44,9 @@ class Paces:
         return self._read[1]
 
     @property
-    def loading_seconds(self) -> float:
-        """That a process takes to load TensorFlow and the weights, as far as is known."""
-        device = self.book.device(self.option)
-        return device.loading_seconds if device else 0.0
+    def device(self) -> Device | None:
+        """What paints here, and how long it takes to start; None before anything was painted."""
+        return self.book.device(self.option)
 
     def learn(self, change: Callable[[Book], Book]) -> None:
         """Keep what was found out; where that cannot be, it is only not known the next time."""
