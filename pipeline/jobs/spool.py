@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,9 @@ class Spool:
         """
         folder, job = self.failed / job_id, self.require_failed(job_id)
         if cancel.is_marked(folder):
-            raise UsageError(f"{job_id}: its owner is not told yet.", f"`stylistic cancel {job_id}` does it.")
+            raise UsageError(
+                f"{job_id}: its owner is not told yet.", f"`stylistic cancel {shlex.quote(job_id)}` does it."
+            )
         if not job.images:
             self.retries.mkdir(exist_ok=True)
             if not (folder / KEPT).exists():

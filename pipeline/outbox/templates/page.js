@@ -196,7 +196,7 @@ function card(row) {
 
 function todo(row) {
   if (row.status === "cancelled") return []; // the reason says it
-  const retry = el("code", {}, `stylistic retry ${row.id}`);
+  const retry = el("code", {}, `stylistic retry ${/\s/.test(row.id) ? `'${row.id}'` : row.id}`);
   if (!row.dropped) return ["Mend what it says, then run ", retry];
   const dropped = el("a", { href: path(row.id, row.dropped) }, row.dropped);
   return ["If the manifest is wrong, mend ", dropped, " and drop it again; if it is something else, mend that and run ", retry];
