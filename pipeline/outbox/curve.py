@@ -26,6 +26,9 @@ def loss_plot(loss: Losses, title: str) -> bytes:
     scales = loss.scale
     if any(value > 0 for column in PARTS for value in getattr(loss, column)):  # a logarithm of nothing is a warning
         axes.set_yscale("log", nonpositive="mask")
+        low, high = axes.get_ylim()
+        if high > 100 * low:  # between labelled powers of ten; drawing them takes as long as all else
+            axes.yaxis.minorticks_off()
     for index, scale in enumerate(scales):
         if index == 0 or scale != scales[index - 1]:
             axes.axvline(loss.step[index], color="#bbbbbb", linewidth=0.8, zorder=0)
