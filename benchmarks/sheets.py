@@ -1,10 +1,12 @@
 """Side by side: the tutorial recipe and each preset, on pairs of pictures.
 
-    python -m benchmarks.sheets [--size 384] [--pairs harbour-swirl ...] [--shared FOLDER] [--presets standard ...]
+    python -m benchmarks.sheets [--size 256] [--pairs harbour-swirl ...] [--shared FOLDER] [--presets standard ...]
 
-Writes ``docs/sheets/<pair>.jpg``, with the seconds that each took, and prints the figures of ``benchmarks.measures``;
-at the end their means, Gram distances and seconds as parts of the tutorial's. Pairs of FOLDER's ``images/`` are
-measured where they are there, and their sheets left in ``benchmarks/results/``.
+Draws a sheet for each pair, at full size and with the processor's seconds that each picture took, and prints the
+figures of ``benchmarks.measures``; at the end their means, Gram distances and seconds as parts of the tutorial's.
+Sheets of our own pairs with every preset are ``docs/sheets/<pair>.jpg``; others, as those of FOLDER's ``images/``, are
+left in ``benchmarks/results/<size>/``. There lie the pictures too, and those that are there are not painted again:
+remove them after a change of the engine, all but the tutorial's, which takes most of the time.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ import statistics
 import time
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -31,12 +36,11 @@ SHEETS = common.HERE.parent / "docs" / "sheets"
 PRESETS: dict[str, dict[str, Any]] = {"tutorial": {"precision": "auto"}, "draft": {}, "standard": {}, "fine": {}}
 PAIRS = ("harbour-swirl", "harbour-glass", "harbour-dots", "harbour-woodcut")
 MORE_PAIRS = ("tubingen-starry_night", "tubingen-the_scream", "chicago-wave", "chicago-starry_night")
-TILE = 300  # pixels of a picture's long side on a sheet
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--pairs", nargs="+")
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
     parser.add_argument("--shared", type=Path, default=common.HERE.parent.parent / "shared")
@@ -51,23 +55,40 @@ def main() -> None:
         photo = common.array(photos[photo_name](), arguments.size)
         painting = common.array(paintings[painting_name](), arguments.size)
         tiles = [("content", common.image(photo)), ("style", common.image(painting))]
+        folder = common.RESULTS / str(arguments.size)
+        folder.mkdir(parents=True, exist_ok=True)
         for preset in arguments.presets:
-            parameters = common.parameters(preset=preset, image_size=arguments.size, **PRESETS[preset])
-            begun = time.perf_counter()
-            for step in stylizer.run(photo, [Style(painting, 1.0, pair)], parameters):
-                last = step
-            seconds = time.perf_counter() - begun
-            picture = stylizer.picture(last.state, parameters)
+            kept = folder / f"{pair}-{preset}.png"
+            if not kept.exists():
+                _paint(stylizer, photo, Style(painting, 1.0, pair), preset, kept)
+            picture, seconds = _painted(kept)
             tiles.append((f"{preset}, {seconds:.0f} s", common.image(picture)))
             found = {"seconds": seconds, **measures(exact, picture, photo, painting)}
             figures.append({"pair": pair, "preset": preset, **found})
             print(f"{pair:22} {preset:9} " + _line(found), flush=True)
-        folder = SHEETS if pair in PAIRS else common.RESULTS
-        folder.mkdir(exist_ok=True)
-        contact_sheet(tiles, 3, TILE).save(folder / f"{pair}.jpg", quality=86)
+        is_shown = pair in PAIRS and arguments.presets == list(PRESETS)
+        sheet = (SHEETS if is_shown else folder) / f"{pair}.jpg"
+        contact_sheet(tiles, 3, arguments.size).save(sheet, quality=86)
     for preset in arguments.presets:
         print(f"{'all':22} {preset:9} " + _line(_means(figures, preset)))
-    common.write("sheets", figures)
+    common.write(f"sheets-{arguments.size}", figures)
+
+
+def _paint(stylizer: Stylizer, photo: Any, style: Style, preset: str, target: Path) -> None:
+    """Paint a picture into a PNG that says how many of the processor's seconds it took."""
+    parameters = common.parameters(preset=preset, image_size=max(photo.shape[:2]), **PRESETS[preset])
+    begun = time.process_time()
+    for step in stylizer.run(photo, [style], parameters):
+        last = step
+    about = PngInfo()
+    about.add_text("seconds", f"{time.process_time() - begun:.1f}")
+    common.image(stylizer.picture(last.state, parameters)).save(target, pnginfo=about)
+
+
+def _painted(path: Path) -> tuple[Any, float]:
+    """A picture that ``_paint`` has left, and its seconds."""
+    with Image.open(path) as picture:
+        return common.array(picture, max(picture.size)), float(picture.info["seconds"])
 
 
 def _means(figures: list[dict[str, Any]], preset: str) -> dict[str, float]:

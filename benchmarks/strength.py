@@ -3,9 +3,11 @@
     python -m benchmarks.strength [--size 192] [--paintings night ...] [--photos harbour ...] [--shared FOLDER]
         [--classifier FILE]
 
-Prints ``‖F − F_c‖² / ‖F_c‖²`` at block4_conv2 and block5_conv2 for each, and their spread at each strength; draws
-``docs/tuning/strength.jpg``. The classifier is VGG-19 whole in Keras's HDF5 layout: with it the class that a photo is
-taken for is looked for among its pictures' likeliest ten. FOLDER has more paintings and photos in ``images/``.
+Prints ``‖F − F_c‖² / ‖F_c‖²`` at block4_conv2 and block5_conv2 for each, their spread at each strength, and the part of
+the time that went into finding the weight; draws ``docs/tuning/strength.jpg`` and a sheet of all paintings for each
+photo, ``benchmarks/results/strength-<photo>.jpg``. The classifier is VGG-19 whole in Keras's HDF5 layout: with it the
+class that a photo is taken for is looked for among its pictures' likeliest ten. FOLDER has more paintings and photos in
+``images/``.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +58,13 @@ def main() -> None:
     classifier = None
     if arguments.classifier:
         classifier = Classifier(exact, weights.load_classifier(arguments.classifier, Path(), print).dense)
+    painting_names = arguments.paintings or list(paintings)
     figures: list[dict[str, Any]] = []
     for photo_name in arguments.photos or photos:
         photo = common.array(photos[photo_name](), arguments.size)
         likeliest, probability = classifier.top(photo, 1)[0] if classifier else ("", 0.0)
         shown: dict[tuple[str, float], Image.Image] = {}
-        for painting_name, strength in itertools.product(arguments.paintings or paintings, STRENGTHS):
+        for painting_name, strength in itertools.product(painting_names, STRENGTHS):
             painting = common.array(paintings[painting_name](), arguments.size)
             picture, figure = _paint(stylizer, photo, Style(painting, 1.0, painting_name), strength)
             figure = {"photo": photo_name, "painting": painting_name, **figure}
@@ -76,10 +79,10 @@ def main() -> None:
                 f"  colour {figure['colour']:4.1f}  {figure.get('recognised', '')}",
                 flush=True,
             )
+        common.RESULTS.mkdir(exist_ok=True)
+        _sheet(shown, painting_names).save(common.RESULTS / f"strength-{photo_name}.jpg", quality=92)
         if photo_name == SHOWN_PHOTO:
-            tiles = [("", shown.get((name, strength))) for strength in STRENGTHS for name in SHOWN]
-            rows = [f"strength {strength:g}" for strength in STRENGTHS]
-            contact_sheet(tiles, len(SHOWN), TILE, SHOWN, rows).save(SHEET, quality=86)
+            _sheet(shown, SHOWN).save(SHEET, quality=86)
     print("\n".join(spreads(figures)))
     common.write("strength", figures)
 
@@ -100,8 +103,15 @@ def _paint(stylizer: Stylizer, photo: Any, style: Style, strength: float) -> tup
     )
 
 
+def _sheet(shown: dict[tuple[str, float], Image.Image], names: Sequence[str]) -> Image.Image:
+    """A row of pictures for each strength."""
+    tiles = [("", shown.get((name, strength))) for strength in STRENGTHS for name in names]
+    return contact_sheet(tiles, len(names), TILE, names, [f"strength {strength:g}" for strength in STRENGTHS])
+
+
 def spreads(figures: list[dict[str, Any]]) -> list[str]:
-    """At each strength the lowest, median and highest content distance, and the photos that are recognised still."""
+    """At each strength the lowest, median and highest content distance, and the photos that are recognised still; the
+    part of the time that the weight took."""
     lines = []
     for strength in STRENGTHS:
         of_strength = [figure for figure in figures if figure["strength"] == strength]
@@ -114,6 +124,8 @@ def spreads(figures: list[dict[str, Any]]) -> list[str]:
         if recognised:
             parts.append(f"recognised {sum(recognised)} of {len(recognised)}")
         lines.append(f"strength {strength:g}: " + ", ".join(parts))
+    shares = [figure["settling_seconds"] / figure["seconds"] for figure in figures]
+    lines.append(f"finding the weight: {statistics.median(shares):.1%} of a picture's time, {max(shares):.1%} at most")
     return lines
 
 

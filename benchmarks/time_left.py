@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def watched(root: Path, cache: Path, size: int, steps: int, stop_at: int | None) -> tuple[list[Told], float]:
-    """Paint a picture in a folder; what was told meanwhile, and when its result was there.
+    """Paint a picture in a folder; what was told meanwhile, and when it was finished.
 
     Args:
         root: the folder.
@@ -87,18 +88,18 @@ def watched(root: Path, cache: Path, size: int, steps: int, stop_at: int | None)
         while process.poll() is None and not list(root.glob("outbox/[!.]*/job.json")):
             time.sleep(LOOK_SECONDS)
             for job in look(spool, root / "outbox", paces).running if spool.folder.is_dir() else ():
-                told.append(Told(time.monotonic(), job.step, job.seconds_left))
+                told.append(Told(time.time(), job.step, job.seconds_left))
             if not last and stop_at is not None and told and told[-1].step >= stop_at:
                 process.send_signal(signal.SIGTERM)
                 process.wait()
-        end = time.monotonic()
         process.wait()
-    return told, end
+    (log,) = (json.loads(path.read_text(encoding="utf-8")) for path in root.glob("outbox/[!.]*/job.json"))
+    return told, datetime.fromisoformat(log["job"]["finished_at"]).timestamp()
 
 
 def summary(told: list[Told], end: float, steps: int) -> dict[str, Any]:
     """How far off what was told was, from a tenth of the steps on, as parts of what was truly left."""
-    counted = [one for one in told if one.step >= steps / 10]
+    counted = [one for one in told if one.step >= steps / 10 and one.at < end]
     off = [(abs((one.left or 0.0) - (end - one.at)) / max(end - one.at, FLOOR_SECONDS), one) for one in counted]
     worst, at = max(off, key=lambda pair: pair[0])
     return {

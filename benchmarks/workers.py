@@ -10,7 +10,8 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
+import logging
+import multiprocessing
 import random
 import resource
 import shutil
@@ -21,6 +22,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from pipeline.inbox.scan import Scanner
 from pipeline.jobs import attempt, losses, result
 from pipeline.jobs.lock import Lease, runner_lock
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.record import Job, JobImage
+from pipeline.jobs.record import RECORD, Job, JobImage
 from pipeline.jobs.result import Done, Engine, Outcome, Output, Timing, WeightsUsed
 from pipeline.jobs.spool import Spool
 from pipeline.manifest.model import Limits
@@ -46,7 +48,14 @@ BIN = Path(sys.executable).parent
 PORT = 18_790
 ADDRESS = f"tcp://127.0.0.1:{PORT}"
 WORKERS_A_PROCESS = 10
-STEPS, STEP_SECONDS = 5, 1.0  # of a stand-in's job
+STEPS, STEP_SECONDS = 5, 3.0  # of a stand-in's job
+# What a Dask worker does all the time though it has no work: too much where two cores have two hundred of them.
+STAND_IN_SETTINGS = {
+    "distributed.worker.profile.enabled": False,  # a look at the stack every 10 ms
+    "distributed.admin.tick.interval": "1h",  # whether its event loop is prompt
+    "distributed.admin.system-monitor.interval": "10s",
+}
+_forks = multiprocessing.get_context("forkserver")  # so that a new process need not import everything again
 
 
 def main() -> None:
@@ -56,11 +65,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--workers", type=int, default=200)
     parser.add_argument("--simulate", action="store_true")
-    parser.add_argument("--stand-ins", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.stand_ins:
-        asyncio.run(stand_in_workers(arguments.stand_ins))
-        return
     with tempfile.TemporaryDirectory() as folder:
         if arguments.simulate:
             name, figures = "simulation", simulate(Path(folder), arguments.jobs or 10_000, arguments.workers)
@@ -118,15 +123,15 @@ def drop(inbox: Path, size: int, jobs: int, steps: int) -> None:
 
 
 @contextlib.contextmanager
-def cluster(root: Path, cores: list[int | None]) -> Iterator[None]:
-    """A scheduler and Dask workers, each pinned to a core, or to none."""
+def cluster(root: Path, cores: list[int | None]) -> Iterator[int]:
+    """A scheduler, whose process it gives, and Dask workers, each pinned to a core, or to none."""
     started = [start("dask_scheduler", "--host", "127.0.0.1", "--port", str(PORT), "--no-dashboard")]
     for core in cores:
         settings = ["--nthreads", "1", "--memory-limit", "0", "--no-dashboard", "--local-directory", str(root)]
         pin = [] if core is None else ["taskset", "-c", str(core)]
         started.append(start("dask_worker", ADDRESS, *settings, prefix=pin))
     try:
-        yield
+        yield started[0].pid
     finally:
         for process in reversed(started):
             process.terminate()
@@ -146,7 +151,7 @@ def stand_in(folder: Path, number: int, variant: int | None, options: Options) -
     try:
         own = attempt.begin(folder, number, attempt.Worker(address=here))
     except FileExistsError:
-        return Outcome("died"), here
+        return Outcome("lost"), here  # as the real ones say: it is for the runner to find out whether that worker lives
     fence, job = attempt.Fence(folder, number), Job.load(folder)
     with losses.opened(own, keep=0) as log:
         for step in range(1, STEPS + 1):
@@ -164,13 +169,27 @@ def stand_in(folder: Path, number: int, variant: int | None, options: Options) -
     return Outcome("through"), here
 
 
-async def stand_in_workers(count: int) -> None:
-    """So many of Dask's workers in this process."""
+def stand_in_workers() -> None:
+    """Some of Dask's workers, in a process of their own."""
+    import dask
+
+    logging.disable()
+    with dask.config.set(STAND_IN_SETTINGS):
+        asyncio.run(work())
+
+
+async def work() -> None:
     from distributed import Worker
 
-    workers = [Worker(ADDRESS, nthreads=1, memory_limit=0, dashboard=False) for _ in range(count)]
+    workers = [Worker(ADDRESS, nthreads=1, memory_limit=0, dashboard=False) for _ in range(WORKERS_A_PROCESS)]
     await asyncio.gather(*workers)
     await asyncio.gather(*(worker.finished() for worker in workers))
+
+
+def stand_in_process() -> BaseProcess:
+    process = _forks.Process(target=stand_in_workers, daemon=True)
+    process.start()
+    return process
 
 
 def simulate(root: Path, jobs: int, workers: int) -> dict[str, Any]:
@@ -179,17 +198,18 @@ def simulate(root: Path, jobs: int, workers: int) -> dict[str, Any]:
     spool = Spool(root / "jobs")
     spool.prepare()
     fill(spool, jobs)
-    with cluster(root, []):
+    _forks.set_forkserver_preload(["distributed", "benchmarks.common", "pipeline.runner.loop"])
+    with cluster(root, []) as scheduler:
         processes = [stand_in_process() for _ in range(workers // WORKERS_A_PROCESS)]
         is_over = threading.Event()
         killed: list[int] = []
         killer = threading.Thread(target=kill_at_random, args=(processes, is_over, killed))
-        memory: list[int] = []
+        memory: list[tuple[int, int]] = []
         announced: list[str] = []
 
         def announce(line: str) -> None:
             announced.append(line)
-            memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize())
+            memory.append((resident("self"), resident(scheduler)))
 
         runner = stand_in_runner(root, spool, announce)
         killer.start()
@@ -201,7 +221,7 @@ def simulate(root: Path, jobs: int, workers: int) -> dict[str, Any]:
         killer.join()
         for process in processes:
             process.kill()
-            process.wait()
+            process.join()
     published = [path.name for path in (root / "outbox").iterdir() if path.is_dir()]
     tenth = len(memory) // 10
     return {
@@ -213,11 +233,18 @@ def simulate(root: Path, jobs: int, workers: int) -> dict[str, Any]:
         "lost": jobs - len(published),
         "announced twice": len(announced) - len(published),
         "seconds": round(seconds),
+        "seconds if the workers had never waited nor died": round(jobs * STEPS * STEP_SECONDS / workers),
         "the runner's CPU seconds a job": round(busy / jobs, 4),
         "the runner's share of a core": round(busy / seconds, 2),
-        "the runner's memory after a tenth, MiB": memory[tenth] >> 20,
-        "the runner's memory at the end, MiB": memory[-1] >> 20,
+        "the runner's memory after a tenth, MiB": memory[tenth][0] >> 20,
+        "the runner's memory at the end, MiB": memory[-1][0] >> 20,
+        "the scheduler's memory after a tenth, MiB": memory[tenth][1] >> 20,
+        "the scheduler's memory at the end, MiB": memory[-1][1] >> 20,
     }
+
+
+def resident(process: int | str) -> int:
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def stand_in_runner(root: Path, spool: Spool, announce: Any) -> Runner:
@@ -242,20 +269,17 @@ def fill(spool: Spool, jobs: int) -> None:
             images={"content": image},
             steps=STEPS,
         )
-        spool.admit(spool.draft(job_id), record, spool.queued)
+        (spool.queued / job_id).mkdir()
+        (spool.queued / job_id / RECORD).write_text(record.model_dump_json())
 
 
-def stand_in_process() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "benchmarks.workers", "--stand-ins", str(WORKERS_A_PROCESS)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
-
-
-def kill_at_random(processes: list[subprocess.Popen[bytes]], is_over: threading.Event, killed: list[int]) -> None:
+def kill_at_random(processes: list[BaseProcess], is_over: threading.Event, killed: list[int]) -> None:
     dice = random.Random(0)
     while not is_over.wait(dice.uniform(5, 25)):
         number = dice.randrange(len(processes))
         processes[number].kill()
-        killed.append(processes[number].wait())
+        processes[number].join()
+        killed.append(number)
         processes[number] = stand_in_process()
 
 

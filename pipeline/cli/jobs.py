@@ -23,6 +23,7 @@ from pipeline.console import printable
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeline.jobs.spool import Spool
     from pipeline.jobs.work import Painting
 
 
@@ -55,6 +56,14 @@ def _told(jobs: list[list[Painting]]) -> str:
 
     work = [painting for job in jobs for painting in job]
     return told(len(work), Paces(cache_file()).estimate(work))
+
+
+def _renew_page(spool: Spool, outbox: Path) -> None:
+    """Have the page tell what was changed here."""
+    from pipeline.jobs.pace import Paces, cache_file
+    from pipeline.outbox.page import renew
+
+    renew(spool, outbox, Paces(cache_file()))
 
 
 @click.command(cls=_Submit)
@@ -166,6 +175,7 @@ def retry(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
         withdraw(outbox, job_id)
         spool.retry(job_id)
         click.echo(f"{job_id}: will run again")
+    _renew_page(spool, outbox)
 
 
 @click.command()
@@ -173,6 +183,7 @@ def retry(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What is to change: as for `submit`.")
 @inbox_option
 @jobs_option
+@outbox_option
 @library_option
 @presets_option
 @limit_options
@@ -181,6 +192,7 @@ def again(
     settings: tuple[str, ...],
     inbox: Path,
     jobs: Path,
+    outbox: Path,
     library: tuple[Path, ...],
     presets: Path | None,
     **limits: int,
@@ -204,6 +216,7 @@ def again(
     for job_id, repetition in zip(ids, planned, strict=True):
         repeating.queue(spool, repetition)
         click.echo(printable(f"{job_id}: again as {repetition.job.id}"))
+    _renew_page(spool, outbox)
 
 
 @click.command()
@@ -225,3 +238,4 @@ def cancel(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
     spool = Spool(jobs)
     for job_id in ids:
         click.echo(f"{job_id}: {cancel_job(spool, outbox, job_id, getpass.getuser())}")
+    _renew_page(spool, outbox)

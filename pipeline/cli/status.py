@@ -75,7 +75,7 @@ def _lines(found: Overview) -> Iterator[str]:
         yield f"in the inbox, with no runner to see to it: {found.dropped}"
     if found.waiting:
         yield f"waiting: {len(found.waiting) + found.more_waiting}"
-        yield from (f"  {one.name} {one.reason}" for one in found.waiting)
+        yield from (f"  {one.name}: {one.reason}" for one in found.waiting)
     if found.unknown:
         yield f"not understood: {len(found.unknown)}"
         yield from (f"  {sentence}" for sentence in found.unknown)
@@ -124,7 +124,8 @@ def _worker(job: Running) -> str:
 
 
 def _ended(ended: Ended) -> str:
-    return f"  {ended.id}" + (f": {ended.error.splitlines()[0]}" if ended.error else "")
+    first, *more = (ended.error or "").splitlines() or [""]
+    return f"  {ended.id}" + (f": {first}" if first else "") + (f" (and {len(more)} more)" if more else "")
 
 
 def _local(moment: str | None) -> str:

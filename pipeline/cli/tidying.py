@@ -33,8 +33,9 @@ def clean(older_than: str, remove: bool, results: bool, jobs: Path, outbox: Path
       stylistic clean --older-than 30d
       stylistic clean --older-than 30d --remove
     """
+    from pipeline.jobs.pace import Paces, cache_file
     from pipeline.jobs.spool import Spool
-    from pipeline.outbox import cleaning
+    from pipeline.outbox import cleaning, page
 
     before = time.time() - _seconds(older_than)
     for folder in (jobs, outbox) if results else (jobs,):
@@ -50,6 +51,8 @@ def clean(older_than: str, remove: bool, results: bool, jobs: Path, outbox: Path
                 click.echo(printable(f"  {one.path}, {(time.time() - one.since) / 86_400:.0f} days old"))
             if remove:
                 cleaning.remove(one, spool)
+    if remove:
+        page.renew(spool, outbox, Paces(cache_file()))
     if not found:
         click.echo(f"nothing is older than {older_than}")
     else:

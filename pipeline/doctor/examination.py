@@ -111,8 +111,7 @@ def told(finding: Finding) -> str:
 def summary(findings: Sequence[Finding]) -> str:
     """The last line of the page."""
     count = {state: sum(found.state == state for found in findings) for state in ("warning", "broken")}
+    warnings = f"{count['warning']} warning{'s' * (count['warning'] != 1)}"
     if count["broken"]:
-        return f"Not fit: {count['broken']} broken, {count['warning']} warnings. Jobs would fail."
-    if count["warning"]:
-        return f"Fit, with {count['warning']} warning{'s' * (count['warning'] > 1)}."
-    return "Fit."
+        return f"Not fit: {count['broken']} broken, {warnings}. Jobs would fail."
+    return f"Fit, with {warnings}." if count["warning"] else "Fit."

@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.manifest.parameters import CONTENT_LAYERS, CONTENT_SHARES, STYLE_LAYER_WEIGHTS, STYLE_SHARES, Parameters
 
 CONTENT_SCALE = 250.0  # of a layer's whole content, at which the usual content and total variation weights go together
-STYLE_TO_CONTENT = 0.25  # of a featureless picture's losses, at strength 1
+STYLE_TO_CONTENT = 0.5  # of a featureless picture's losses, at strength 1
 LIMIT = 0.5  # at strength 1
 CONTENT_WEIGHT = 1e4  # what is reckoned with where there is none
 DIGITS = 4  # of a value that is chosen: enough to tell no difference, few enough to read

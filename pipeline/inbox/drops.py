@@ -164,7 +164,7 @@ def _hints_of_folder(folder: Path, names: Sequence[str], styles: Sequence[str]) 
         yield f"{folder.name}/{inner} is not looked at: a style folder lies in the inbox itself; move it there"
     elif any(map(is_photo, itertools.chain(names, *nested.values()))):
         yield (
-            f"{folder.name} has photos and no style, so they wait for a manifest that names them;"
+            f"{folder.name} has photos and no style: only what a manifest names is painted;"
             f" put a painting into it as {folder.name}/style.jpg, and each is painted like that"
         )
 

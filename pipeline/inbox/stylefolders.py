@@ -120,7 +120,7 @@ class _Work:
             except (FileNotFoundError, BeingDecodedError, _ChangedError):
                 coming = True
             except IncompleteImageError as error:
-                yield photo.label, Waiting(str(error))
+                yield photo.label, Waiting(str(error).removeprefix(f"{photo.label}: "))
             except JobError as error:
                 self.hints.add(str(error))
             except OSError as error:

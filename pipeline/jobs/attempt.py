@@ -1,6 +1,6 @@
 """An attempt at a job: ``attempt-<n>/`` in the job's folder, where the one worker that has begun it writes.
 
-The variants of a sweep may have a worker each, which writes into that variant's folder there.
+Each variant of a sweep has a worker of its own, or in its turn, which writes into that variant's folder there.
 
 The record says which attempt counts, and nobody reads another: one that was thought dead may go on and harms nothing.
 """
@@ -17,10 +17,10 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from pipeline import storage
-from pipeline.jobs import checkpoint, losses, result, snapshots, variants
+from pipeline.jobs import checkpoint, losses, previews, result, snapshots, variants
 from pipeline.jobs.lock import LeaseWatch
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.record import RECORD, VARIANTS, Job, RecordError, now
+from pipeline.jobs.record import VARIANTS, Job, RecordError, now
 from pipeline.manifest.parameters import Model
 
 WORKER = "worker.json"
@@ -37,7 +37,7 @@ class Worker(Model):
 
 
 def place(folder: Path, number: int, variant: int | None = None) -> Path:
-    """The folder of an attempt at the job in ``folder``, or of a variant of it."""
+    """The folder of an attempt at the job in ``folder``, or of a part of it: a variant, or the sheet."""
     own = folder / f"attempt-{number}"
     return own if variant is None else variants.place(own, variant)
 
@@ -45,7 +45,7 @@ def place(folder: Path, number: int, variant: int | None = None) -> Path:
 def begin(folder: Path, number: int, worker: Worker, variant: int | None = None) -> Path:
     """Make the folder of an attempt, with what the last attempt that came to anything has left; gives it.
 
-    That of a variant is there already (``spread``), and is taken.
+    That of a sweep is there already (``spread``), and the part of it is taken.
 
     Raises:
         FileExistsError: this attempt has been begun before.
@@ -54,33 +54,22 @@ def begin(folder: Path, number: int, worker: Worker, variant: int | None = None)
     own = place(folder, number, variant)
     if variant is None:
         _make(folder, number)
-    take(own, worker)
+    with (own / WORKER).open("x", encoding="utf-8") as file:
+        file.write(worker.model_dump_json())
     return own
 
 
-def take(place: Path, worker: Worker) -> None:
-    """Be the one worker that writes into a folder.
-
-    Raises:
-        FileExistsError: another is.
-    """
-    with (place / WORKER).open("x", encoding="utf-8") as file:
-        file.write(worker.model_dump_json())
-
-
 def spread(folder: Path, job: Job) -> list[int]:
-    """Make the folder of an attempt at a sweep for several workers; gives the variants that are to be begun.
-
-    There is no folder and none of them where fewer than two are left, for which one worker is as good.
+    """Make the folder of an attempt at a sweep, with one for each variant; gives the variants that have no picture.
 
     Raises:
-        KeyError, ValueError: the record is damaged.
+        KeyError, ValueError: the record is damaged; nothing is made.
     """
-    numbers = variants.unpainted(_last_with_progress(folder, job.attempts), job)
-    if len(numbers) < 2:
-        return []
-    variants.lay_out(_make(folder, job.attempts), job)
-    return numbers
+    count = len(variants.records(job))
+    own = _make(folder, job.attempts)
+    for number in range(1, count + 1):
+        variants.place(own, number).mkdir(parents=True, exist_ok=True)
+    return variants.unpainted(own)
 
 
 def earlier_losses(folder: Path, number: int) -> list[Loss]:
@@ -97,7 +86,7 @@ def leave(attempt: Path) -> None:
 
 def workers(attempt: Path) -> list[Worker]:
     """All who are at an attempt, or died at it: one, or one for each variant that is not through."""
-    places = [attempt, *sorted((attempt / VARIANTS).glob("[0-9]*"))]
+    places = [attempt, *variants.places(attempt)]
     return [found for place in places if not result.read(place) and (found := worker(place))]
 
 
@@ -173,14 +162,16 @@ def _carry_over(source: Path, target: Path) -> None:
     if (source / VARIANTS).is_dir():
         building = target / f".{VARIANTS}"
         building.mkdir()
-        for variant in sorted((source / VARIANTS).glob("[0-9]*")):
+        for variant in variants.places(source):
             (building / variant.name).mkdir()
-            _link(variant / RECORD, building / variant.name / RECORD)
             _carry_over_run(variant, building / variant.name)
             if isinstance(result.read(variant), result.Done):
                 (building / variant.name / result.RESULT).mkdir()
                 for file in (*result.files(variant), variant / result.RESULT / result.REPORT):
                     _link(file, building / variant.name / result.RESULT / file.name)
+                (building / variant.name / previews.FOLDER).mkdir()
+                for file in previews.files(variant):
+                    _link(file, building / variant.name / previews.FOLDER / file.name)
         storage.move(building, target / VARIANTS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -44,4 +45,4 @@ def read(folder: Path) -> Failed | None:
         return None
     except (OSError, ValidationError):
         by = "somebody"
-    return Failed(reason=f"{PREFIX}{by}; `stylistic retry {folder.name}` brings it back.")
+    return Failed(reason=f"{PREFIX}{by}; `stylistic retry {shlex.quote(folder.name)}` brings it back.")

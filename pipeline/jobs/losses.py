@@ -11,7 +11,7 @@ from typing import IO
 from pydantic import Field, ValidationError
 
 from pipeline import storage
-from pipeline.jobs.record import VARIANTS
+from pipeline.jobs import variants
 from pipeline.manifest.parameters import Model
 
 FILE = "loss.jsonl"
@@ -122,9 +122,8 @@ class Tail:
 def _logs(folder: Path) -> Iterator[tuple[int, Path]]:
     """The logs in a job's folder, each with the number of its picture."""
     yield 1, folder / FILE
-    for path in sorted(folder.glob(f"{VARIANTS}/*/{FILE}")):
-        if path.parent.name.isdecimal():
-            yield int(path.parent.name), path
+    for place in variants.places(folder):
+        yield int(place.name), place / FILE
 
 
 def _end(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """What was measured of time on this machine: the seconds of a step by pixels, and what a picture comes to by them.
 
-The seconds of a step for each pixel were measured at some sizes; between two of them they are interpolated.
+The seconds of a step for each pixel were measured at some sizes; between two of them they are interpolated, and beyond
+them a step takes its pixels and some that any step takes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pipeline.manifest.parameters import Model, Parameters
 
 NEAR = 2.0  # times the pixels, or a part: within it a size counts as measured
 FAR = 16.0  # beyond it nothing is said
+FIXED_PIXELS = 4000  # that a step costs beside its picture's own: on 2 cores, with bfloat16 and Wasserstein
 MAX_DEVICES = 20  # that are remembered: a container has another name at each start
 
 
@@ -77,21 +79,15 @@ class Book(Model):
         precision = device.precision if parameters.precision == "auto" else parameters.precision
         return kind_of(device.name, precision, parameters)
 
+    def points_of(self, kind: Kind | None) -> list[tuple[int, float]]:
+        """Pixels and seconds of a step, of what was measured of a kind."""
+        return [(point.pixels, point.step_seconds) for point in self.points if point.kind == kind]
+
     def step_seconds(self, kind: Kind | None, pixels: int) -> float | None:
         """Seconds of a step at so many pixels; None where nothing near that was measured."""
-        points = sorted((p.pixels, p.step_seconds / p.pixels) for p in self.points if p.kind == kind)
-        points = [point for point in points if 1 / FAR <= point[0] / pixels <= FAR]
-        below = [point for point in points if point[0] <= pixels]
-        above = [point for point in points if point[0] >= pixels]
-        if not points:
-            return None
-        if not below or not above or below[-1] == above[0]:
-            return pixels * (below[-1] if below else above[0])[1]
-        (low, at_low), (high, at_high) = below[-1], above[0]
-        part = math.log(pixels / low) / math.log(high / low)
-        return pixels * (at_low + part * (at_high - at_low))
+        return interpolated(self.points_of(kind), pixels)
 
-    def knows(self, kind: Kind, pixels: int) -> bool:
+    def knows(self, kind: Kind | None, pixels: int) -> bool:
         """Whether about this size was measured."""
         return any(p.kind == kind and 1 / NEAR <= p.pixels / pixels <= NEAR for p in self.points)
 
@@ -138,6 +134,21 @@ class Book(Model):
         return self.model_copy(
             update={"devices": dict([*list(devices.items())[1 - MAX_DEVICES :], (_here(option), device)])}
         )
+
+
+def interpolated(points: Iterable[tuple[int, float]], pixels: int) -> float | None:
+    """Seconds of a step at so many pixels, by those at others; None where these are all far off."""
+    known = sorted(point for point in points if 1 / FAR <= point[0] / pixels <= FAR)
+    if not known:
+        return None
+    below = [point for point in known if point[0] <= pixels]
+    above = [point for point in known if point[0] >= pixels]
+    if below and above and below[-1][0] < above[0][0]:
+        (low, at_low), (high, at_high) = below[-1], above[0]
+        part = math.log(pixels / low) / math.log(high / low)
+        return pixels * (at_low / low + part * (at_high / high - at_low / low))
+    nearest, seconds = below[-1] if below else above[0]
+    return seconds * (pixels + FIXED_PIXELS) / (nearest + FIXED_PIXELS)
 
 
 def kind_of(device: str, precision: str, parameters: Parameters) -> Kind:

@@ -12,14 +12,12 @@ from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.jobs.losses import Loss, reached
-from pipeline.jobs.measured import Book, Estimate, Kind
+from pipeline.jobs.measured import Book, Device, Estimate, interpolated
 from pipeline.jobs.record import Job
 from pipeline.jobs.work import Painting, paintings_of
 
 RECENT_STEPS = 20  # that a running job's pace is taken from
 MAX_SAMPLE = 500  # pictures of a long queue that are looked at, evenly
-# Where nothing is measured: pixels that a step costs beside the picture's own. On 2 cores, bfloat16 and Wasserstein.
-FIXED_PIXELS = 4000
 
 
 class Paces:
@@ -44,6 +42,11 @@ class Paces:
                 if changed != self._read[0]:
                     self._read = changed, _load(self._file)
         return self._read[1]
+
+    @property
+    def device(self) -> Device | None:
+        """What paints here, and how long it takes to start; None before anything was painted."""
+        return self.book.device(self.option)
 
     def learn(self, change: Callable[[Book], Book]) -> None:
         """Keep what was found out; where that cannot be, it is only not known the next time."""
@@ -105,23 +108,26 @@ def left(
     done: Mapping[int, int] | None = None,
     at_once: int = 1,
 ) -> float | None:
-    """As ``Paces.left``: what was measured here, at the pace of this very job where it has one."""
+    """As ``Paces.left``: by the job's own steps, and by those measured here before, at this job's pace."""
     done = reached(seen) if done is None else done
     own = step_times(seen)
-    here = now = None
+    own_kind, measured, pace = None, [], 1.0
     if seen and seen[-1].picture <= len(work):
-        now = own.get(seen[-1].scale)
-        painting = work[seen[-1].picture - 1]
-        pixels = next((one.pixels for one in painting.stretches() if one.side == seen[-1].scale), painting.pixels)
-        here = book.kind(painting.parameters, option), pixels
+        latest = work[seen[-1].picture - 1]
+        own_kind = book.kind(latest.parameters, option)
+        measured = [(one.pixels, own[one.side]) for one in latest.stretches() if one.side in own]
+        if measured and book.knows(own_kind, measured[-1][0]):
+            pace = measured[-1][1] / (book.step_seconds(own_kind, measured[-1][0]) or 1.0)
     lefts = []
     for number, painting in enumerate(work, 1):
         kind, made = book.kind(painting.parameters, option), done.get(number, 0)
+        points = [(pixels, seconds * pace) for pixels, seconds in book.points_of(kind)]
+        points += measured if kind == own_kind else []
         begin, of_picture = 0, 0.0
         for side, pixels, steps in painting.stretches():
             end = begin + steps
             if made < end:
-                seconds = own.get(side) or _expected(book, kind, pixels, here, now)
+                seconds = own.get(side) or interpolated(points, pixels)
                 if seconds is None:
                     return None
                 of_picture += seconds * (end - made if begin < made else steps + 1)
@@ -169,19 +175,6 @@ def cache_file() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("stylistic") / "pace.json"
-
-
-def _expected(
-    book: Book, kind: Kind | None, pixels: int, here: tuple[Kind | None, int] | None, now: float | None
-) -> float | None:
-    """Seconds of a step at a scale to come: as measured, times what the job is slower or faster than that now."""
-    known = book.step_seconds(kind, pixels)
-    if now is None or here is None:
-        return known
-    like_here = book.step_seconds(*here)
-    if known is not None and like_here is not None:
-        return known * now / like_here
-    return now * (pixels + FIXED_PIXELS) / (here[1] + FIXED_PIXELS)
 
 
 def _load(file: Path) -> Book:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline import storage
-from pipeline.jobs.record import VARIANTS
+from pipeline.jobs import variants
 from pipeline.manifest.parameters import Model
 
 FOLDER = "previews"
@@ -58,7 +58,7 @@ def painter(attempt: Path) -> Painter | None:
 def newest(folder: Path, name: str) -> Path | None:
     """The latest file of a name in the folder of an attempt, or of a variant in it."""
     found = []
-    for path in (folder / name, *folder.glob(f"{VARIANTS}/[0-9]*/{name}")):
+    for path in (place / name for place in (folder, *variants.places(folder))):
         try:
             found.append((os.stat(path).st_mtime_ns, path))
         except OSError:

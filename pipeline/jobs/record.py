@@ -55,6 +55,11 @@ class Job(Model):
         asked = {"name": manifest.name, "priority": manifest.priority, "steps": manifest.steps}
         return cls(id=job_id, claimed_at=now(), manifest=manifest, images=images, **asked)
 
+    @property
+    def turn(self) -> tuple[int, str, str]:
+        """What jobs are sorted by: highest priority first, then in the order of their claims."""
+        return -self.priority, self.claimed_at, self.id
+
     @classmethod
     def load(cls, folder: Path) -> Job:
         """The record in a job's folder.

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class Spool:
 
     def is_before(self, job_id: str, job: Job) -> bool:
         """Whether a queued job has its turn before another."""
-        return self._order[job_id] < (-job.priority, job.claimed_at, job.id)
+        return self._order[job_id] < job.turn
 
     def queued_ids(self) -> list[str]:
         """The queued jobs, in no order."""
@@ -229,7 +230,9 @@ class Spool:
         """
         folder, job = self.failed / job_id, self.require_failed(job_id)
         if cancel.is_marked(folder):
-            raise UsageError(f"{job_id}: its owner is not told yet.", f"`stylistic cancel {job_id}` does it.")
+            raise UsageError(
+                f"{job_id}: its owner is not told yet.", f"`stylistic cancel {shlex.quote(job_id)}` does it."
+            )
         if not job.images:
             self.retries.mkdir(exist_ok=True)
             if not (folder / KEPT).exists():

@@ -1,17 +1,23 @@
-"""The variants of a sweep: each a job below ``variants/`` in an attempt's folder, with the images of the whole."""
+"""The variants of a sweep, each a job below ``variants/`` in an attempt's folder, with the images of the whole."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import storage
 from pipeline.jobs import result
 from pipeline.jobs.record import VARIANTS, Job
 
+SHEET = 0  # in the place of a variant's number: what is made of all of them
+
 
 def place(attempt: Path, number: int) -> Path:
-    """The folder of a variant, counted from 1, in that of an attempt."""
-    return attempt / VARIANTS / f"{number:03}"
+    """The folder of a variant, counted from 1, in that of an attempt; of the sheet that folder itself."""
+    return attempt if number == SHEET else attempt / VARIANTS / f"{number:03}"
+
+
+def places(attempt: Path) -> list[Path]:
+    """The folders of all variants at an attempt; none where the job is no sweep."""
+    return sorted(path for path in (attempt / VARIANTS).glob("[0-9]*") if path.name.isdecimal())
 
 
 def records(job: Job) -> list[Job]:
@@ -34,29 +40,6 @@ def records(job: Job) -> list[Job]:
     ]
 
 
-def lay_out(attempt: Path, job: Job) -> dict[Path, Job]:
-    """The variants' folders, each with its record; those that are there already are left alone."""
-    found = {}
-    for number, record in enumerate(records(job), 1):
-        own = place(attempt, number)
-        if not own.exists():
-            building = own.with_name(f".{own.name}")
-            storage.remove_tree(building)
-            building.mkdir(parents=True)
-            record.save(building)
-            storage.move(building, own)
-        found[own] = record
-    return found
-
-
-def unpainted(attempt: Path | None, job: Job) -> list[int]:
-    """The numbers of the variants that have no picture at an attempt; all where there was none."""
-    numbers = range(1, len(records(job)) + 1)
-    if attempt is None:
-        return list(numbers)
-    return [number for number in numbers if not isinstance(result.read(place(attempt, number)), result.Done)]
-
-
-def are_through(attempt: Path) -> bool:
-    """Whether every variant that has been laid out has ended, one way or the other."""
-    return all(result.read(own) for own in (attempt / VARIANTS).iterdir())
+def unpainted(attempt: Path) -> list[int]:
+    """The numbers of those that have no picture."""
+    return [int(own.name) for own in places(attempt) if not isinstance(result.read(own), result.Done)]

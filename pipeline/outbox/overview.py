@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +15,7 @@ from pydantic import ConfigDict, Field
 
 from pipeline.errors import EnvironmentFault
 from pipeline.jobs import attempt, lock, log, losses, previews, report
+from pipeline.jobs.attempt import Worker
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.report import Report, Waits
@@ -22,6 +25,7 @@ from pipeline.manifest.parameters import Model
 RECENT = 5
 QUEUED = 20  # of the queue, that are told one by one
 YESTERDAY = timedelta(days=1)
+LOADING_SECONDS = 1.0  # if its worker comes to a job later than that, it is a new process
 
 
 class Runner(Model):
@@ -57,6 +61,11 @@ class Running(Model):
     device: str | None = None
     precision: str | None = None
     preview: str | None = None  # a WebP file of the picture as it was some seconds ago
+
+    @property
+    def at_once(self) -> int:
+        """How many of its pictures are painted at a time."""
+        return len(self.worker.split(", ")) if self.worker else 1
 
 
 class Queued(Model):
@@ -181,6 +190,8 @@ def _running(folder: Path, paces: Paces) -> Running:
         found = found.model_copy(update={"device": on.device, "precision": on.precision, "stage": "preparing"})
     seen = losses.recent(own) or attempt.earlier_losses(folder, job.attempts)  # which it goes on from
     left = paces.left(job, seen, at_once=max(1, len(at_it))) if seen else paces.seconds([job])
+    if left is not None:
+        left += _start_left(job, at_it, paces)
     found = found.model_copy(update={"seconds_left": left})
     if seen:
         done = sum(losses.reached(seen).values())
@@ -190,6 +201,24 @@ def _running(folder: Path, paces: Paces) -> Running:
     return found.model_copy(update={"preview": shown and str(shown)})
 
 
+def _start_left(job: Job, at_it: Sequence[Worker], paces: Paces) -> float:
+    """Seconds that a new process takes yet before its first step; none of one that has been at work before."""
+    device = paces.device
+    if device is None or job.started_at is None:
+        return 0.0
+    if not at_it:
+        return max(0.0, device.loading_seconds - _since(job.started_at)) + device.first_seconds
+    is_new = _since(job.started_at) - _since(at_it[0].since) > LOADING_SECONDS
+    return max(0.0, device.first_seconds - _since(at_it[0].since)) if is_new else 0.0
+
+
+def _since(moment: str) -> float:
+    """Seconds since then; 0 where a damaged file tells no time."""
+    with contextlib.suppress(ValueError, TypeError):
+        return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return 0.0
+
+
 def _queue(jobs: list[Queued], count: int, running: list[Running]) -> Queue:
     """The queue, of which the first have been looked at; the others are taken to be like them."""
     lefts = [one.seconds_left for one in running] + [one.seconds_left for one in jobs]
@@ -197,7 +226,8 @@ def _queue(jobs: list[Queued], count: int, running: list[Running]) -> Queue:
     seconds = None
     if count and len(known) == len(lefts):
         of_queue = sum(known[len(running) :]) * count / len(jobs)
-        seconds = (sum(known[: len(running)]) + of_queue) / max(1, len(running))
+        of_running = sum(left * one.at_once for left, one in zip(known, running, strict=False))
+        seconds = (of_running + of_queue) / max(1, sum(one.at_once for one in running))
     return Queue(count=count, seconds_left=seconds, jobs=jobs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
 import json
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
-from pipeline.jobs import report
+from pipeline.errors import EnvironmentFault
+from pipeline.jobs import lock, report
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import now
 from pipeline.jobs.spool import Spool
@@ -78,6 +80,15 @@ class Page:
     def _write(self) -> None:
         found = overview.look(self._spool, self._outbox, self._paces)
         storage.write_atomic(self._outbox / FILE, html(found, self._results.rows()).encode("utf-8", "replace"))
+
+
+def renew(spool: Spool, outbox: Path, paces: Paces) -> None:
+    """Have the page tell what a command has changed; where a runner works, that will see to it."""
+    with contextlib.suppress(OSError, EnvironmentFault):
+        with lock.without_runner(spool.folder) as is_ours:
+            pass  # it is let go at once: a runner that starts meanwhile is not to be turned away for this
+        if is_ours:
+            Page(outbox, spool, paces).keep_current(is_working=False, at_once=True)
 
 
 def html(found: Overview, rows: list[dict[str, Any]]) -> str:

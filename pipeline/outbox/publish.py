@@ -8,10 +8,10 @@ import stat
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.jobs import losses, previews, result, snapshots
+from pipeline.jobs import losses, previews, result, snapshots, variants
 from pipeline.jobs.log import JobFacts, Log, Source, Sources
 from pipeline.jobs.losses import Losses
-from pipeline.jobs.record import VARIANTS, Job, JobImage, is_job_id, now
+from pipeline.jobs.record import Job, JobImage, is_job_id, now
 from pipeline.jobs.result import Done, Failed, Result
 from pipeline.manifest.document import write_document
 from pipeline.outbox.curve import loss_plot
@@ -61,8 +61,9 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
             _copy(path, building)
         _add_previews(building, folder)
         _add_snapshots(building, job, folder)
-        for place in sorted((folder / VARIANTS).glob("[0-9]*")):
-            _add_variant(building, place)
+        if job.manifest and job.manifest.sweep:
+            for number, variant in enumerate(variants.records(job), 1):
+                _add_variant(building, variant, variants.place(folder, number))
     elif dropped:
         _add_dropped(building / DROPPED, f"{job.name}{dropped.suffix}", dropped)
     if built.loss.step:
@@ -125,10 +126,9 @@ def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
     )
 
 
-def _add_variant(building: Path, place: Path) -> None:
+def _add_variant(building: Path, job: Job, place: Path) -> None:
     """The pictures and the log of a sweep's variant."""
     ended = result.read(place) or Failed(reason="its result is gone.")
-    job = Job.load(place)
     if isinstance(ended, Done):
         for path in result.files(place):
             _copy(path, building)

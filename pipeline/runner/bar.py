@@ -82,6 +82,7 @@ class Bar:
         self.position = position
         self._job = job
         self._paces = paces
+        self.at_once = 1  # how many of the job's pictures are painted at a time
         self.done: dict[int, int] = {}  # the last step seen of each of the job's pictures
         self._seen: list[Loss] = []
         self._left: float | None = None
@@ -91,6 +92,7 @@ class Bar:
 
     def show(self, new: Sequence[Loss], at_once: int = 1) -> None:
         """Show what is new in the loss log, of a job of which so many pictures are painted at a time."""
+        self.at_once = at_once
         if not new:
             return
         is_cut = new[0].step <= self.done.get(new[0].picture, 0)  # it starts anew

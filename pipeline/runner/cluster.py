@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -126,6 +127,7 @@ class ClusterExecutor:
         self._problem = ""  # why there is no connection
         self._avoided: dict[str, float] = {}  # workers, with the monotonic time until which
         self._runs: set[ClusterRun] = set()
+        self._numbers = itertools.count()
         self._is_closed = threading.Event()
         self._following = threading.Thread(target=self._follow, daemon=True)
 
@@ -155,7 +157,10 @@ class ClusterExecutor:
         if self._needs_gpu:
             restricted["resources"] = {"GPU": 1}
         settings = {"pure": False, "retries": 0, "priority": job.priority, **restricted}
-        key = "-".join(map(str, (job.id, job.attempts, *([variant] if variant else []))))
+        # A variant that a worker has left may come again; a key may not.
+        part = "" if variant is None else f"-{variant}-{next(self._numbers)}"
+        # All of one name: for each name the scheduler keeps some kilobytes for ever, be there a task of it or not.
+        key = ("stylistic", f"{job.id}-{job.attempts}{part}")
         try:
             run.task = client.submit(self._task, folder, job.attempts, variant, self._options, key=key, **settings)
             client.loop.add_callback(self._wait_for, run, run.task)
@@ -229,7 +234,8 @@ class ClusterExecutor:
         if client.status != "running":
             raise OSError("the connection is lost")
         begun = [run for run in list(self._runs) if run.has_begun()]  # before it is asked who is there
-        workers = client.scheduler_info(n_workers=-1)["workers"]
+        # Not `scheduler_info`: it answers with what the client, which asks by itself without the workers, heard last.
+        workers = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
         for run in begun:
             run.look_for_worker(workers)
         before, (self._slots, self._needs_gpu) = self._slots, slots(workers)

@@ -13,8 +13,9 @@ from pipeline.errors import EnvironmentFault
 from pipeline.jobs import attempt, cancel, losses, result
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError
-from pipeline.jobs.result import Failed, Outcome
+from pipeline.jobs.result import Done, Failed, Outcome
 from pipeline.jobs.spool import Spool
+from pipeline.jobs.variants import SHEET
 from pipeline.runner.bar import Bar
 from pipeline.runner.executor import Executor, Run
 from pipeline.runner.faults import Faults
@@ -29,25 +30,43 @@ WORKER = "the worker"  # as a place of faults
 
 
 @dataclass
+class _Part:
+    """What one worker has of a job."""
+
+    run: Run
+    place: Path  # where it writes
+    last_sign: float  # monotonic time of the last step seen
+    is_told_to_stop: bool = False
+
+
+@dataclass
 class _Running:
     job: Job
-    attempt: Path  # where it writes
+    attempt: Path  # its folder
     tail: losses.Tail
     bar: Bar
-    last_sign: float  # monotonic time of the last step seen
-    patience_seconds: float  # without one
-    variants: list[int]  # of a sweep that is spread, those without a worker so far
-    runs: dict[int | None, Run] = field(default_factory=dict)  # under way; by variant where it is spread
-    told: set[int | None] = field(default_factory=set)  # those of them that were told to stop
-    outcome: Outcome | None = None
+    patience_seconds: float  # without a step
+    waiting: list[int] = field(default_factory=list)  # parts of a sweep that no worker has: variants, or its sheet
+    parts: dict[int | None, _Part] = field(default_factory=dict)  # under way; that of any other job is None
+    outcome: Outcome | None = None  # once the attempt has come to one
+    has_progressed: bool = False  # of a sweep: a variant has its picture
+    is_cancelled: bool = False
     next_look: float = 0.0
 
+    def hold(self) -> None:
+        """Begin no other part."""
+        if self.waiting:
+            self.waiting.clear()
+            self.outcome = self.outcome or Outcome("stopped")
+
     def stop(self) -> None:
-        self.variants.clear()
-        for variant, run in self.runs.items():
-            if not run.future.done():
-                self.told.add(variant)
-                run.stop()
+        """Have every part leave a checkpoint and end."""
+        self.waiting.clear()
+        self.outcome = self.outcome or Outcome("stopped")
+        for part in self.parts.values():
+            if not part.is_told_to_stop and not part.run.future.done():
+                part.is_told_to_stop = True
+                part.run.stop()
 
 
 class Dispatch:
@@ -107,13 +126,10 @@ class Dispatch:
     def turn(self, may_start: bool, stopping: bool) -> None:
         """Look at what runs, or have it stop; start what there is room for."""
         for running in list(self.running.values()):
-            is_cancelled = cancel.is_marked(self._spool.running / running.job.id)
-            if (stopping or is_cancelled) and not running.told:
+            if stopping:
                 running.stop()
-                if is_cancelled:
-                    running.last_sign, running.patience_seconds = time.monotonic(), CANCEL_SECONDS
-            if not may_start:
-                running.variants.clear()
+            elif not may_start:
+                running.hold()
             self._look_at(running)
         while may_start and self._has_room() and self._start_next():
             pass
@@ -127,19 +143,21 @@ class Dispatch:
             return False
         capacity = self._executor.capacity
         # One that has ended, and cannot be put away yet, still counts.
-        taken = sum(len(running.runs) or not running.variants for running in self.running.values())
+        taken = sum(len(running.parts) or not running.waiting for running in self.running.values())
         # Where the outbox takes nothing, no more is painted for it than there are workers.
         return taken < capacity and self._publisher.backlog <= capacity
 
     def _start_next(self) -> bool:
-        """Start the next job, or the next variant of one that runs; False if there is neither."""
+        """Start the next job, or the next part of one that runs; False if there is neither."""
         job_id = None if self.is_at_limit else self._spool.next()
-        spread = next((running for running in self.running.values() if running.variants), None)
-        if spread and not (job_id and self._spool.is_before(job_id, spread.job)):
-            self._submit(spread, spread.variants.pop(0), None)
+        begun = [running for running in self.running.values() if running.waiting]
+        first = min(begun, key=lambda running: running.job.turn, default=None)
+        if first and not (job_id and self._spool.is_before(job_id, first.job)):
+            self._submit(first, first.waiting[0], None)
+            first.waiting.pop(0)
         elif job_id:
             self._start(job_id)
-        return bool(spread or job_id)
+        return bool(first or job_id)
 
     def _start(self, job_id: str) -> None:
         self._executor.warm()
@@ -159,68 +177,91 @@ class Dispatch:
         except OSError:
             self.has_lost_track = True
             raise
-        folder = self._spool.running / job_id
         self.has_lost_track = True  # until it runs
-        variants = [] if is_alone else _spread(folder, job)
-        line = next(n for n in itertools.count(1) if n not in {one.bar.position for one in self.running.values()})
-        own, bar = attempt.place(folder, job.attempts), Bar(job, self._paces, line)
-        running = _Running(job, own, losses.Tail(own), bar, time.monotonic(), self._step_timeout, variants)
-        # Of several workers nobody knows which will have the next.
-        upcoming = self._spool.next() if is_alone else None
-        next_folder = self._spool.queued / upcoming if upcoming else None
-        self._submit(running, variants.pop(0) if variants else None, next_folder)
-        self.running[job_id] = running
+        self._run(job, is_alone)
         self.has_lost_track = False
-        bar.show(attempt.earlier_losses(folder, job.attempts))  # of a job that goes on
         if self._left_to_start is not None:
             self._left_to_start -= 1
         log.info("%s: started", job_id)
 
-    def _submit(self, running: _Running, variant: int | None, upcoming: Path | None) -> None:
-        run = self._executor.submit(running.job, self._spool.running / running.job.id, variant, upcoming)
+    def _run(self, job: Job, is_alone: bool) -> None:
+        folder = self._spool.running / job.id
+        own = attempt.place(folder, job.attempts)
+        waiting: list[int] = []
+        if job.manifest and job.manifest.sweep:
+            try:
+                waiting = attempt.spread(folder, job) or [SHEET]
+            except (KeyError, ValueError) as error:
+                self._publisher.add(job, Failed(reason=f"its record is damaged ({error!r}). Drop it again."))
+                return
+        line = next(n for n in itertools.count(1) if n not in {one.bar.position for one in self.running.values()})
+        bar = Bar(job, self._paces, line)
+        running = _Running(job, own, losses.Tail(own), bar, self._step_timeout, waiting)
+        if waiting:
+            bar.show(running.tail.read())  # of a job that goes on
+        else:
+            upcoming = self._spool.next() if is_alone else None  # of several workers nobody knows which will have it
+            self._submit(running, None, self._spool.queued / upcoming if upcoming else None)
+            bar.show(attempt.earlier_losses(folder, job.attempts))
+        self.running[job.id] = running
+
+    def _submit(self, running: _Running, number: int | None, upcoming: Path | None) -> None:
+        job, folder = running.job, self._spool.running / running.job.id
+        run = self._executor.submit(job, folder, number, upcoming)
         run.future.add_done_callback(lambda _: self._wake())
-        running.runs[variant] = run
-        running.last_sign = time.monotonic()
+        running.parts[number] = _Part(run, attempt.place(folder, job.attempts, number), time.monotonic())
 
     def _look_at(self, running: _Running) -> None:
         now = time.monotonic()
-        ended = [variant for variant, run in running.runs.items() if run.future.done()]
+        ended = [number for number, part in running.parts.items() if part.run.future.done()]
         if now < running.next_look and not ended:
             return
         running.next_look = now + len(self.running) / LOOKS_PER_SECOND
+        if cancel.is_marked(self._spool.running / running.job.id):
+            _cancel(running, now)
         if new := running.tail.read():
-            running.last_sign = now
-            running.bar.show(new, max(1, len(running.runs)))
+            for loss in new:
+                if part := running.parts.get(loss.picture) or running.parts.get(None):
+                    part.last_sign = now
+            running.bar.show(new, max(1, len(running.parts)))
             self._faults.mended(WORKER)
-        for variant in ended:
-            self._end(running, variant)
-        if not running.runs and not running.variants:
-            self._settle(running)
-        elif running.runs and now - running.last_sign > running.patience_seconds:
-            log.warning("%s: no step for %g s; ending its worker", running.job.id, running.patience_seconds)
-            running.last_sign = now
-            for run in running.runs.values():
-                run.kill()
+        for number in ended:
+            self._end(running, number)
+        for part in running.parts.values():
+            if now - part.last_sign > running.patience_seconds:
+                log.warning("%s: no step for %g s; ending its worker", running.job.id, running.patience_seconds)
+                part.last_sign = now
+                part.run.kill()
+        if not running.parts and not running.waiting:
+            if running.outcome:
+                self._settle(running, running.outcome)
+            else:  # all variants are through
+                running.waiting.append(SHEET)
 
-    def _end(self, running: _Running, variant: int | None) -> None:
-        """Take note of how a run has ended; where that of a variant did not come through, the attempt does not."""
-        run = running.runs.pop(variant)
-        outcome = run.future.result()
+    def _end(self, running: _Running, number: int | None) -> None:
+        """Take note of how a part has ended. The first that does not come through ends the attempt for all."""
+        part = running.parts.pop(number)
+        outcome = part.run.future.result()
+        if outcome.kind in ("stopped", "died") or part.is_told_to_stop:
+            part.run.kill()  # whoever was told to stop takes no other job
         if outcome.kind in ("stopped", "died"):
-            run.kill()  # whoever was told to stop takes no other job
             # A word that was not ours: somebody ended the process, such as a system that is out of memory.
-            outcome = Outcome("stopped" if variant in running.told else "died")
-        if variant is None:
+            outcome = Outcome("stopped" if part.is_told_to_stop else "died")
+        if ended := result.read(part.place):  # it came through, whatever happened to its worker after that
+            outcome = Outcome("through")
+        if number in (None, SHEET):
             running.outcome = outcome
-        elif outcome.kind != "through" and running.outcome is None:
+        elif outcome.kind == "through":
+            running.has_progressed |= isinstance(ended, Done)
+        elif running.outcome is None and outcome.kind == "lost" and not attempt.worker(part.place):
+            running.waiting.insert(0, number)  # nobody has begun it, or it was left in order: another goes on
+        elif running.outcome is None:
             running.outcome = outcome
             running.stop()
 
-    def _settle(self, running: _Running) -> None:
+    def _settle(self, running: _Running, outcome: Outcome) -> None:
         """Carry out what a job's outcome asks for. Is called again if the environment prevents it."""
-        job, outcome = running.job, running.outcome or Outcome("stopped")
-        if result.read(running.attempt):  # it came through, whatever happened to its worker after that
-            outcome = Outcome("through")
+        job = running.job.model_copy(update={"deaths": 0}) if running.has_progressed else running.job
         running.bar.close()
         if outcome.kind == "through" or cancel.is_marked(self._spool.running / job.id):
             self._publisher.add(job, None)
@@ -242,11 +283,10 @@ class Dispatch:
             self._faults.mended(WORKER)
 
 
-def _spread(folder: Path, job: Job) -> list[int]:
-    """The variants of a sweep that several workers are to paint; none of any other job."""
-    if not (job.manifest and job.manifest.sweep):
-        return []
-    try:
-        return attempt.spread(folder, job)
-    except (KeyError, ValueError):  # whose worker will say what is wrong with it
-        return []
+def _cancel(running: _Running, now: float) -> None:
+    """Stop a job that is marked as cancelled, and have little patience from then on."""
+    if not running.is_cancelled:
+        running.is_cancelled, running.patience_seconds = True, CANCEL_SECONDS
+        for part in running.parts.values():
+            part.last_sign = now
+        running.stop()

@@ -40,7 +40,7 @@ class Executor(Protocol):
         Args:
             job: its record.
             folder: the job's, under ``running/``.
-            variant: of a sweep whose attempt is spread, the number of the one to paint; else None.
+            variant: of a sweep the number of the one to paint, or that of its sheet; None of any other job.
             upcoming: the folder of the job that comes next as things stand; its images can be decoded meanwhile.
         """
 

@@ -111,9 +111,10 @@ class Forecast:
     def _draw(self, running: Collection[tuple[Job, Bar]], tally: Tally, workers: int) -> None:
         ended = tally.done + tally.failed
         queued = self._queued(workers, is_warm=True)
-        lefts = [bar.seconds_left() for _, bar in running]
-        known = [left for left in lefts if left is not None]
-        seconds = max([sum(known) / workers + (queued.seconds if queued else 0.0), *known])
+        lefts = [(bar.seconds_left(), bar.at_once) for _, bar in running]
+        known = [(left, at_once) for left, at_once in lefts if left is not None]
+        work = sum(left * at_once for left, at_once in known)
+        seconds = max([work / workers + (queued.seconds if queued else 0.0), *(left for left, _ in known)])
         is_known = len(known) == len(lefts) and (queued is not None or not self._count)
         total = ended + len(running) + self._count
         parts = [f"about {spoken(seconds)} left"] if is_known and seconds else []

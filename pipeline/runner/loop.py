@@ -190,8 +190,8 @@ class Runner:
         return self._intake.left_nothing and not self._intake.is_busy and at_rest and self._dispatch.is_idle
 
     def _rest(self) -> None:
-        """Wait for the next turn, or for a run to end; a scan that is not through goes on at once."""
-        if not self._intake.is_busy or self._faults.standing:
+        """Wait for the next turn, or for a run to end; what was not through within its turn goes on at once."""
+        if not (self._intake.is_busy or self._publisher.backlog) or self._faults.standing:
             self._wake.wait(TICK_SECONDS)
         self._wake.clear()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from pipeline.jobs.spool import Spool, dropped_in
 from pipeline.outbox.publish import publish
 
 log = logging.getLogger(__name__)
+
+BUDGET_SECONDS = 1.0  # of a turn, so that freed workers get jobs and the lease is renewed however much has ended
 
 # What an entry of somebody else answers, where a result of ours should be.
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
@@ -69,16 +72,19 @@ class Publisher:
         self.add(Job(id=job_id, name=name_in(job_id), claimed_at=now()), Failed(reason=str(error)))
 
     def turn(self) -> None:
-        """Publish what waits. What the environment prevents is tried again at the next turn."""
-        blocked = {}
-        for job_id, (job, ended) in list(self.waiting.items()):
+        """Publish what waits, for a moment; the rest, and what the environment prevents, is tried at the next turn."""
+        begun, blocked = time.monotonic(), dict(self.blocked)
+        for job_id in sorted(self.waiting, key=self.blocked.__contains__):  # those in whose way something is: last
             try:
-                self._publish(job, ended)
+                self._publish(*self.waiting[job_id])
                 del self.waiting[job_id]
+                blocked.pop(job_id, None)
             except OSError as error:
                 if error.errno not in _IN_THE_WAY:
                     raise
                 blocked[job_id] = f"{self._outbox / job_id} is in the way of a result; move it elsewhere"
+            if time.monotonic() - begun > BUDGET_SECONDS:
+                break
         for job_id in blocked.keys() - self.blocked.keys():
             log.error("%s", blocked[job_id])
         self.blocked = blocked

@@ -27,7 +27,7 @@ class Order:
     Args:
         folder: the job's.
         attempt: its number; with a higher one in the job's record it is not begun.
-        variant: of a sweep that several workers share, the number of the one to paint.
+        variant: of a sweep the number of the one to paint, or that of its sheet; None of any other job.
         upcoming: the folder of the job that comes next as things stand; its images are decoded meanwhile.
         address: of the worker in its cluster.
     """

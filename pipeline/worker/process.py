@@ -85,12 +85,12 @@ def do(order: Order, options: Options) -> Outcome:
         job = Job.load(order.folder)
         if job.attempts > order.attempt:
             return Outcome("lost")
-        worker = attempt.Worker(address=order.address)
-        own = attempt.begin(order.folder, order.attempt, worker, order.variant)
-        if order.variant is None:
-            return _attempt(job, own, order, options)
-        outcome = _attempt(Job.load(own), own, order, options)
-        return _close(job, order, worker) if outcome.kind == "through" else outcome
+        own = attempt.begin(order.folder, order.attempt, attempt.Worker(address=order.address), order.variant)
+        if order.variant == variants.SHEET:
+            return _guarded(own, job, lambda: sweep.leave_result(own, job))
+        if order.variant is not None:
+            job = variants.records(job)[order.variant - 1]
+        return _attempt(job, own, order, options)
     except FileExistsError:  # a cluster runs a task again when it has lost sight of the worker that had it
         return Outcome("lost")
     except JobError as error:
@@ -107,35 +107,17 @@ def _attempt(job: Job, own: Path, order: Order, options: Options) -> Outcome:
     def should_stop() -> bool:
         return _terminated.is_set() or not fence.holds() or (order.folder / STOP).exists()
 
-    run = sweep.paint_all if job.manifest and job.manifest.sweep else paint
-    outcome = _guarded(own, lambda: run(job, order.folder, own, options, _inputs, should_stop, order.upcoming))
+    outcome = _guarded(own, job, lambda: paint(job, order.folder, own, options, _inputs, should_stop, order.upcoming))
     if outcome.kind == "stopped":
         attempt.leave(own)
         return Outcome("stopped" if fence.holds() else "lost")
     return outcome
 
 
-def _close(job: Job, order: Order, worker: attempt.Worker) -> Outcome:
-    """Draw the sheet of a sweep whose variants several workers have painted, if this was the last of them."""
-    whole = attempt.place(order.folder, order.attempt)
-    if not variants.are_through(whole):
-        return Outcome("through")
+def _guarded(own: Path, job: Job, work: Callable[[], bool | None]) -> Outcome:
+    """What comes of work that leaves a result, or gives False if it was told to stop."""
     try:
-        attempt.take(whole, worker)
-    except FileExistsError:  # two were the last
-        return Outcome("through")
-
-    def draw() -> bool:
-        sweep.leave_result(whole, job)
-        return True
-
-    return _guarded(whole, draw)
-
-
-def _guarded(own: Path, work: Callable[[], bool]) -> Outcome:
-    """What comes of work that leaves a result, and tells whether it is through."""
-    try:
-        return Outcome("through" if work() else "stopped")
+        return Outcome("stopped" if work() is False else "through")
     except JobError as error:
         return _failed(own, str(error))
     except EnvironmentFault as error:
@@ -147,9 +129,12 @@ def _guarded(own: Path, work: Callable[[], bool]) -> Outcome:
     except Exception as error:
         if _is_out_of_memory(error):
             return _failed(own, "the device ran out of memory at this size. Half the image_size takes a quarter.")
+        log.exception("%s: internal error", job.name)  # of a sweep that has other pictures nothing else is kept
         with contextlib.suppress(OSError):
             (own / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        return _failed(own, f"internal error: {error!r}; details are in the job's traceback.txt. Please report it.")
+        return _failed(
+            own, f"internal error: {error!r}; details are in the log and in the job's traceback.txt. Please report it."
+        )
 
 
 def _failed(own: Path, reason: str) -> Outcome:

@@ -28,7 +28,7 @@ def run(folder: Path, number: int, variant: int | None, options: Options) -> tup
     Args:
         folder: the job's, on a file system that the runner sees, too.
         number: of the attempt.
-        variant: of a sweep that several workers share, the number of the one to paint.
+        variant: of a sweep the number of the one to paint, or that of its sheet; None of any other job.
         options: the runner's.
     """
     from distributed import Status, get_worker

@@ -1,14 +1,10 @@
-"""A sweep: one job that tries every combination of some values, and shows them side by side.
-
-One worker paints all of it, or several a variant each; the one that finds all of them through draws the sheet.
-"""
+"""What is made of a sweep's variants when all are through: a sheet that shows them side by side, and a table."""
 
 from __future__ import annotations
 
 import csv
 import io
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,53 +17,30 @@ from pipeline.jobs.result import RESULT, Done, Failed, Output, Result, Timing
 from pipeline.manifest.model import Manifest
 from pipeline.pictures.contact import contact_sheet
 from pipeline.pictures.preview import preview
-from pipeline.worker.inputs import InputLoader
-from pipeline.worker.paint import paint
-from pipeline.worker.session import Options
 
 TILE = 320  # pixels of a picture's long side on the sheet
 
 
-def paint_all(
-    job: Job,
-    sources: Path,
-    folder: Path,
-    options: Options,
-    loader: InputLoader,
-    should_stop: Callable[[], bool],
-    upcoming: Path | None = None,
-) -> bool:
-    """Paint the variants that have no picture yet; arguments, answer and errors as ``paint``.
-
-    One that cannot be painted leaves its place on the sheet empty.
-    """
-    for place, variant in variants.lay_out(folder, job).items():
-        if isinstance(result.read(place), Done):
-            continue
-        try:
-            if not paint(variant, sources, place, options, loader, should_stop):
-                return False
-        except JobError as error:
-            result.leave(place, Failed(reason=str(error)))
-    leave_result(folder, job)
-    return True
-
-
 def leave_result(folder: Path, job: Job) -> None:
-    """Draw the sheet, write the table, and report the sweep as done.
+    """Draw the sheet, write the table, and report the sweep as done. A variant that failed leaves its place empty.
+
+    Args:
+        folder: of the attempt.
+        job: the sweep's record.
 
     Raises:
         JobError: no variant could be painted.
     """
     assert job.manifest is not None, "a job that runs has a manifest"
-    manifest, records = job.manifest, variants.lay_out(folder, job)
-    ended = [result.read(place) or Failed(reason="its result is gone.") for place in records]
+    manifest, records = job.manifest, variants.records(job)
+    places = [variants.place(folder, number) for number in range(1, len(records) + 1)]
+    ended = [result.read(place) or Failed(reason="its result is gone.") for place in places]
     done = [one for one in ended if isinstance(one, Done)]
     if not done:
         first = next(one.reason for one in ended if isinstance(one, Failed))
         raise JobError(f"none of {len(ended)} variants could be painted; the first: {first}")
-    rows = list(map(_row, records, records.values(), _values(manifest), ended))
-    sheet = _sheet(manifest, rows, list(map(_picture, records, ended)))
+    rows = list(map(_row, places, records, _values(manifest), ended))
+    sheet = _sheet(manifest, rows, list(map(_picture, places, ended)))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     output = Output.of(f"{job.name}.sheet.png", sheet.width, sheet.height, buffer.getvalue())

@@ -241,6 +241,58 @@ def test_a_frozen_workers_job_is_moved_and_what_it_writes_when_woken_is_ignored(
 
 
 @together
+def test_a_cancelled_job_stops_there_its_worker_goes_on_and_it_comes_back_on_demand(
+    place: Place, cluster: Cluster
+) -> None:
+    drop(place, "a", "b", steps=3 * cluster.steps)
+    process = place.start("watch", quiet=True)
+    workers = [at_work(place, name) for name in "ab"]
+    (job_id,) = (path.name for path in (place.jobs / "running").glob("a-*"))
+    assert place.run("cancel", job_id).stdout == f"{job_id}: stops now\n"
+    wait_for((place.jobs / "failed" / job_id / "attempt-1" / "checkpoint.npz").exists)
+    (cancelled,) = place.logs()
+    assert cancelled["error"].startswith("cancelled by ")
+    assert len(cancelled["loss"]["step"]) > 5
+    assert all(Path(f"/proc/{worker.pid}").exists() for worker in workers)
+    assert place.run("retry", job_id).returncode == 0
+    wait_for(lambda: len(list((place.jobs / "done").glob("*"))) == 2)
+    process.send_signal(signal.SIGTERM)
+    finish(process)
+    logs = ended(place, a=2, b=1)
+    assert logs["a"]["loss"] == logs["b"]["loss"]
+    assert logs["a"]["output"]["sha256"] == logs["b"]["output"]["sha256"]
+
+
+@together
+def test_a_job_that_is_cancelled_on_a_frozen_worker_ends_all_the_same(
+    place: Place, cluster: Cluster, is_long: bool
+) -> None:
+    if not is_long:
+        pytest.skip("long")
+    drop(place, "a", steps=9000)
+    process = place.start("watch", quiet=True)
+    frozen = at_work(place, "a")
+    pids = (frozen.pid, parent(frozen.pid))
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        (job_id,) = (path.name for path in (place.jobs / "running").glob("a-*"))
+        assert place.run("cancel", job_id).stdout == f"{job_id}: stops now\n"
+        wait_for(lambda: place.logs() and (place.jobs / "failed" / job_id).exists())
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    drop(place, "b", "c", steps=20)
+    wait_for(lambda: len(list((place.jobs / "done").glob("*"))) == 2)
+    process.send_signal(signal.SIGTERM)
+    finish(process)
+    errors = {log["job"]["name"]: log["error"] for log in place.logs()}
+    assert errors["a"].startswith("cancelled by ")
+    assert (errors["b"], errors["c"]) == (None, None)
+    assert place.leftovers() == []
+
+
+@together
 def test_a_scheduler_that_is_killed_and_started_again(place: Place, cluster: Cluster) -> None:
     drop(place, "a", "b", steps=cluster.steps)
     process = place.start("watch")

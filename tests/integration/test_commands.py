@@ -202,7 +202,7 @@ class TestStatusAndRetry:
         process = place.start("watch", quiet=True)
         told = wait_for(lambda: text if "typo.yaml" in (text := place.run("status").stdout) else None)
         for sentence in (
-            "typo.yaml tubigen.jpg is missing; did you mean tubingen.jpg?",
+            "typo.yaml: tubigen.jpg is missing; did you mean tubingen.jpg?",
             "rename it to notepad.yaml",
             "trip/Job.yaml is not looked at; rename it to job.yaml",
             "pair/manifest.yaml is not looked at: the manifest of a folder is named job.yaml; rename it to that",
@@ -268,8 +268,10 @@ class TestStatusAndRetry:
         (failed,) = place.logs()
         assert "too small" in failed["error"]
         job_id = failed["job"]["id"]
+        assert job_id in (place.outbox / "index.html").read_text()
         assert place.run("retry", job_id).returncode == 0
         assert place.logs() == []
+        assert '"results":[]' in (place.outbox / "index.html").read_text(), "no runner is there to tell it"
         assert place.run("run").returncode == 1
         (again,) = place.logs()
         assert (again["job"]["id"], again["job"]["attempts"]) == (job_id, 2)

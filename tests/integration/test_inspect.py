@@ -79,6 +79,14 @@ def test_without_a_classifier_the_rest_is_told(place: Place) -> None:
     assert "moderately coloured" in table.stdout
 
 
+def test_nothing_is_fetched_that_was_not_asked_for(real_place: Place) -> None:
+    nothing_there = {"XDG_CACHE_HOME": str(real_place.root / "cache")}
+    done = real_place.run("inspect", photo(real_place, "chelsea"), environment=nothing_there)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "moderately coloured" in done.stdout
+    assert not (real_place.root / "cache").exists()
+
+
 def test_a_classifier_that_cannot_be_had_is_told(place: Place) -> None:
     done = place.run("inspect", photo(place, "chelsea"), "--weights", str(place.environment["STYLISTIC_WEIGHTS"]))
     assert done.returncode == 0

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.jobs import attempt, checkpoint, lock, losses, result
+from pipeline.jobs import attempt, checkpoint, lock, losses, previews, result
 from pipeline.jobs.attempt import Fence, Worker
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.result import Done, Engine, Failed, Output, Timing, WeightsUsed
+from pipeline.jobs.result import Done, Failed
 from pipeline.jobs.spool import Spool
-from tests.runner.conftest import admit
+from tests.runner.conftest import DONE, admit
 
 
 @pytest.fixture
@@ -78,14 +78,7 @@ def test_an_attempt_at_a_sweep_is_spread_over_what_has_no_picture_and_each_varia
     with pytest.raises(FileExistsError):
         attempt.begin(folder, 1, Worker(pid=3), 1)
     assert [worker.pid for worker in attempt.workers(attempt.place(folder, 1))] == [1, 2]
-    weights = WeightsUsed(source="", sha256="")
-    painted = Done(
-        engine=Engine(tensorflow="", device="", precision="", weights=weights),
-        timing=Timing(setup_seconds=0, optimize_seconds=1, seconds_per_step=1),
-        peak_memory_bytes=0,
-        output=Output.of("a-001.png", 8, 8, b"a picture"),
-    )
-    result.leave(first, painted, {painted.output.file: b"a picture"})
+    result.leave(first, DONE, {DONE.output.file: b"a picture"})
     assert [worker.pid for worker in attempt.workers(attempt.place(folder, 1))] == [2]
     assert attempt.spread(folder, job.model_copy(update={"attempts": 2})) == [2, 3]
     assert isinstance(result.read(attempt.place(folder, 2, 1)), Done)
@@ -97,9 +90,10 @@ def test_a_sweep_keeps_its_finished_variants(tmp_path: Path, monkeypatch: pytest
     for number in ("001", "002"):
         place = first / "variants" / number
         place.mkdir(parents=True)
-        (place / "job.json").write_text(number)
         make_steps(place, int(number))
     result.leave(first / "variants" / "001", result.Failed(reason="to be tried again"))
+    result.leave(first / "variants" / "002", DONE, {DONE.output.file: b"a picture"})
+    previews.leave(first / "variants" / "002", {"picture": b"a small one"})
     if not has_links:
 
         def refused(*_: object) -> None:
@@ -108,8 +102,10 @@ def test_a_sweep_keeps_its_finished_variants(tmp_path: Path, monkeypatch: pytest
         monkeypatch.setattr(os, "link", refused)
     second = attempt.begin(tmp_path, 2, Worker())
     assert [reached(second / "variants" / number) for number in ("001", "002")] == [1, 2]
-    assert (second / "variants" / "002" / "job.json").read_text() == "002"
     assert result.read(second / "variants" / "001") is None
+    assert result.read(second / "variants" / "002") == DONE
+    assert [path.read_bytes() for path in result.files(second / "variants" / "002")] == [b"a picture"]
+    assert [path.read_bytes() for path in previews.files(second / "variants" / "002")] == [b"a small one"]
 
 
 class TestTheFence:

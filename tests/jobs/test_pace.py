@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.jobs import pace
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.measured import Book, Device, Estimate, Kind, Point
+from pipeline.jobs.measured import FIXED_PIXELS, Book, Device, Estimate, Kind, Point
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, JobImage
 from pipeline.jobs.work import Painting, paintings_of
@@ -65,8 +65,10 @@ class TestStepSeconds:
 
     def test_beyond_them_the_nearest_counts_and_far_off_nothing_is_said(self) -> None:
         known = book((10_000, 0.2), (40_000, 0.4))
-        assert known.step_seconds(KIND, 80_000) == pytest.approx(0.8)
-        assert known.step_seconds(KIND, 5_000) == pytest.approx(0.1)
+        assert known.step_seconds(KIND, 80_000) == pytest.approx(
+            0.4 * (80_000 + FIXED_PIXELS) / (40_000 + FIXED_PIXELS)
+        )
+        assert known.step_seconds(KIND, 5_000) == pytest.approx(0.2 * (5_000 + FIXED_PIXELS) / (10_000 + FIXED_PIXELS))
         assert known.step_seconds(KIND, 10_000_000) is None
 
     def test_another_precision_optimizer_or_device_is_another_matter(self) -> None:
@@ -154,6 +156,14 @@ class TestTimeLeft:
         known = book((120 * 160, 0.1), (240 * 320, 0.5))
         left = pace.left(self.WORK, losses((160, 10, 0.2)), known, "auto")
         assert left == pytest.approx(30 * 0.2 + 21 * 1.0)
+
+    def test_a_size_that_was_tried_at_the_start_is_believed_and_lies_in_line_with_the_job_s_own_steps(self) -> None:
+        tried = book((240 * 320, 0.5))
+        assert pace.left(self.WORK, losses((160, 10, 0.2)), tried, "auto") == pytest.approx(30 * 0.2 + 21 * 0.5)
+        work = paintings_of(job("parameters: {image_size: 320, pyramid: {80: 20, 160: 20, 320: 20}}"))
+        middle = 120 * 160 * (0.05 / (60 * 80) + 0.5 / (240 * 320)) / 2
+        left = pace.left(work, losses((80, 10, 0.05)), tried, "auto")
+        assert left == pytest.approx(10 * 0.05 + 21 * middle + 21 * 0.5)
 
     def test_a_slow_first_step_counts_once(self) -> None:
         left = pace.left(self.WORK, losses((160, 40, 0.1), (320, 5, 0.5), slow=9.0), Book(), "auto")

@@ -304,10 +304,11 @@ def test_a_failure_stands_apart_with_its_reason_and_what_to_do(browser: Browser,
 def test_a_sweep_is_its_sheet_with_its_variants_and_their_table(browser: Browser, outbox: Outbox) -> None:
     browser.open(outbox.file)
     browser.one(".card[data-id^=dial]").click()
+    browser.wait("document.querySelector('#view tbody tr')")
     assert browser.texts("#view tbody tr") == ["dial-001\t0.5\t3.25\t75 s", "dial-002\t2\t3.25\t75 s"]
     assert browser.texts(".slider") == []
     browser.one("#view tbody tr:nth-child(2) a").click()
-    assert str(browser.one(".stage .after").get_attribute("src")).endswith("/dial-002.png")
+    browser.wait("document.querySelector('.stage .after').src.endsWith('/dial-002.png')")
     assert browser.share_of_photo() >= 0
 
 

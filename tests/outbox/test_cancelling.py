@@ -43,6 +43,12 @@ def test_a_queued_job_is_kept_as_cancelled_and_answered(spool: Spool, outbox: Pa
     assert not cancel.is_marked(spool.queued / job_id)
 
 
+def test_what_is_to_be_typed_is_as_a_shell_takes_it(spool: Spool, outbox: Path) -> None:
+    job_id = admit(spool, "day 2")
+    cancel_job(spool, outbox, job_id, "ann")
+    assert answered(outbox, job_id) == f"cancelled by ann; `stylistic retry '{job_id}'` brings it back."
+
+
 def test_a_running_job_is_left_to_its_runner(spool: Spool, outbox: Path) -> None:
     job_id = admit(spool, "a")
     spool.start(job_id)

@@ -24,6 +24,7 @@ from pipeline.jobs.result import Failed
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.overview import Overview, look
 from pipeline.outbox.publish import publish
+from tests.jobs.test_pace import DEVICE
 from tests.runner.conftest import admit
 
 DEAD = 2**22 + 1  # no process has such a number
@@ -91,6 +92,16 @@ def begun(spool: Spool, name: str) -> Path:
     return attempt.begin(spool.running / job.id, job.attempts, attempt.Worker(host="h", pid=7))
 
 
+class Measured(Paces):
+    """A second for each step."""
+
+    def left(self, job: Job, seen: Sequence[Loss], *_: object, **__: object) -> float:
+        return job.steps - seen[-1].step
+
+    def seconds(self, jobs: Iterable[Job], workers: int = 1) -> float:
+        return float(sum(job.steps for job in jobs))
+
+
 class TestARunningJob:
     def test_is_told_stage_by_stage(self, spool: Spool, outbox: Path) -> None:
         folder = begun(spool, "a")
@@ -131,14 +142,31 @@ class TestARunningJob:
         assert (running.stage, running.worker, running.device) == ("starting", None, None)
 
 
+def test_a_process_that_starts_has_its_loading_before_the_steps(spool: Spool, outbox: Path, tmp_path: Path) -> None:
+    paces = Measured(tmp_path / "pace.json")
+    paces.learn(lambda found: found.starting("auto", DEVICE))  # 5 s of loading, 3 s until it is in its stride
+
+    def left() -> float | None:
+        return look(spool, outbox, paces).running[0].seconds_left
+
+    def ago(seconds: float) -> str:
+        return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+
+    job = spool.start(admit(spool, "a"))
+    folder = spool.running / job.id
+    job.model_copy(update={"started_at": ago(2)}).save(folder)
+    assert left() == pytest.approx(300 + 3 + 3, abs=0.5)
+    job.model_copy(update={"started_at": ago(6)}).save(folder)
+    own = attempt.begin(folder, job.attempts, attempt.Worker(host="h", pid=7, since=ago(1)))
+    assert left() == pytest.approx(300 + 2, abs=0.5)
+    log_losses(own, 10)
+    job.model_copy(update={"started_at": ago(1.1)}).save(folder)
+    assert left() == 290, "one that had another job before"
+    job.model_copy(update={"started_at": "yesterday"}).save(folder)
+    assert left() == 290
+
+
 def test_time_left_is_that_of_the_jobs_own_pace_and_of_the_whole_queue(spool: Spool, outbox: Path) -> None:
-    class Measured(Paces):
-        def left(self, job: Job, seen: Sequence[Loss], *_: object, **__: object) -> float:
-            return job.steps - seen[-1].step
-
-        def seconds(self, jobs: Iterable[Job], workers: int = 1) -> float:
-            return float(sum(job.steps for job in jobs))
-
     folder = begun(spool, "a")
     for number in range(30):
         admit(spool, f"b{number}")

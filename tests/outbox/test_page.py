@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from pipeline.jobs import report
+from pipeline.jobs.lock import runner_lock
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, now
 from pipeline.jobs.report import Report
 from pipeline.jobs.result import Failed
 from pipeline.jobs.spool import Spool
-from pipeline.outbox.page import Page
+from pipeline.outbox.page import Page, renew
 from pipeline.outbox.publish import publish, withdraw
 
 A = "a-20260101-000000-0000"
@@ -129,6 +130,21 @@ class TestADroppedManifest:
         fail(outbox, "refused", dropped)
         (row,) = shown(page, outbox)
         assert (row["error"], row["dropped"], row["files"]) == ("refused", None, ["a.json"])
+
+
+def test_what_a_command_changes_is_on_the_page_where_no_runner_sees_to_it(page: Page, outbox: Path) -> None:
+    spool = Spool(outbox.parent / "jobs")
+    fail(outbox, "refused")
+    renew(spool, outbox, Paces(None))
+    assert data_in(outbox)["counts"]["failed"] == 1
+    withdraw(outbox, A)
+    with runner_lock(spool.folder):
+        renew(spool, outbox, Paces(None))
+        assert data_in(outbox)["counts"]["failed"] == 1, "left to the runner"
+    renew(spool, outbox, Paces(None))
+    assert data_in(outbox)["counts"]["failed"] == 0
+    renew(spool, outbox / "gone", Paces(None))
+    assert not (outbox / "gone").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,16 @@ import pytest
 
 from pipeline.jobs import attempt, result
 from pipeline.jobs.record import Job, JobImage
-from pipeline.jobs.result import Failed, Outcome
+from pipeline.jobs.result import Done, Engine, Failed, Outcome, Output, Timing, WeightsUsed
 from pipeline.jobs.spool import Spool
 from pipeline.manifest.parse import parse_manifest
+
+DONE = Done(
+    engine=Engine(tensorflow="", device="", precision="", weights=WeightsUsed(source="", sha256="")),
+    timing=Timing(setup_seconds=0, optimize_seconds=1, seconds_per_step=1),
+    peak_memory_bytes=0,
+    output=Output.of("a-001.png", 8, 8, b"a picture"),
+)
 
 
 @pytest.fixture

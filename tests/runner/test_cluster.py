@@ -137,6 +137,38 @@ def test_a_stop_before_it_has_begun_needs_no_worker(spool: Spool, client: Client
     assert [run.future.result(0).kind for run in runs if run is not waiting] == ["lost", "lost"]
 
 
+def test_what_the_client_asks_by_itself_takes_no_worker_away(
+    spool: Spool, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = client._update_scheduler_info
+
+    async def heard_again(n_workers: int = 0) -> None:
+        """As it is where the client's own question, which leaves the workers out, comes right after ours."""
+        await heard(n_workers)
+        await heard(0)
+
+    monkeypatch.setattr(client, "_update_scheduler_info", heard_again)
+    job_id = admit(spool, "a")
+    executor = ClusterExecutor(lambda: client, OPTIONS, go_on)
+    wait_for(lambda: executor.capacity == 2)
+    run = executor.submit(spool.start(job_id), spool.running / job_id, None, None)
+    wait_for(run.has_begun)
+    executor._look(client)
+    assert executor.capacity == 2
+    assert run.gone_since is None
+    executor.close()
+
+
+def test_the_scheduler_keeps_nothing_of_a_job_that_has_ended(
+    spool: Spool, tmp_path: Path, local: LocalCluster, executor: ClusterExecutor
+) -> None:
+    before = set(local.scheduler.task_prefixes)
+    for name in "abcd":
+        admit(spool, name)
+    work(Desk(spool, tmp_path, executor=executor), 4)
+    assert set(local.scheduler.task_prefixes) - before <= {"stylistic"}
+
+
 def test_a_scheduler_that_is_not_there_is_a_fault_of_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
     executor = ClusterExecutor(connector("tcp://127.0.0.1:9", None), OPTIONS)

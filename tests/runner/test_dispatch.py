@@ -18,7 +18,7 @@ from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.executor import Executor
 from pipeline.runner.faults import Faults
 from pipeline.runner.publisher import Publisher
-from tests.runner.conftest import FakeExecutor, admit
+from tests.runner.conftest import DONE, FakeExecutor, FakeRun, admit
 
 
 class Desk:
@@ -187,47 +187,51 @@ SWEEP = "sweep: {seed: [1, 2, 3, 4]}"
 
 
 class TestASweep:
-    def variants(self, desk: Desk) -> list[str]:
+    def parts(self, desk: Desk) -> list[str]:
         return [run.attempt.name for run in desk.executor.runs]
 
-    def test_is_spread_over_the_workers_that_are_free(self, spool: Spool, tmp_path: Path) -> None:
+    def test_is_spread_over_the_workers_that_are_free_and_then_its_sheet_is_drawn(
+        self, spool: Spool, tmp_path: Path
+    ) -> None:
         admit(spool, "a", SWEEP)
         desk = Desk(spool, tmp_path, capacity=3, max_jobs=1)
         desk.turn()
-        assert self.variants(desk) == ["001", "002", "003"]
+        assert self.parts(desk) == ["001", "002", "003"]
         desk.executor.runs[1].fail("one that cannot be painted")
         desk.turn()
-        assert self.variants(desk) == ["001", "002", "003", "004"]
-        for number in (0, 2):
+        assert self.parts(desk) == ["001", "002", "003", "004"]
+        for number in (0, 2, 3):
             desk.executor.runs[number].fail("likewise")
             desk.turn()
-        whole = desk.executor.runs[3].attempt.parent.parent
-        result.leave(whole, Failed(reason="of the whole"))  # as the last worker does
+        assert self.parts(desk)[4:] == ["attempt-1"]
         assert desk.said == []
-        desk.executor.runs[3].fail("the last")
+        desk.executor.runs[4].fail("of the whole")
         desk.turn()
         assert [line.split(": ")[1] for line in desk.said] == ["of the whole"]
         assert desk.dispatch.is_idle
 
-    def test_of_one_worker_is_run_as_a_whole(self, spool: Spool, tmp_path: Path) -> None:
+    def test_takes_in_workers_that_come_later(self, spool: Spool, tmp_path: Path) -> None:
         admit(spool, "a", SWEEP)
         desk = Desk(spool, tmp_path)
         desk.turn()
-        assert self.variants(desk) == ["attempt-1"]
+        assert self.parts(desk) == ["001"]
+        desk.executor.capacity = 9
+        desk.turn()
+        assert self.parts(desk) == ["001", "002", "003", "004"]
 
     def test_leaves_the_next_free_worker_to_what_comes_before_it(self, spool: Spool, tmp_path: Path) -> None:
         admit(spool, "b", SWEEP)
         desk = Desk(spool, tmp_path, capacity=2)
         desk.turn()
         admit(spool, "c")
-        urgent = admit(spool, "d", "priority: 1")
-        for number in range(2):
+        urgent = admit(spool, "d", f"priority: 1\n{SWEEP}")
+        for number in range(3):
             desk.executor.runs[number].fail("done with")
             desk.turn()
-        assert self.variants(desk) == ["001", "002", "attempt-1", "003"]
-        assert desk.executor.runs[2].attempt.parent.name == urgent
+        assert self.parts(desk) == ["001", "002", "001", "002", "003"]
+        assert {run.attempt.parents[2].name for run in desk.executor.runs[2:]} == {urgent}
 
-    def test_whose_worker_dies_goes_on_as_a_whole_with_one_death_counted(self, spool: Spool, tmp_path: Path) -> None:
+    def test_whose_worker_dies_goes_on_with_one_death_counted(self, spool: Spool, tmp_path: Path) -> None:
         job_id = admit(spool, "a", SWEEP)
         desk = Desk(spool, tmp_path, capacity=2)
         desk.turn()
@@ -236,9 +240,33 @@ class TestASweep:
         desk.turn()
         assert second.future.result().kind == "stopped"
         desk.turn()
-        assert self.variants(desk) == ["001", "002"] * 2
+        assert self.parts(desk) == ["001", "002"] * 2
         assert {run.attempt.parent.parent.name for run in desk.executor.runs[2:]} == {"attempt-2"}
         assert Job.load(spool.running / job_id).deaths == 1
+
+    def test_that_gets_pictures_done_between_deaths_does_not_fail_for_them(self, spool: Spool, tmp_path: Path) -> None:
+        job_id = admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path)
+        for deaths in range(1, 4):
+            desk.turn()
+            paint(desk.executor.runs[-1])
+            desk.turn()
+            desk.executor.runs[-1].future.set_result(Outcome("died"))
+            desk.turn()
+            assert Job.load(spool.running / job_id).attempts == deaths + 1
+        assert self.parts(desk) == ["001", "002", "002", "003", "003", "004", "004"]
+        assert desk.said == []
+
+    def test_keeps_what_a_worker_that_dies_has_finished(self, spool: Spool, tmp_path: Path) -> None:
+        admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path, capacity=2)
+        desk.turn()
+        first, second = desk.executor.runs
+        result.leave(first.attempt, Failed(reason="is through"))
+        first.future.set_result(Outcome("died"))
+        desk.turn()
+        assert not second.future.done()
+        assert self.parts(desk) == ["001", "002", "003"]
 
     def test_that_is_stopped_goes_back_when_all_its_workers_have_ended(self, spool: Spool, tmp_path: Path) -> None:
         job_id = admit(spool, "a", SWEEP)
@@ -253,10 +281,76 @@ class TestASweep:
         assert (spool.queued / job_id).is_dir()
         assert Job.load(spool.queued / job_id).deaths == 0
 
-    def test_whose_record_is_damaged_is_left_to_a_worker_to_tell(self, spool: Spool, tmp_path: Path) -> None:
-        job_id = admit(spool, "a", SWEEP)
-        job = Job.load(spool.queued / job_id)
-        job.model_copy(update={"images": {}}).save(spool.queued / job_id)
+    def test_whoever_was_told_to_stop_takes_no_other_part_even_if_it_came_through(
+        self, spool: Spool, tmp_path: Path
+    ) -> None:
+        admit(spool, "a", SWEEP)
         desk = Desk(spool, tmp_path, capacity=2)
         desk.turn()
-        assert self.variants(desk) == ["attempt-1"]
+        first, second = desk.executor.runs
+        second.stop = lambda: None  # type: ignore[method-assign]
+        first.future.set_result(Outcome("died"))
+        desk.turn()
+        second.fail("came through")
+        desk.turn()
+        assert second.killed == 1
+
+    def test_a_part_that_nobody_has_begun_goes_to_another_worker(self, spool: Spool, tmp_path: Path) -> None:
+        admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path, capacity=2)
+        desk.turn()
+        lost, other = desk.executor.runs
+        lost.future.set_result(Outcome("lost"))
+        desk.turn()
+        assert self.parts(desk) == ["001", "002", "001"]
+        assert not other.future.done()
+        assert {run.attempt.parent.parent.name for run in desk.executor.runs} == {"attempt-1"}
+
+    def test_a_hanging_worker_is_found_while_others_make_steps(
+        self, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path, capacity=2)
+        desk.turn()
+        hanging, good = desk.executor.runs
+        begun = time.monotonic()
+        for number, minutes in enumerate((20, 31), 1):
+            with (good.attempt / "loss.jsonl").open("a") as file:
+                file.write(LINE.replace("1", str(number), 1))
+            monkeypatch.setattr(time, "monotonic", lambda minutes=minutes: begun + 60 * minutes)
+            assert hanging.killed == 0
+            desk.turn()
+        assert (hanging.killed, good.killed) == (1, 0)
+
+    def test_what_was_logged_before_is_no_sign_of_a_worker(
+        self, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "pipeline.runner.faults")
+        monkeypatch.setattr(faults, "PAUSE_SECONDS", 0.0)
+        admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path)
+        desk.turn()
+        (desk.executor.runs[0].attempt / "loss.jsonl").write_text(LINE)
+        for _ in range(3):
+            desk.executor.runs[-1].future.set_result(Outcome("fault", "no weights"))
+            desk.turn()
+            desk.turn()
+        assert caplog.messages == ["no weights. Nothing is lost; trying again every 0 s."]
+
+    def test_whose_record_is_damaged_fails_and_the_next_runs(self, spool: Spool, tmp_path: Path) -> None:
+        job_id, good = admit(spool, "a", SWEEP), admit(spool, "b")
+        job = Job.load(spool.queued / job_id)
+        job.model_copy(update={"images": {}}).save(spool.queued / job_id)
+        desk = Desk(spool, tmp_path)
+        desk.turn()
+        assert "its record is damaged" in desk.said[0]
+        assert list(desk.dispatch.running) == [good]
+
+
+LINE = '{"step": 1, "scale": 64, "total": 1.0, "content": 0.0, "style": 1.0, "total_variation": 0.0}\n'
+
+
+def paint(run: FakeRun) -> None:
+    """Have a run come through with a picture."""
+    result.leave(run.attempt, DONE, {DONE.output.file: b"a picture"})
+    run.future.set_result(Outcome("through"))

@@ -154,7 +154,7 @@ function notes(title, kind, lines) {
 function showNow() {
   const { status } = data;
   $("runner").replaceChildren(runnerLine(status));
-  const waits = status.waiting.map((one) => [el("b", {}, one.name), ` ${one.reason}`]);
+  const waits = status.waiting.map((one) => [el("b", {}, one.name), `: ${one.reason}`]);
   if (status.more_waiting) waits.push(`and ${status.more_waiting.toLocaleString()} more`);
   const work = [...status.running.map(runningCard), queueBlock(status.queue)];
   const notices = [
@@ -187,7 +187,7 @@ function card(row) {
     "a",
     { class: "card", href: address({ view: row.id }), "data-id": row.id, style: { "--ratio": ratio.toFixed(4) } },
     source
-      ? el("img", { src: source, alt: "", loading: "lazy", decoding: "async" })
+      ? el("img", { src: source, alt: "", loading: "lazy", decoding: "async", class: row.variants && "sheet" })
       : el("div", { class: "none" }, "no preview"),
     el("span", { class: "name" }, row.name),
     el("span", { class: "soft" }, [words, time(row.at)].filter(Boolean).join(" · ")),
@@ -196,7 +196,7 @@ function card(row) {
 
 function todo(row) {
   if (row.status === "cancelled") return []; // the reason says it
-  const retry = el("code", {}, `stylistic retry ${row.id}`);
+  const retry = el("code", {}, `stylistic retry ${/\s/.test(row.id) ? `'${row.id}'` : row.id}`);
   if (!row.dropped) return ["Mend what it says, then run ", retry];
   const dropped = el("a", { href: path(row.id, row.dropped) }, row.dropped);
   return ["If the manifest is wrong, mend ", dropped, " and drop it again; if it is something else, mend that and run ", retry];
@@ -205,7 +205,7 @@ function todo(row) {
 function failure(row) {
   return el(
     "li",
-    { "data-id": row.id },
+    { "data-id": row.id, class: row.status },
     el("a", { class: "name", href: address({ view: row.id }) }, row.name),
     el("span", { class: "soft" }, when(row.at)),
     el("p", { class: "reason" }, row.error || "It failed without a reason."),
@@ -241,7 +241,7 @@ function showResults(atLeast) {
   $("failures").replaceChildren(
     ...(failed.length
       ? [
-          el("h2", {}, counted.join(", ")),
+          el("h2", { class: kinds.join(" ") }, counted.join(", ")),
           el("ul", {}, failed.slice(0, few).map(failure)),
           failed.length > few
             ? el("p", {}, few > 3 ? `and ${(failed.length - few).toLocaleString()} more` : el("a", { href: address({ state: "failed" }) }, "Show all"))

@@ -204,7 +204,7 @@ function showView() {
     el(
       "header",
       {},
-      el("div", {}, el("h2", {}, row.name), el("p", { class: "soft" }, like(row))),
+      el("div", {}, el("h2", {}, row.name), el("p", { class: "soft" }, row.variants ? plural(row.variants.length, "variant") : like(row))),
       el("nav", {}, step(before, "‹", "Newer result"), step(after, "›", "Older result"), el("button", { type: "button", class: "step", "aria-label": "Close", onclick: close }, "×")),
     ),
     el(
