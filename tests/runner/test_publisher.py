@@ -34,4 +34,5 @@ def test_a_turn_takes_a_moment_and_what_is_blocked_holds_nobody_up(
     in_the_way.rename(tmp_path / "elsewhere")
     publisher.turn()
     assert [line.partition(": ")[2] for line in said] == [f"{name} cannot be painted" for name in "bca"]
-    assert publisher.blocked == publisher.waiting == {}
+    assert not publisher.blocked
+    assert not publisher.waiting
