@@ -31,9 +31,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that readers, and a crash, see the old one or the new one whole."""
-    beside = path.with_name(f".{path.name}.tmp")
+def write_atomic(path: Path, data: bytes, writer: str = "") -> None:
+    """Write a file so that readers, and a crash, see the old one or the new one whole.
+
+    Args:
+        path: of the file.
+        data: what it says.
+        writer: the name of who writes, where several may write the same file at the same time.
+    """
+    beside = path.with_name(f".{path.name}.{writer or 'tmp'}")
     with beside.open("wb") as file:
         file.write(data)
         file.flush()

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +17,7 @@ from pathlib import Path
 
 from pipeline import storage
 from pipeline.inbox.drops import MANIFEST_SUFFIXES, Drop
+from pipeline.jobs.lock import runner_name
 from pipeline.jobs.record import new_id
 from pipeline.jobs.spool import REJECTED
 
@@ -48,8 +47,7 @@ class Claims:
     """
 
     def __init__(self, inbox: Path, jobs: Path, retries: Path) -> None:
-        runner = f"{socket.gethostname()}:{jobs}"
-        self.folder = inbox / CLAIMED / f"runner-{hashlib.sha256(runner.encode()).hexdigest()[:8]}"
+        self.folder = inbox / CLAIMED / runner_name(jobs)
         self.rejected = inbox / REJECTED
         self._retries = retries
         self._others: dict[Path, tuple[int, float]] = {}  # their last sign of life, and when it was first seen here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
 import time
@@ -40,6 +41,12 @@ class Holder(Model):
         except PermissionError:
             return True
         return True
+
+
+def runner_name(jobs: Path) -> str:
+    """The name of the runner of a jobs folder, in every life of it, among others on one inbox or outbox."""
+    place = f"{socket.gethostname()}:{jobs}"
+    return f"runner-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager

@@ -79,7 +79,9 @@ class Page:
 
     def _write(self) -> None:
         found = overview.look(self._spool, self._outbox, self._paces)
-        storage.write_atomic(self._outbox / FILE, html(found, self._results.rows()).encode("utf-8", "replace"))
+        text = html(found, self._results.rows()).encode("utf-8", "replace")
+        # Runners that share an outbox have one page; the last one counts.
+        storage.write_atomic(self._outbox / FILE, text, lock.runner_name(self._spool.folder))
 
 
 def renew(spool: Spool, outbox: Path, paces: Paces) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,20 @@ def test_a_log_that_another_program_wrote_does_not_spoil_the_page(
     path = outbox / A / "a.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert [row["id"] for row in shown(page, outbox)] == [A]
+
+
+def test_two_runners_with_one_outbox_write_whole_pages(
+    page: Page, outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "others").mkdir()
+    other = Page(outbox, Spool(tmp_path / "others"), Paces(None))
+    replace = os.replace
+
+    def late(*paths: Path) -> None:  # when the first is about to show its page, the second writes one
+        monkeypatch.setattr(os, "replace", replace)
+        shown(other, outbox)
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", late)
+    assert shown(page, outbox) == []
+    assert [path.name for path in outbox.iterdir()] == ["index.html"]
