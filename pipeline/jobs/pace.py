@@ -17,6 +17,9 @@ from pipeline.jobs.record import Job
 from pipeline.jobs.work import Painting, paintings_of
 
 RECENT_STEPS = 20  # that a running job's pace is taken from
+# Of optimizing, after which a job's own pace counts half against what was measured before: a moment in which the
+# machine had other things to do says little of the rest.
+DOUBT_SECONDS = 2.0
 MAX_SAMPLE = 500  # pictures of a long queue that are looked at, evenly
 
 
@@ -117,7 +120,10 @@ def left(
         own_kind = book.kind(latest.parameters, option)
         measured = [(one.pixels, own[one.side]) for one in latest.stretches() if one.side in own]
         if measured and book.knows(own_kind, measured[-1][0]):
-            pace = measured[-1][1] / (book.step_seconds(own_kind, measured[-1][0]) or 1.0)
+            like = book.step_seconds(own_kind, measured[-1][0]) or measured[-1][1]
+            shown = sum({loss.picture: loss.seconds for loss in seen}.values())
+            pace = (measured[-1][1] / like) ** (shown / (shown + DOUBT_SECONDS))
+        measured = [point for point in measured if not book.knows(own_kind, point[0])]
     lefts = []
     for number, painting in enumerate(work, 1):
         kind, made = book.kind(painting.parameters, option), done.get(number, 0)

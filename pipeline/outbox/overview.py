@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from pipeline.errors import EnvironmentFault
 from pipeline.jobs import attempt, lock, log, losses, previews, report
-from pipeline.jobs.attempt import Worker
+from pipeline.jobs.losses import Loss
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.report import Report, Waits
@@ -191,7 +191,7 @@ def _running(folder: Path, paces: Paces) -> Running:
     seen = losses.recent(own) or attempt.earlier_losses(folder, job.attempts)  # which it goes on from
     left = paces.left(job, seen, at_once=max(1, len(at_it))) if seen else paces.seconds([job])
     if left is not None:
-        left += _start_left(job, at_it, paces)
+        left += _start_left(job, folder, seen, paces)
     found = found.model_copy(update={"seconds_left": left})
     if seen:
         done = sum(losses.reached(seen).values())
@@ -201,15 +201,17 @@ def _running(folder: Path, paces: Paces) -> Running:
     return found.model_copy(update={"preview": shown and str(shown)})
 
 
-def _start_left(job: Job, at_it: Sequence[Worker], paces: Paces) -> float:
+def _start_left(job: Job, folder: Path, seen: Sequence[Loss], paces: Paces) -> float:
     """Seconds that a new process takes yet before its first step; none of one that has been at work before."""
-    device = paces.device
+    device, at_it = paces.device, attempt.workers(attempt.place(folder, job.attempts))
     if device is None or job.started_at is None:
         return 0.0
     if not at_it:
         return max(0.0, device.loading_seconds - _since(job.started_at)) + device.first_seconds
     is_new = _since(job.started_at) - _since(at_it[0].since) > LOADING_SECONDS
-    return max(0.0, device.first_seconds - _since(at_it[0].since)) if is_new else 0.0
+    left = max(0.0, device.first_seconds - _since(at_it[0].since)) if is_new else 0.0
+    is_painting = left and losses.reached(seen) != losses.reached(attempt.earlier_losses(folder, job.attempts))
+    return 0.0 if is_painting else left
 
 
 def _since(moment: str) -> float:

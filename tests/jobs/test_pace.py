@@ -153,9 +153,17 @@ class TestTimeLeft:
         assert left == pytest.approx(30 * 0.1 + 21 * 0.5)
 
     def test_a_job_that_is_slower_today_is_slower_at_the_next_scale_too(self) -> None:
+        known = book((120 * 160, 10.0), (240 * 320, 50.0))
+        left = pace.left(self.WORK, losses((160, 10, 20.0)), known, "auto")
+        assert left == pytest.approx(30 * 20 + 21 * 100, rel=0.02)
+
+    def test_a_moment_s_hindrance_says_little_of_the_rest(self) -> None:
         known = book((120 * 160, 0.1), (240 * 320, 0.5))
-        left = pace.left(self.WORK, losses((160, 10, 0.2)), known, "auto")
-        assert left == pytest.approx(30 * 0.2 + 21 * 1.0)
+        shares = [0.2, 1.0, 2.0, 18.0]
+        seen = [losses((160, 10, 0.2 * share)) for share in shares]
+        lefts = [pace.left(self.WORK, log, known, "auto") or 0.0 for log in seen]
+        assert lefts[1] == pytest.approx(30 * 0.2 + 21 * 0.5 * 2**0.5), "after two seconds half of it counts"
+        assert lefts == sorted(lefts)
 
     def test_a_size_that_was_tried_at_the_start_is_believed_and_lies_in_line_with_the_job_s_own_steps(self) -> None:
         tried = book((240 * 320, 0.5))
@@ -194,11 +202,11 @@ class TestTimeLeft:
 
     def test_of_a_sweep_two_pictures_at_once_take_half_as_long_but_none_less_than_its_own_time(self) -> None:
         text = "parameters: {image_size: 320, pyramid: {160: 4, 320: 3}}\nsweep: {strength: [1, 2, 3]}"
-        first, second = losses((160, 3, 0.2)), losses((160, 3, 0.2))
+        first, second = losses((160, 3, 0.1)), losses((160, 3, 0.1))
         turns = zip(first, (one.model_copy(update={"picture": 2}) for one in second), strict=True)
         seen = [loss for both in turns for loss in both]
         work, known = paintings_of(job(text)), book((120 * 160, 0.1), (240 * 320, 0.5))
-        begun, whole = 0.2 + 4 * 1.0, 5 * 0.2 + 4 * 1.0
+        begun, whole = 0.1 + 4 * 0.5, 5 * 0.1 + 4 * 0.5
         assert pace.left(work, seen, known, "auto", at_once=2) == pytest.approx((begun * 2 + whole) / 2)
         assert pace.left(work, seen, known, "auto", at_once=9) == pytest.approx(whole)
 

@@ -160,6 +160,7 @@ def test_a_process_that_starts_has_its_loading_before_the_steps(spool: Spool, ou
     own = attempt.begin(folder, job.attempts, attempt.Worker(host="h", pid=7, since=ago(1)))
     assert left() == pytest.approx(300 + 2, abs=0.5)
     log_losses(own, 10)
+    assert left() == 290, "it is in its stride"
     job.model_copy(update={"started_at": ago(1.1)}).save(folder)
     assert left() == 290, "one that had another job before"
     job.model_copy(update={"started_at": "yesterday"}).save(folder)
