@@ -15,7 +15,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "part" in metafunc.fixturenames:
         metafunc.parametrize("part", range(PARTS) if is_long else (11,))
     if "night" in metafunc.fixturenames:  # of random kills; several, so that they run side by side
-        nights = [pytest.param(night, marks=pytest.mark.stand_in) for night in range(1, 10)]
+        count = 3 if "cluster" in metafunc.fixturenames else 10
+        nights = [pytest.param(night, marks=pytest.mark.stand_in) for night in range(1, count)]
         metafunc.parametrize("night", [0, *nights] if is_long else nights[:1])
     if "kind_of_error" in metafunc.fixturenames:
         metafunc.parametrize("kind_of_error", ("ENOSPC", "EROFS", "EIO") if is_long else ("ENOSPC",))
