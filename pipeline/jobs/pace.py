@@ -20,7 +20,7 @@ from pipeline.jobs.work import Painting, paintings_of
 RECENT_STEPS = 20  # that a running job's pace is taken from
 # What a job shows of its own pace counts half against what was measured before when it is as much as this: a moment in
 # which the machine had other things to do, or a process its first step, says little of the rest.
-DOUBT_SECONDS, DOUBT_STEPS = 1.0, 5
+DOUBT_SECONDS, DOUBT_STEPS = 1.0, 3
 MAX_SAMPLE = 500  # pictures of a long queue that are looked at, evenly
 
 
