@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +18,9 @@ from pipeline.jobs.record import Job
 from pipeline.jobs.work import Painting, paintings_of
 
 RECENT_STEPS = 20  # that a running job's pace is taken from
-# Of optimizing, after which a job's own pace counts half against what was measured before: a moment in which the
-# machine had other things to do says little of the rest.
-DOUBT_SECONDS = 2.0
+# What a job shows of its own pace counts half against what was measured before when it is as much as this: a moment in
+# which the machine had other things to do, or a process its first step, says little of the rest.
+DOUBT_SECONDS, DOUBT_STEPS = 1.0, 3
 MAX_SAMPLE = 500  # pictures of a long queue that are looked at, evenly
 
 
@@ -113,17 +114,21 @@ def left(
 ) -> float | None:
     """As ``Paces.left``: by the job's own steps, and by those measured here before, at this job's pace."""
     done = reached(seen) if done is None else done
+    made_at = _step_seconds(seen)
     own = step_times(seen)
     own_kind, measured, pace = None, [], 1.0
     if seen and seen[-1].picture <= len(work):
         latest = work[seen[-1].picture - 1]
         own_kind = book.kind(latest.parameters, option)
-        measured = [(one.pixels, own[one.side]) for one in latest.stretches() if one.side in own]
-        if measured and book.knows(own_kind, measured[-1][0]):
-            like = book.step_seconds(own_kind, measured[-1][0]) or measured[-1][1]
-            shown = sum({loss.picture: loss.seconds for loss in seen}.values())
-            pace = (measured[-1][1] / like) ** (shown / (shown + DOUBT_SECONDS))
-        measured = [point for point in measured if not book.knows(own_kind, point[0])]
+        shown = evidence = 0.0
+        for side, pixels, _ in latest.stretches():
+            like = book.step_seconds(own_kind, pixels) if book.knows(own_kind, pixels) else None
+            if side in own and like is None:
+                measured.append((pixels, own[side]))
+            elif side in own and like:
+                shown += like * len(made_at[side])
+                evidence += like * len(made_at[side]) * math.log(own[side] / like)
+        pace = math.exp(evidence / (shown + DOUBT_SECONDS))
     lefts = []
     for number, painting in enumerate(work, 1):
         kind, made = book.kind(painting.parameters, option), done.get(number, 0)
@@ -133,7 +138,7 @@ def left(
         for side, pixels, steps in painting.stretches():
             end = begin + steps
             if made < end:
-                seconds = own.get(side) or interpolated(points, pixels)
+                seconds = _believed(own.get(side), len(made_at.get(side, ())), interpolated(points, pixels))
                 if seconds is None:
                     return None
                 of_picture += seconds * (end - made if begin < made else steps + 1)
@@ -144,6 +149,12 @@ def left(
 
 def step_times(seen: Sequence[Loss]) -> dict[int, float]:
     """The median seconds of a step at each scale, by its long side, of the last steps made there."""
+    found = _step_seconds(seen)
+    return {side: statistics.median(times[-RECENT_STEPS:]) for side, times in found.items() if len(times) >= 2}
+
+
+def _step_seconds(seen: Sequence[Loss]) -> dict[int, list[float]]:
+    """What each step took, by its long side; the first of a scale is not known."""
     times: dict[int, list[float]] = {}
     latest: dict[int, Loss] = {}
     for loss in seen:
@@ -151,7 +162,14 @@ def step_times(seen: Sequence[Loss]) -> dict[int, float]:
         latest[loss.picture] = loss
         if before and before.scale == loss.scale and loss.step == before.step + 1 and loss.seconds > before.seconds:
             times.setdefault(loss.scale, []).append(loss.seconds - before.seconds)
-    return {side: statistics.median(found[-RECENT_STEPS:]) for side, found in times.items() if len(found) >= 2}
+    return times
+
+
+def _believed(own: float | None, count: int, foretold: float | None) -> float | None:
+    """Seconds of a step: the job's own, the more the more of them there are, and what was foretold."""
+    if own is None or foretold is None:
+        return own or foretold
+    return foretold * (own / foretold) ** (count / (count + DOUBT_STEPS)) if count > 2 else foretold
 
 
 def spoken(seconds: float) -> str:

@@ -190,7 +190,7 @@ def _running(folder: Path, paces: Paces) -> Running:
         found = found.model_copy(update={"device": on.device, "precision": on.precision, "stage": "preparing"})
     seen = losses.recent(own) or attempt.earlier_losses(folder, job.attempts)  # which it goes on from
     left = paces.left(job, seen, at_once=max(1, len(at_it))) if seen else paces.seconds([job])
-    if left is not None:
+    if left:  # its worker lets go of it before it is published
         left += _start_left(job, folder, seen, paces)
     found = found.model_copy(update={"seconds_left": left})
     if seen:

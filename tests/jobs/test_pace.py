@@ -159,11 +159,19 @@ class TestTimeLeft:
 
     def test_a_moment_s_hindrance_says_little_of_the_rest(self) -> None:
         known = book((120 * 160, 0.1), (240 * 320, 0.5))
-        shares = [0.2, 1.0, 2.0, 18.0]
-        seen = [losses((160, 10, 0.2 * share)) for share in shares]
-        lefts = [pace.left(self.WORK, log, known, "auto") or 0.0 for log in seen]
-        assert lefts[1] == pytest.approx(30 * 0.2 + 21 * 0.5 * 2**0.5), "after two seconds half of it counts"
-        assert lefts == sorted(lefts)
+        calm = 30 * 0.1 + 21 * 0.5
+        lefts = [pace.left(self.WORK, losses((160, 10, seconds)), known, "auto") or 0.0 for seconds in (0.1, 0.2, 0.4)]
+        assert lefts[0] == pytest.approx(calm)
+        assert calm * 1.3 < lefts[1] < calm * 1.6, "after nine steps at half the speed about half of it counts"
+        assert lefts[1] < lefts[2] < calm * 2.5
+
+    def test_the_first_step_of_a_process_that_goes_on_in_the_middle_of_a_scale_is_not_foretold_again(self) -> None:
+        known = book((120 * 160, 0.1), (240 * 320, 0.5))
+        seen = losses((160, 30, 0.1))
+        for seconds in (2.4, 0.1, 0.1):
+            seen.append(loss(seen[-1].step + 1, 160, seen[-1].seconds + seconds))
+            left = pace.left(self.WORK, seen[-4:], known, "auto")
+            assert left == pytest.approx((40 - seen[-1].step) * 0.1 + 21 * 0.5, rel=0.2)
 
     def test_a_size_that_was_tried_at_the_start_is_believed_and_lies_in_line_with_the_job_s_own_steps(self) -> None:
         tried = book((240 * 320, 0.5))

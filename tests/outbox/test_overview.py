@@ -165,6 +165,9 @@ def test_a_process_that_starts_has_its_loading_before_the_steps(spool: Spool, ou
     assert left() == 290, "one that had another job before"
     job.model_copy(update={"started_at": "yesterday"}).save(folder)
     assert left() == 290
+    log_losses(own, 300)
+    attempt.leave(own)
+    assert left() == 0, "it is about to be published"
 
 
 def test_time_left_is_that_of_the_jobs_own_pace_and_of_the_whole_queue(spool: Spool, outbox: Path) -> None:
