@@ -109,21 +109,21 @@ def finish(place: Place, environment: dict[str, str] | None = None) -> None:
     assert done.returncode in (0, 1), done.stderr
 
 
-StepsOf = Callable[[str, str], list[str]]
+StepsOf = Callable[..., list[str]]
 
 
 @pytest.fixture(scope="session")
 def steps_of(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> StepsOf:
-    """Tells the steps that a role takes over a batch.
+    """Tells the steps that a role takes over a batch, as far as a kind of fault counts them.
 
     From the queue on every job's steps are those of a job folder, so other batches end where the claim does.
     """
 
     @functools.cache
-    def taken_by(role: str, batch: str) -> list[str]:
+    def taken_by(role: str, batch: str, kind: str = "kill") -> list[str]:
         place = Place(tmp_path_factory.mktemp(role), tiny_weights)
         drop_batch(place, batch)
-        place.run("run", "--checkpoint-seconds", "0", environment=faulty(place, role, 0))
+        place.run("run", "--checkpoint-seconds", "0", environment=faulty(place, role, 0, kind))
         assert_every_job_ended_once(place, BATCHES[batch])
         taken = steps(place)
         if batch != "folder":
@@ -172,7 +172,7 @@ class TestAtEveryStep:
         for at in chosen:
             place = Place(tmp_path / str(at), tiny_weights)
             drop_batch(place, batch)
-            is_real = part == 0 and batch == "folder"
+            is_real = part == 0 and role == "worker"
             environment = faulty(place, role, at, engine="real" if is_real else "stand-in")
             killed = place.run("run", "--checkpoint-seconds", "0", environment=environment)
             if role == "runner":
@@ -187,8 +187,7 @@ class TestAtEveryStep:
     def test_a_disk_that_fails_from_any_step_on_blames_no_job(
         self, tmp_path: Path, tiny_weights: Path, steps_of: StepsOf, role: str, kind_of_error: str, is_long: bool
     ) -> None:
-        taken = steps_of(role, "folder")
-        count = len(taken)
+        count = len(steps_of(role, "folder", kind_of_error))
         for at in range(1, count + 1, 1 + count // 2) if is_long else (count // 2,):
             place = Place(tmp_path / str(at), tiny_weights)
             drop_batch(place, "folder")
@@ -203,7 +202,7 @@ class TestAtEveryStep:
     def test_a_moments_fault_at_any_step_is_survived_by_a_watcher(
         self, tmp_path: Path, tiny_weights: Path, steps_of: StepsOf, role: str, is_long: bool
     ) -> None:
-        taken = steps_of(role, "folder")
+        taken = steps_of(role, "folder", "EIO")
         first = next((n for n, step in enumerate(taken, 1) if "mkdir" in step and "/queued" in step), 1)
         # In short, for the runner: just after the rename that starts a job, before it is durable.
         started = next((n for n, step in enumerate(taken, 1) if "/running/" in step), len(taken) // 2)
