@@ -56,10 +56,14 @@ def test_a_watcher_is_up_once_it_has_the_lock_and_says_when_it_ends(
 ) -> None:
     address, heard = ears
     process = place.start("watch", environment={"NOTIFY_SOCKET": address})
-    assert heard.recv(99) == b"READY=1\nWATCHDOG=1"
-    assert (place.jobs / ".runner.json").exists()
-    process.send_signal(signal.SIGTERM)
-    while (said := heard.recv(99)) != b"STOPPING=1":
-        assert said == b"READY=1\nWATCHDOG=1"
-    assert process.wait(60) == 0
-    process.communicate()
+    try:
+        assert heard.recv(99) == b"READY=1\nWATCHDOG=1"
+        assert (place.jobs / ".runner.json").exists()
+        process.send_signal(signal.SIGTERM)
+        while (said := heard.recv(99)) != b"STOPPING=1":
+            assert said == b"READY=1\nWATCHDOG=1"
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
