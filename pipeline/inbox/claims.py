@@ -110,7 +110,10 @@ class Claims:
             if not other.is_dir() or not other.name.startswith("runner-"):
                 self._take_over(other)  # as versions before had them
                 continue
-            sign = other.stat().st_mtime_ns
+            try:
+                sign = other.stat().st_mtime_ns
+            except FileNotFoundError:  # its runner has tidied up
+                continue
             before, since = self._others.get(other, (sign, now))
             others[other] = (sign, since if sign == before else now)
             if now - others[other][1] > LEASE_SECONDS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import storage
@@ -23,16 +24,20 @@ MOST_DROPPED_BYTES = 1 << 20
 TRASH = ".stylistic-trash"  # the outbox is shared with others, who have theirs
 
 
-def clean(outbox: Path) -> None:
+def clean(outbox: Path, is_ours: Callable[[str], bool]) -> None:
     """Remove what an earlier life left unfinished.
 
     The outbox has to be there: where a share has just gone, none is made in its place.
+
+    Args:
+        outbox: the folder, which other runners may share.
+        is_ours: whether a job of this id is this runner's.
     """
     os.stat(outbox)
     storage.clear_away(outbox / TRASH)
     # Others keep dot-names in a shared folder too: only what is named like our results is ours.
     for leftover in outbox.glob(".*-*-*-*"):
-        if is_job_id(leftover.name[1:]):
+        if is_job_id(leftover.name[1:]) and is_ours(leftover.name[1:]):
             storage.clear_away(leftover)
 
 

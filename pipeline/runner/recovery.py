@@ -31,7 +31,7 @@ class Recovery:
         if self.is_done:
             return
         self._spool.prepare()
-        publish.clean(self._outbox)
+        publish.clean(self._outbox, self._spool.holds)
         self._claims.clean()
         cancelling.answer_all(self._spool, self._outbox)
         for job_id in self._spool.interrupted():

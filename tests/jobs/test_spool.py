@@ -60,11 +60,11 @@ def test_attempts_and_deaths_are_counted(spool: Spool) -> None:
 def test_what_others_keep_in_the_outbox_is_left_alone(tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     outbox.mkdir()
-    theirs = [".DS_Store", ".stfolder", ".Trash-1000", ".sync-a-b-c"]
+    theirs = [".DS_Store", ".stfolder", ".Trash-1000", ".sync-a-b-c", f".{B}"]  # the last: another runner's
     for name in theirs:
         (outbox / name).mkdir()
     (outbox / f".{A}").mkdir()
-    publish.clean(outbox)
+    publish.clean(outbox, A.__eq__)
     assert sorted(path.name for path in outbox.iterdir()) == sorted(theirs)
 
 
@@ -91,7 +91,7 @@ def test_a_share_that_has_just_gone_is_not_made_anew(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Spool(tmp_path / "jobs").prepare()
     with pytest.raises(FileNotFoundError):
-        publish.clean(tmp_path / "outbox")
+        publish.clean(tmp_path / "outbox", A.__eq__)
     assert list(tmp_path.iterdir()) == []
 
 
