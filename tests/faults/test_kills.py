@@ -169,19 +169,22 @@ class TestAtEveryStep:
     ) -> None:
         taken = steps_of(role, batch)
         chosen = range(1 + part, len(taken) + 1, PARTS)[: None if is_long else 1]
+        kills = 0
         for at in chosen:
             place = Place(tmp_path / str(at), tiny_weights)
             drop_batch(place, batch)
             is_real = part == 0 and role == "worker"
             environment = faulty(place, role, at, engine="real" if is_real else "stand-in")
             killed = place.run("run", "--checkpoint-seconds", "0", environment=environment)
-            if role == "runner":
+            is_over = at - 3 <= len(steps(place)) < at  # what is written now and then makes a step more or less
+            kills += not is_over
+            if role == "runner" and not is_over:
                 assert killed.returncode == -signal.SIGKILL, steps(place)[-1]
                 finish(place, environment)
-            else:  # the runner starts another worker by itself
+            else:  # it came to its end; after a kill of its worker too, as it starts another by itself
                 assert killed.returncode == 1, (steps(place)[-1], killed.stderr)
             assert_every_job_ended_once(place, BATCHES[batch])
-        print(f"kills survived: {len(chosen)} of {len(taken)} steps of the {role}, {batch}")
+        print(f"kills survived: {kills} of {len(taken)} steps of the {role}, {batch}")
 
     @pytest.mark.parametrize("role", ["runner", "worker"])
     def test_a_disk_that_fails_from_any_step_on_blames_no_job(
