@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from PIL import Image
@@ -24,7 +23,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for job in JOBS:
             shutil.copytree(HERE / job, Path(folder, "inbox", job))
-        time.sleep(2)  # for the files to settle
         subprocess.run([Path(sys.executable).with_name("stylistic"), "run"], cwd=folder, check=True)
         painted = [next(Path(folder, "outbox").glob(f"{job}-*/{job}.png")) for job in JOBS]
         pictures = [_narrow(path) for path in (HERE / JOBS[0] / "harbour.jpg", *painted)]

@@ -191,7 +191,7 @@ def _running(folder: Path, paces: Paces) -> Running:
     seen = losses.recent(own) or attempt.earlier_losses(folder, job.attempts)  # which it goes on from
     left = paces.left(job, seen, at_once=max(1, len(at_it))) if seen else paces.seconds([job])
     if left:  # its worker lets go of it before it is published
-        left += _start_left(job, folder, seen, paces)
+        left += _start_left(job, folder, at_it, seen, paces)
     found = found.model_copy(update={"seconds_left": left})
     if seen:
         done = sum(losses.reached(seen).values())
@@ -201,9 +201,9 @@ def _running(folder: Path, paces: Paces) -> Running:
     return found.model_copy(update={"preview": shown and str(shown)})
 
 
-def _start_left(job: Job, folder: Path, seen: Sequence[Loss], paces: Paces) -> float:
+def _start_left(job: Job, folder: Path, at_it: Sequence[attempt.Worker], seen: Sequence[Loss], paces: Paces) -> float:
     """Seconds that a new process takes yet before its first step; none of one that has been at work before."""
-    device, at_it = paces.device, attempt.workers(attempt.place(folder, job.attempts))
+    device = paces.device
     if device is None or job.started_at is None:
         return 0.0
     if not at_it:
