@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.jobs.result import Failed
 from pipeline.jobs.spool import Spool
-from pipeline.runner import publisher as module
+from pipeline.runner import piecework
 from pipeline.runner.publisher import Publisher
 from tests.runner.conftest import admit
 
@@ -16,7 +16,7 @@ from tests.runner.conftest import admit
 def test_a_turn_takes_a_moment_and_what_is_blocked_holds_nobody_up(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BUDGET_SECONDS", 0.0)
+    monkeypatch.setattr(piecework, "BUDGET_SECONDS", 0.0)
     said: list[str] = []
     publisher = Publisher(spool, tmp_path / "outbox", said.append)
     jobs = [spool.start(admit(spool, name)) for name in "abc"]
