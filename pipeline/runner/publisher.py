@@ -114,7 +114,10 @@ class Publisher:
         if published is None:
             ended = ended or result.read(own) or cancel.read(folder)
             ended = ended or Failed(reason="its result is gone from the job's folder.")
-            published = yield from publish(self._outbox, job, own, ended, dropped_in(folder))
+            try:
+                published = yield from publish(self._outbox, job, own, ended, dropped_in(folder))
+            except RecordError as error:
+                published = yield from publish(self._outbox, job, own, Failed(reason=str(error)), dropped_in(folder))
         if published.status == "done":
             self._spool.finish(published)
         else:
