@@ -11,12 +11,17 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 1 << 20
+SLICE_BYTES = 1 << 20
+_SLICES_A_SYNC = 16  # so that no sync takes long, the last one least
+
+T = TypeVar("T")
+Slices = Generator[None, None, T]  # work on a file of any size, a moment at a time, and what comes of it
 
 
 def sync_folder(folder: Path) -> None:
@@ -56,38 +61,54 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
-def digest_of(file: BinaryIO) -> str:
+def at_once(work: Slices[T]) -> T:
+    """Do sliced work to its end; gives what comes of it."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def digest_of(file: BinaryIO) -> Slices[str]:
     """The SHA-256 of an open file, in hexadecimal; leaves it at its beginning."""
     digest = hashlib.sha256()
     file.seek(0)
-    while chunk := file.read(_CHUNK):
+    while chunk := file.read(SLICE_BYTES):
         digest.update(chunk)
+        yield
     file.seek(0)
     return digest.hexdigest()
 
 
-def copy_stream(source: BinaryIO, target: Path) -> str:
+def copy_stream(source: BinaryIO, target: Path) -> Slices[str]:
     """Copy an open file to a new durable one; gives the SHA-256 of what was copied, in hexadecimal."""
     digest = hashlib.sha256()
     with target.open("xb") as file:
-        while chunk := source.read(_CHUNK):
+        for number in itertools.count(1):
+            chunk = source.read(SLICE_BYTES)
             digest.update(chunk)
             file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
+            if not chunk or number % _SLICES_A_SYNC == 0:
+                file.flush()
+                os.fsync(file.fileno())
+            if not chunk:
+                break
+            yield
     return digest.hexdigest()
 
 
-def copy_tree(source: Path, target: Path) -> None:
+def copy_tree(source: Path, target: Path) -> Slices[None]:
     """Copy a file, or a folder's regular files, durably; links and devices stay behind."""
     if source.is_file():
         with source.open("rb") as file:
-            copy_stream(file, target)
+            yield from copy_stream(file, target)
         return
     target.mkdir()
     for entry in sorted(source.iterdir()):
         if not entry.is_symlink() and (entry.is_dir() or entry.is_file()):
-            copy_tree(entry, target / entry.name)
+            yield from copy_tree(entry, target / entry.name)
     sync_folder(target)
 
 
@@ -152,6 +173,16 @@ def clear_away(folder: Path) -> None:
         remove_tree(folder)
     except OSError as error:
         log.warning("%s cannot be removed (%s): left for the next start", error.filename or folder, error.strerror)
+
+
+@contextlib.contextmanager
+def removed_unless_whole(folder: Path) -> Iterator[None]:
+    """Remove a folder again if the building of it breaks off: by an error, or as whoever builds it is told to end."""
+    try:
+        yield
+    except BaseException:
+        clear_away(folder)
+        raise
 
 
 def make_once(path: Path, data: bytes, first: Path) -> None:

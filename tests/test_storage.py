@@ -83,7 +83,7 @@ class TestWriting:
         (tmp_path / "a" / "b").mkdir(parents=True)
         (tmp_path / "a" / "b" / "c").write_text("c")
         (tmp_path / "a" / "link").symlink_to("/etc/passwd")
-        storage.copy_tree(tmp_path / "a", tmp_path / "copy")
+        storage.at_once(storage.copy_tree(tmp_path / "a", tmp_path / "copy"))
         assert [str(p.relative_to(tmp_path / "copy")) for p in sorted((tmp_path / "copy").rglob("*"))] == ["b", "b/c"]
 
 

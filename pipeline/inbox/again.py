@@ -74,7 +74,7 @@ def queue(spool: Spool, repetition: Repetition) -> None:
             os.link(source, target)
         except OSError:
             with source.open("rb") as file:
-                storage.copy_stream(file, target)
+                storage.at_once(storage.copy_stream(file, target))
     spool.admit(draft, repetition.job, spool.queued)
 
 
@@ -93,7 +93,7 @@ def _source(spool: Spool, job_id: str, image: JobImage, places: Places) -> Path:
         if path is not None and path.is_file():
             return path
     with contextlib.suppress(OSError, JobError), places.open(image.file) as file:
-        if storage.digest_of(file) == image.sha256:
+        if storage.at_once(storage.digest_of(file)) == image.sha256:
             return Path(os.path.realpath(places.path(image.file)))
     raise UsageError(
         f"{job_id}: {image.file} is not kept any more (--keep-inputs), and in the inbox there is none like it.",

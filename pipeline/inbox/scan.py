@@ -29,10 +29,10 @@ class Scanner:
         """Note that a drop waits."""
         self._found[drop.label] = why
 
-    def scan(self) -> Iterator[Verdict]:
+    def scan(self) -> Iterator[Verdict | None]:
         """A verdict on every drop. Ready and rejected ones are to be claimed as they come.
 
-        Then the style folders, whose photos become drops for the next scan.
+        Then the style folders, whose photos become drops for the next scan: None after each moment.
         """
         drops = self.drops.look()
         self._judge.forget_others({drop.entry for drop in drops})
@@ -50,8 +50,9 @@ class Scanner:
             if isinstance(verdict, Waiting):
                 self.wait(drop, verdict)
             yield verdict
-        for label, waiting in self._styles.look():
-            self._found[label] = waiting
-            yield waiting
+        for told in self._styles.look():
+            if told:
+                self._found[told[0]] = told[1]
+            yield None
         self.drops.hints |= self._styles.hints
         self.waiting = self._found

@@ -17,10 +17,11 @@ from pipeline.inbox.readiness import Ready, Rejected
 from pipeline.inbox.stillness import signature_of
 from pipeline.jobs.record import Job, JobImage, name_in, now
 from pipeline.jobs.spool import DROPPED, KEPT, Spool
+from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
 
-MAX_COPIED_BYTES = 64 << 20  # of a rejected drop: more would hold up the loop
+MAX_COPIED_BYTES = 64 << 20  # of a rejected drop
 
 
 class ChangedError(Exception):
@@ -39,7 +40,7 @@ def require_unchanged(verdict: Ready | Rejected, drop: Drop) -> None:
                 raise ChangedError(drop.label)
 
 
-def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> None:
+def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> Slices[None]:
     """Copy a claimed drop into ``queued/``; from here nobody's later edit in the inbox can change the job.
 
     Raises:
@@ -49,21 +50,8 @@ def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> None:
     job_id = _id(drop)
     if not spool.is_alive(job_id):
         draft = spool.draft(job_id)
-        # The id has the last word on the name: the manifest may have been replaced between scan and claim.
-        manifest = ready.manifest.model_copy(update={"name": name_in(job_id)})
-        inputs = {}
-        for (part, image), size, signature in zip(manifest.images.items(), ready.sizes, ready.signatures, strict=True):
-            stored = part + Path(image).suffix[:8].lower()
-            with contextlib.ExitStack() as stack:
-                with _looked_at_again():
-                    file = stack.enter_context(drop.places.open(image))
-                digest = storage.copy_stream(file, draft / stored)
-                if signature_of(os.fstat(file.fileno())) != signature:
-                    raise ChangedError(image)
-            inputs[part] = JobImage(file=image, stored=stored, sha256=digest, width=size[0], height=size[1])
-        with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
-            storage.copy_stream(file, draft / (DROPPED + drop.manifest.suffix.lower()))
-        job = Job.new(job_id, manifest, inputs)
+        with storage.removed_unless_whole(draft):
+            job = yield from _copy(ready, drop, draft)
         spool.admit(draft, job, spool.queued)
     try:
         claims.let_go(drop)
@@ -72,13 +60,32 @@ def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> None:
         raise
 
 
+def _copy(ready: Ready, drop: Drop, draft: Path) -> Slices[Job]:
+    """Copy the images and the manifest into a draft; gives the record."""
+    # The id has the last word on the name: the manifest may have been replaced between scan and claim.
+    manifest = ready.manifest.model_copy(update={"name": name_in(_id(drop))})
+    inputs = {}
+    for (part, image), size, signature in zip(manifest.images.items(), ready.sizes, ready.signatures, strict=True):
+        stored = part + Path(image).suffix[:8].lower()
+        with contextlib.ExitStack() as stack:
+            with _looked_at_again():
+                file = stack.enter_context(drop.places.open(image))
+            digest = yield from storage.copy_stream(file, draft / stored)
+            if signature_of(os.fstat(file.fileno())) != signature:
+                raise ChangedError(image)
+        inputs[part] = JobImage(file=image, stored=stored, sha256=digest, width=size[0], height=size[1])
+    with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
+        yield from storage.copy_stream(file, draft / (DROPPED + drop.manifest.suffix.lower()))
+    return Job.new(_id(drop), manifest, inputs)
+
+
 def rejected_job(verdict: Ready | Rejected, drop: Drop) -> Job:
     """The record of a drop that could not become a job."""
     job_id = _id(drop)
     return Job(id=job_id, name=name_in(job_id), claimed_at=now(), manifest=verdict.manifest)
 
 
-def keep_rejected(claims: Claims, spool: Spool, job: Job, drop: Drop) -> None:
+def keep_rejected(claims: Claims, spool: Spool, job: Job, drop: Drop) -> Slices[None]:
     """Move a claimed drop that could not become a job to ``failed/``, whole, for ``retry``.
 
     Where that is another file system, and the drop is large, it stays in the inbox, out of sight.
@@ -107,7 +114,7 @@ def keep_rejected(claims: Claims, spool: Spool, job: Job, drop: Drop) -> None:
                 building = place / ".copy"
                 storage.remove_tree(building)
                 building.mkdir()
-                storage.copy_tree(dropped, building / kept.name)
+                yield from storage.copy_tree(dropped, building / kept.name)
                 storage.move(building / kept.name, kept)
                 building.rmdir()
     if drop.entry.exists():

@@ -23,6 +23,7 @@ from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
 from pipeline.inbox.stillness import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
+from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,8 @@ class StyleFolders:
         self._judge = judge
         self._works: dict[StyleFolder, _Work] = {}
 
-    def look(self) -> Iterator[tuple[str, Waiting]]:
-        """Make jobs of new photos, a few at a time; tells, by label, what waits, and after each photo."""
+    def look(self) -> Iterator[tuple[str, Waiting] | None]:
+        """Make jobs of new photos, a few at a time; tells, by label, what waits, and gives None after each moment."""
         self.hints = set()
         found = self._drops.style_folders
         self._works = {one: self._works.get(one) or _Work(one, self._drops, self._judge) for one in found}
@@ -91,7 +92,7 @@ class _Work:
         self._unread: list[str] = []  # pictures of a kind that is not read
         self._painted: Painted | None = None  # until what an earlier life left has been seen to
 
-    def look(self) -> Iterator[tuple[str, Waiting]]:
+    def look(self) -> Iterator[tuple[str, Waiting] | None]:
         """As ``StyleFolders.look``.
 
         Raises:
@@ -104,7 +105,7 @@ class _Work:
         painted = self._painted
         assert painted is not None
         try:
-            template = self.reader.read()
+            template = yield from self.reader.read()
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -116,7 +117,7 @@ class _Work:
                 coming = True
                 continue
             try:
-                content = self._content(photo, template, painted)
+                content = yield from self._content(photo, template, painted)
             except (FileNotFoundError, BeingDecodedError, _ChangedError):
                 coming = True
             except IncompleteImageError as error:
@@ -128,7 +129,7 @@ class _Work:
             else:
                 if not painted.has(content):
                     made += 1
-                    self._submit(photo, content, template, painted)
+                    yield from self._submit(photo, content, template, painted)
                     yield photo.label, Waiting("becomes a job", is_settling=True)
         if coming:
             yield printable(f"{self._folder.name}/"), Waiting("settling", is_settling=True)
@@ -187,7 +188,7 @@ class _Work:
             elif entry.name.lower().endswith(UNREAD_SUFFIXES):
                 self._unread.append(os.path.relpath(entry.path, self._inbox))
 
-    def _content(self, photo: _Photo, template: Template, painted: Painted) -> Content:
+    def _content(self, photo: _Photo, template: Template, painted: Painted) -> Slices[Content]:
         """What a photo at rest shows; one that will never be read counts too, as its job says why.
 
         Raises:
@@ -200,7 +201,7 @@ class _Work:
             version = version_of(photo.signature)
             digest = painted.hash_of(photo.name, version)
             if digest is None:
-                digest = storage.digest_of(file)
+                digest = yield from storage.digest_of(file)
                 painted.know(photo.name, version, digest)
             content = Content(digest, template.digest, template.again)
             if not painted.has(content):
@@ -213,12 +214,14 @@ class _Work:
                     pass
         return content
 
-    def _submit(self, photo: _Photo, content: Content, template: Template, painted: Painted) -> None:
+    def _submit(self, photo: _Photo, content: Content, template: Template, painted: Painted) -> Slices[None]:
         """Make a job of a photo, or of what an interrupted try has left; nothing if another runner has."""
         place = self._drafts / content.mark
         if painted.note(content) is None:
             try:
-                self._draft(place / jobfolder.name_of(photo.name, template.name), photo, content, template)
+                name = jobfolder.name_of(photo.name, template.name)
+                with storage.removed_unless_whole(place):
+                    yield from self._draft(place / name, photo, content, template)
                 painted.add(content, photo.name, version_of(photo.signature), place)
             except (FileExistsError, FileNotFoundError, _ChangedError):
                 pass  # another was faster, or an image has changed: the next look tells
@@ -228,7 +231,7 @@ class _Work:
             painted.remember(content.photo, note.style)
             self._files.forget(photo.path)
 
-    def _draft(self, draft: Path, photo: _Photo, content: Content, template: Template) -> None:
+    def _draft(self, draft: Path, photo: _Photo, content: Content, template: Template) -> Slices[None]:
         """Build the job folder: the images by their paths from the inbox, its manifest last."""
         storage.remove_tree(draft.parent)
         images = {photo.from_inbox: content.photo, **template.copies}
@@ -236,7 +239,7 @@ class _Work:
             target = draft / path
             target.parent.mkdir(parents=True, exist_ok=True)
             with open_inside(self._inbox / path, [self._inbox, *self._places.libraries], path) as file:
-                if storage.copy_stream(file, target) != digest:
+                if (yield from storage.copy_stream(file, target)) != digest:
                     raise _ChangedError
         for folder, _, _ in os.walk(draft, topdown=False):
             storage.sync_folder(Path(folder))

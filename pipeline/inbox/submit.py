@@ -110,7 +110,7 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
         try:
             for source, copy in submission.copies.items():
                 with _opened(source) as file:
-                    storage.copy_stream(file, draft / copy)
+                    storage.at_once(storage.copy_stream(file, draft / copy))
             storage.write_atomic(draft / "job.yaml", submission.text)
             yield jobfolder.deliver(draft, inbox, name)
         except BaseException:

@@ -18,6 +18,7 @@ from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
 from pipeline.inbox.stillness import Signature
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parse import parse_template
+from pipeline.storage import Slices
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class TemplateReader:
         self._made: tuple[list[tuple[str, str]], Template] | None = None
         self._hashes: dict[Signature, str] = {}
 
-    def read(self) -> Template:
+    def read(self) -> Slices[Template]:
         """The style as it is now.
 
         Raises:
@@ -68,7 +69,7 @@ class TemplateReader:
             OSError: the environment does not let it be read.
         """
         manifest, again = self._manifest()
-        hashes = list(self._images(manifest).items())
+        hashes = list((yield from self._images(manifest)).items())
         if self._made is None or self._made[0] != hashes or self._made[1].again is not again:
             self._made = hashes, self._template(manifest, again, dict(hashes))
         return self._made[1]
@@ -91,7 +92,7 @@ class TemplateReader:
                 self._made = None
         return self._parsed[1:]
 
-    def _images(self, manifest: Manifest) -> dict[str, str]:
+    def _images(self, manifest: Manifest) -> Slices[dict[str, str]]:
         """The SHA-256 of each image of the style, by its path as written."""
         hashes, problems, settling = {}, [], False
         for image in dict.fromkeys(path for part, path in manifest.images.items() if part != "content"):
@@ -104,7 +105,7 @@ class TemplateReader:
                         continue
                     self._judge.decode(file, image, signature)
                     if signature not in self._hashes:
-                        self._hashes[signature] = storage.digest_of(file)
+                        self._hashes[signature] = yield from storage.digest_of(file)
                     hashes[image] = self._hashes[signature]
             except BeingDecodedError:
                 settling = True

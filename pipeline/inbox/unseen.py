@@ -51,7 +51,7 @@ def _new(inbox: Path, found: StyleFolder) -> Iterator[str]:
 
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        return storage.digest_of(file)
+        return storage.at_once(storage.digest_of(file))
 
 
 def _text(path: Path) -> str:

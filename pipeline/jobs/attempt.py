@@ -63,7 +63,7 @@ def spread(folder: Path, job: Job) -> list[int]:
     """Make the folder of an attempt at a sweep, with one for each variant; gives the variants that have no picture.
 
     Raises:
-        KeyError, ValueError: the record is damaged; nothing is made.
+        RecordError: the record is damaged; nothing is made.
     """
     count = len(variants.records(job))
     own = _make(folder, job.attempts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.jobs import result
-from pipeline.jobs.record import VARIANTS, Job
+from pipeline.jobs.record import RECORD, VARIANTS, Job, RecordError
 
 SHEET = 0  # in the place of a variant's number: what is made of all of them
 
@@ -24,20 +24,23 @@ def records(job: Job) -> list[Job]:
     """The records of a sweep's variants.
 
     Raises:
-        KeyError, ValueError: the sweep's own is damaged.
+        RecordError: the sweep's own is damaged.
     """
     assert job.manifest is not None, "a job that runs has a manifest"
     by_file = {image.file: image for image in job.images.values()}
-    return [
-        job.model_copy(
-            update={
-                "name": variant.name,
-                "manifest": variant,
-                "images": {part: by_file[file] for part, file in variant.images.items()},
-            }
-        )
-        for variant in job.manifest.variants()
-    ]
+    try:
+        return [
+            job.model_copy(
+                update={
+                    "name": variant.name,
+                    "manifest": variant,
+                    "images": {part: by_file[file] for part, file in variant.images.items()},
+                }
+            )
+            for variant in job.manifest.variants()
+        ]
+    except (KeyError, ValueError):
+        raise RecordError(f"its record {RECORD} does not have the images of its sweep.", "Drop it again.") from None
 
 
 def unpainted(attempt: Path) -> list[int]:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.errors import EnvironmentFault, UsageError
 from pipeline.jobs import attempt, cancel, lock, log, result
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
@@ -73,7 +74,7 @@ def answer(spool: Spool, outbox: Path, job_id: str) -> None:
             job = Job.load(folder)
         except (FileNotFoundError, RecordError):
             job = Job(id=job_id, name=name_in(job_id), claimed_at=now())
-        publish(outbox, job, attempt.place(folder, job.attempts), ended)
+        storage.at_once(publish(outbox, job, attempt.place(folder, job.attempts), ended))
     (folder / cancel.FILE).unlink(missing_ok=True)
 
 

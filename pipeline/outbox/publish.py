@@ -16,6 +16,7 @@ from pipeline.jobs.record import Job, JobImage, is_job_id, now
 from pipeline.jobs.result import Done, Failed, Result
 from pipeline.manifest.document import write_document
 from pipeline.outbox.curve import loss_plot
+from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def withdraw(outbox: Path, job_id: str) -> None:
         storage.discard(outbox / job_id, outbox / TRASH)
 
 
-def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped: Path | None = None) -> Log:
+def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped: Path | None = None) -> Slices[Log]:
     """Build ``outbox/<id>/`` and rename it into sight; gives the log.
 
     Args:
@@ -63,12 +64,12 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
     built = build_log(job, folder, ended)
     if folder and isinstance(ended, Done):
         for path in result.files(folder):
-            _copy(path, building)
-        _add_previews(building, folder)
-        _add_snapshots(building, job, folder)
+            yield from _copy(path, building)
+        yield from _add_previews(building, folder)
+        yield from _add_snapshots(building, job, folder)
         if job.manifest and job.manifest.sweep:
             for number, variant in enumerate(variants.records(job), 1):
-                _add_variant(building, variant, variants.place(folder, number))
+                yield from _add_variant(building, variant, variants.place(folder, number))
     elif dropped:
         _add_dropped(building / DROPPED, f"{job.name}{dropped.suffix}", dropped)
     if built.loss.step:
@@ -94,7 +95,7 @@ def _add_dropped(place: Path, name: str, dropped: Path) -> None:
         return
     with os.fdopen(descriptor, "rb") as file:
         place.mkdir()
-        storage.copy_stream(file, place / name)
+        storage.at_once(storage.copy_stream(file, place / name))
         storage.sync_folder(place)
 
 
@@ -131,18 +132,18 @@ def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
     )
 
 
-def _add_variant(building: Path, job: Job, place: Path) -> None:
+def _add_variant(building: Path, job: Job, place: Path) -> Slices[None]:
     """The pictures and the log of a sweep's variant."""
     ended = result.read(place) or Failed(reason="its result is gone.")
     if isinstance(ended, Done):
         for path in result.files(place):
-            _copy(path, building)
-        _add_snapshots(building, job, place)
+            yield from _copy(path, building)
+        yield from _add_snapshots(building, job, place)
     storage.write_json(building / f"{job.name}.json", build_log(job, place, ended).data())
-    _add_previews(building, place, place.name)
+    yield from _add_previews(building, place, place.name)
 
 
-def _add_previews(building: Path, folder: Path, variant: str = "") -> None:
+def _add_previews(building: Path, folder: Path, variant: str = "") -> Slices[None]:
     """The previews of a job, or of a variant: what all variants share, such as the photo, is there once."""
     whole = building / previews.FOLDER
     for path in previews.files(folder):
@@ -152,26 +153,26 @@ def _add_previews(building: Path, folder: Path, variant: str = "") -> None:
                 continue
             place = whole / variant
         place.mkdir(parents=True, exist_ok=True)
-        _copy(path, place)
+        yield from _copy(path, place)
     for place in (whole / variant, whole):
         if place.exists():
             storage.sync_folder(place)
 
 
-def _add_snapshots(building: Path, job: Job, place: Path) -> None:
+def _add_snapshots(building: Path, job: Job, place: Path) -> Slices[None]:
     """Those that were asked for; what only an animation was made of stays behind."""
     found = snapshots.read(place)
     if job.manifest and job.manifest.parameters.snapshots and found:
         folder = building / f"{job.name}.snapshots"
         folder.mkdir()
         for path in found.values():
-            _copy(path, folder)
+            yield from _copy(path, folder)
         storage.sync_folder(folder)
 
 
-def _copy(path: Path, folder: Path) -> None:
+def _copy(path: Path, folder: Path) -> Slices[None]:
     with path.open("rb") as file:
-        storage.copy_stream(file, folder / path.name)
+        yield from storage.copy_stream(file, folder / path.name)
 
 
 def _source(image: JobImage) -> Source:

@@ -191,8 +191,8 @@ class Dispatch:
         if job.manifest and job.manifest.sweep:
             try:
                 waiting = attempt.spread(folder, job) or [SHEET]
-            except (KeyError, ValueError) as error:
-                self._publisher.add(job, Failed(reason=f"its record is damaged ({error!r}). Drop it again."))
+            except RecordError as error:
+                self._publisher.add(job, Failed(reason=str(error)))
                 return
         line = next(n for n in itertools.count(1) if n not in {one.bar.position for one in self.running.values()})
         bar = Bar(job, self._paces, line)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from pipeline.errors import JobError
 from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims, LostClaimError, UnclaimableError
-from pipeline.inbox.readiness import Ready, Rejected, Verdict, Waiting
+from pipeline.inbox.readiness import Ready, Rejected, Waiting
 from pipeline.inbox.scan import Scanner
 from pipeline.inbox.staging import ChangedError, keep_rejected, rejected_job, require_unchanged, stage
 from pipeline.jobs.spool import Spool
+from pipeline.runner.piecework import Piecework
 from pipeline.runner.publisher import Publisher
+from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
 
 RESCAN_SECONDS = 2.0
 LEAST_SECONDS = 0.2  # between scans, however loud the alarm
-BUDGET_SECONDS = 1.0  # of a turn
 
 
 class Intake:
@@ -51,48 +52,43 @@ class Intake:
         self._publisher = publisher
         self._alarm = alarm
         self._warm = warm
-        self._scan: Iterator[Verdict] | None = None
+        self._work = Piecework(self._scan)
         self._ended = -RESCAN_SECONDS  # monotonic time of the last scan's end
 
     @property
     def is_busy(self) -> bool:
         """Whether a scan goes on at the next turn."""
-        return self._scan is not None
+        return self._work.is_under_way
 
     def turn(self) -> None:
         """Take in what is ready, for a moment; the rest of the scan goes on at the next turn."""
-        begun = time.monotonic()
-        if self._scan is None:
-            if begun < self._ended + self._pause():
-                return
-            self._alarm.rung.clear()
-            self.events_problem = self._alarm.keep_alive()
-            self.left_nothing = True
+        if self.is_busy or time.monotonic() >= self._ended + self._pause():
             self._claims.keep_fresh()
-            self._scan = self.scanner.scan()
-        try:
-            for verdict in self._scan:
-                if not isinstance(verdict, Waiting):
-                    self._warm()
-                    self.left_nothing &= self._accept(verdict)
-                if time.monotonic() - begun > BUDGET_SECONDS:
-                    return
-        except BaseException:
-            self._scan, self.left_nothing = None, False
-            raise
-        self._scan = None
-        self._ended = time.monotonic()
+            self._work.turn()
 
     def close(self) -> None:
-        """Take in no more."""
+        """Take in no more; what is not through is as it was before."""
+        self._work.close()
         self._alarm.stop()
+
+    def _scan(self) -> Slices[None]:
+        self._alarm.rung.clear()
+        self.events_problem = self._alarm.keep_alive()
+        self.left_nothing, left_nothing = False, True
+        for verdict in self.scanner.scan():
+            if isinstance(verdict, Ready | Rejected):
+                self._warm()
+                left_nothing &= yield from self._accept(verdict)
+            yield
+        self.left_nothing = left_nothing
+        self._ended = time.monotonic()
 
     def _pause(self) -> float:
         """Seconds from the end of a scan to the next."""
         settling = any(waiting.is_settling for waiting in self.scanner.waiting.values())
         return LEAST_SECONDS if settling or self._alarm.rung.is_set() else RESCAN_SECONDS
 
-    def _accept(self, verdict: Ready | Rejected) -> bool:
+    def _accept(self, verdict: Ready | Rejected) -> Slices[bool]:
         """Stage or reject a drop; tells whether it is settled. If not, it stays claimed and is judged anew."""
         name = verdict.manifest.name if verdict.manifest else verdict.drop.default_name
         try:
@@ -106,13 +102,13 @@ class Intake:
         try:
             require_unchanged(verdict, drop)
             if isinstance(verdict, Ready) and not self._publisher.is_published(job_id):
-                stage(self._claims, self._spool, verdict, drop)
+                yield from stage(self._claims, self._spool, verdict, drop)
                 log.info("%s: queued", job_id)
                 return True
             reason = verdict.reason if isinstance(verdict, Rejected) else ""
             job = rejected_job(verdict, drop)
-            self._publisher.reject(job, reason, drop.manifest)
-            keep_rejected(self._claims, self._spool, job, drop)
+            yield from self._publisher.reject(job, reason, drop.manifest)
+            yield from keep_rejected(self._claims, self._spool, job, drop)
         except LostClaimError:
             log.warning("%s: another runner has taken it over", job_id)
         except (ChangedError, FileNotFoundError, JobError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ from pipeline.jobs.record import Job, RecordError, name_in, now
 from pipeline.jobs.result import Failed, Result
 from pipeline.jobs.spool import Spool, dropped_in
 from pipeline.outbox.publish import publish
+from pipeline.runner.piecework import Piecework
+from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
-
-BUDGET_SECONDS = 1.0  # of a turn, so that freed workers get jobs and the lease is renewed however much has ended
 
 # What an entry of somebody else answers, where a result of ours should be.
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
@@ -57,6 +56,7 @@ class Publisher:
         self._outbox = outbox
         self._announce = announce
         self._on_failure = on_failure
+        self._work = Piecework(self._publish_all)
 
     @property
     def backlog(self) -> int:
@@ -73,26 +73,28 @@ class Publisher:
 
     def turn(self) -> None:
         """Publish what waits, for a moment; the rest, and what the environment prevents, is tried at the next turn."""
-        begun, blocked = time.monotonic(), dict(self.blocked)
+        self._work.turn()
+
+    def _publish_all(self) -> Slices[None]:
         for job_id in sorted(self.waiting, key=self.blocked.__contains__):  # those in whose way something is: last
             try:
-                self._publish(*self.waiting[job_id])
+                yield from self._publish(*self.waiting[job_id])
                 del self.waiting[job_id]
-                blocked.pop(job_id, None)
+                self.blocked.pop(job_id, None)
             except OSError as error:
                 if error.errno not in _IN_THE_WAY:
                     raise
-                blocked[job_id] = f"{self._outbox / job_id} is in the way of a result; move it elsewhere"
-            if time.monotonic() - begun > BUDGET_SECONDS:
-                break
-        for job_id in blocked.keys() - self.blocked.keys():
-            log.error("%s", blocked[job_id])
-        self.blocked = blocked
+                if job_id not in self.blocked:
+                    self.blocked[job_id] = f"{self._outbox / job_id} is in the way of a result; move it elsewhere"
+                    log.error("%s", self.blocked[job_id])
+            yield
 
-    def reject(self, job: Job, reason: str, manifest: Path) -> None:
+    def reject(self, job: Job, reason: str, manifest: Path) -> Slices[None]:
         """Publish the failure of a drop that never became a job. One that was published before a crash is final."""
         published = logs.read(self._outbox, job.id)
-        self._count(published or publish(self._outbox, job, None, Failed(reason=reason), manifest))
+        if published is None:
+            published = yield from publish(self._outbox, job, None, Failed(reason=reason), manifest)
+        self._count(published)
 
     def is_published(self, job_id: str) -> bool:
         """Whether a job has its result in the outbox."""
@@ -102,7 +104,7 @@ class Publisher:
         """Whether the outbox has something of this name."""
         return (self._outbox / job_id).exists()
 
-    def _publish(self, job: Job, ended: Result | None) -> None:
+    def _publish(self, job: Job, ended: Result | None) -> Slices[None]:
         """Carry a job to the outbox and the spool to its final state, wherever an earlier try broke off."""
         if not (self._spool.running / job.id).exists():
             return
@@ -112,7 +114,10 @@ class Publisher:
         if published is None:
             ended = ended or result.read(own) or cancel.read(folder)
             ended = ended or Failed(reason="its result is gone from the job's folder.")
-            published = publish(self._outbox, job, own, ended, dropped_in(folder))
+            try:
+                published = yield from publish(self._outbox, job, own, ended, dropped_in(folder))
+            except RecordError as error:
+                published = yield from publish(self._outbox, job, own, Failed(reason=str(error)), dropped_in(folder))
         if published.status == "done":
             self._spool.finish(published)
         else:

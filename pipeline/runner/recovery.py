@@ -18,6 +18,7 @@ class Recovery:
 
     def __init__(self, spool: Spool, outbox: Path, claims: Claims, publisher: Publisher, dispatch: Dispatch) -> None:
         self.is_done = False
+        self._is_tidy = False
         self._spool = spool
         self._outbox = outbox
         self._claims = claims
@@ -30,10 +31,8 @@ class Recovery:
             self.is_done = self._dispatch.has_lost_track = False
         if self.is_done:
             return
-        self._spool.prepare()
-        publish.clean(self._outbox, self._spool.holds)
-        self._claims.clean()
-        cancelling.answer_all(self._spool, self._outbox)
+        if not self._is_tidy:  # later it would take for left what is being copied now
+            self._tidy()
         for job_id in self._spool.interrupted():
             if job_id not in self._dispatch.running and job_id not in self._publisher.waiting:
                 try:
@@ -41,6 +40,13 @@ class Recovery:
                 except PermissionError as error:
                     self._spool.leave_alone(self._spool.running / job_id, error)
         self.is_done = True
+
+    def _tidy(self) -> None:
+        self._spool.prepare()
+        publish.clean(self._outbox, self._spool.holds)
+        self._claims.clean()
+        cancelling.answer_all(self._spool, self._outbox)
+        self._is_tidy = True
 
     def _take_up(self, job_id: str) -> None:
         try:

@@ -34,14 +34,11 @@ BATCHES = {"folder": {"trip": "done", "bad": "failed"}, "flat": {"flat": "done"}
 
 def drop_batch(place: Place, batch: str) -> None:
     """A job folder and a manifest that can only fail, or a flat manifest, or a photo in a style folder."""
-    if batch == "style":
-        place.photo("wave/style.png", seed=2)
-        place.photo("wave/trip.png", seed=1)
-        (place.inbox / "wave" / "style.json").write_text(
-            json.dumps({"style": "style.png", "parameters": {**SMALL, **FAST}})
-        )
-        return
     place.pair()
+    if batch == "style":
+        style_folder(place)
+        place.photo("wave/trip.png", seed=1)
+        return
     if batch == "flat":
         place.manifest("flat.yaml", parameters=FAST)
         return
@@ -52,6 +49,13 @@ def drop_batch(place: Place, batch: str) -> None:
     place.manifest("job.yaml", folder=building, parameters=FAST)
     building.rename(place.inbox / "trip")
     place.manifest("bad.yaml", parameters={"epochs": -1})
+
+
+def style_folder(place: Place) -> None:
+    """One without photos, ``wave``."""
+    place.photo("wave/style.png", seed=2)
+    style = {"style": "style.png", "parameters": {**SMALL, **FAST}}
+    (place.inbox / "wave" / "style.json").write_text(json.dumps(style))
 
 
 def faulty(place: Place, role: str, at: int, kind: str = "kill", engine: str = "stand-in") -> dict[str, str]:
@@ -83,8 +87,8 @@ def assert_every_job_ended_once(place: Place, expected: dict[str, str]) -> None:
             assert [(path.name, opened(path).format) for path in kept] == [("snapshot-000002.png", "PNG")] * len(runs)
     ended = [path.name.removesuffix(".json") for state in ("done", "failed") for path in (place.jobs / state).iterdir()]
     assert sorted(ended) == sorted(log["job"]["id"] for log in logs)
-    left = [".painted", "wave"] if (place.inbox / "wave").exists() else ["painting.png", "photo.png"]
-    assert sorted(path.name for path in place.inbox.iterdir()) == left
+    left = {path.name for path in place.inbox.iterdir()}
+    assert left == {"painting.png", "photo.png"} | ({".painted", "wave"} if "wave" in left else set())
     assert place.leftovers() == []
 
 
@@ -234,13 +238,18 @@ def test_kills_at_random_instants_lose_nothing(place: Place, night: int, is_long
     wanted = 50 if is_long else 4
     dice = random.Random(night)
     place.pair()
+    style_folder(place)
+    photos: dict[Path, bytes] = {}
     expected: dict[str, str] = {}
     kills = dict.fromkeys(("runner", "worker", "both"), 0)
     while sum(kills.values()) < wanted:
         while len(expected) - len(jobs_logs(place)) < 6:
-            name = f"job-{len(expected)}"
-            sweep = {"seed": [1, 2]} if len(expected) % 4 == 3 else None
-            place.manifest(f"{name}.yaml", parameters=FAST, sweep=sweep)
+            name, turn = f"job-{len(expected)}", len(expected) % 4
+            if turn == 1:
+                photo = place.photo(f"wave/{name}.png", seed=10 + len(expected))
+                photos[photo] = photo.read_bytes()
+            else:
+                place.manifest(f"{name}.yaml", parameters=FAST, sweep={"seed": [1, 2]} if turn == 3 else None)
             expected[name] = "done"
         process = place.start("run", "--checkpoint-seconds", "0")
         for _ in range(3):
@@ -266,6 +275,7 @@ def test_kills_at_random_instants_lose_nothing(place: Place, night: int, is_long
     assert len(failed) <= kills["worker"] // 3
     print(f"kills survived: {kills}, jobs: {len(expected)}, failed for three deaths: {len(failed)}")
     assert_every_job_ended_once(place, {name: "failed" if name in failed else "done" for name in expected})
+    assert {photo: photo.read_bytes() for photo in (place.inbox / "wave").glob("job-*")} == photos
 
 
 class TestWorker:

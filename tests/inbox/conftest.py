@@ -69,4 +69,5 @@ def pair(folder: Path) -> None:
 
 def only(inbox: Inbox) -> Verdict:
     (verdict,) = inbox.scan()
+    assert verdict is not None
     return verdict

@@ -40,7 +40,7 @@ def stage(spool: Spool, state: Path, text: bytes = STAGED) -> Job:
     for number, (part, file) in enumerate(manifest.images.items()):
         picture(32, 24, seed=number).save(draft / f"{part}.png")
         with (draft / f"{part}.png").open("rb") as source:
-            digest = storage.digest_of(source)
+            digest = storage.at_once(storage.digest_of(source))
         images[part] = JobImage(file=file, stored=f"{part}.png", sha256=digest, width=32, height=24)
     job = Job(id=A, name=name_in(A), claimed_at="2026", manifest=manifest, images=images, steps=75)
     spool.admit(draft, job, state)
@@ -78,7 +78,7 @@ def test_a_finished_job_is_queued_with_its_images_and_the_changes(spool: Spool) 
         stored = spool.queued / new.id / image.stored
         assert image.sha256 == first.images[part].sha256
         with stored.open("rb") as file:
-            assert storage.digest_of(file) == image.sha256
+            assert storage.at_once(storage.digest_of(file)) == image.sha256
         assert os.path.samefile(stored, spool.inputs.folder / image.sha256), "a link, not a copy"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import storage
 from pipeline.inbox import claims
 from pipeline.inbox.claims import Claims, LostClaimError, UnclaimableError
 from pipeline.inbox.drops import Drop, Drops
@@ -113,7 +114,7 @@ class TestTwoRunners:
         spool = Spool(folder.parent / "jobs")
         spool.prepare()
         with pytest.raises((LostClaimError, FileNotFoundError)):
-            stage(first.claims, spool, ready, frozen)
+            storage.at_once(stage(first.claims, spool, ready, frozen))
         assert spool.next() is None
 
     def test_claims_of_a_version_before_are_taken_up_at_once(self, folder: Path, second: Claims) -> None:

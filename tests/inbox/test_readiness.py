@@ -78,7 +78,7 @@ class TestReadiness:
         let_go.set()
 
         def is_ready() -> list[Verdict]:
-            found = list(inbox.scan())
+            found = [verdict for verdict in inbox.scan() if verdict]
             return found if all(isinstance(verdict, Ready) for verdict in found) else []
 
         large, small = wait_for(is_ready)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import storage
 from pipeline.inbox.readiness import Ready
 from pipeline.inbox.staging import ChangedError, require_unchanged, stage
 from pipeline.jobs.record import Job
@@ -34,7 +35,7 @@ def test_a_manifest_replaced_while_its_images_are_decoded_is_the_one_that_runs(f
     again = only(inbox)
     assert isinstance(again, Ready)
     require_unchanged(again, again.drop)
-    stage(inbox.claims, spool, again, again.drop)
+    storage.at_once(stage(inbox.claims, spool, again, again.drop))
     job = Job.load(spool.queued / str(claimed.id))
     assert job.priority == 7
     assert str(claimed.id).startswith(f"{job.name}-"), "the id has the last word on the name"

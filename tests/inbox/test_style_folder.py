@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import pytest
 import yaml
 
+from pipeline import storage
 from pipeline.inbox import painted, stylefolders
 from pipeline.inbox.readiness import Ready, Waiting
 from pipeline.inbox.template import TemplateReader
@@ -139,7 +140,12 @@ class TestPhotos:
         style = hashlib.sha256((wave / "style.jpg").read_bytes()).hexdigest()
         digests: list[BinaryIO] = []
         monkeypatch.setattr("pipeline.storage.digest_of", digests.append)
-        monkeypatch.setattr(TemplateReader, "_images", lambda *_: {"style.jpg": style})
+
+        def images(*_: Any) -> storage.Slices[dict[str, str]]:
+            yield from ()
+            return {"style.jpg": style}
+
+        monkeypatch.setattr(TemplateReader, "_images", images)
         scan(at_once(folder))
         assert digests == []
 

@@ -176,7 +176,7 @@ class Outbox:
     def add(self, job: Job, form: str = "png", **how: Any) -> None:
         place = self.work / job.id
         place.mkdir()
-        publish(self.outbox, job, place, paint(place, job, form, **how))
+        storage.at_once(publish(self.outbox, job, place, paint(place, job, form, **how)))
 
     def add_sweep(self, job: Job) -> None:
         place = self.work / job.id
@@ -191,10 +191,10 @@ class Outbox:
             rows.append({"variant": record.name, "strength": str(strength), "file": file, **fields})
         previews.leave(place, {"picture": webp(RED)})
         done = paint(place, job, with_previews=False).model_copy(update={"variants": rows})
-        publish(self.outbox, job, place, done)
+        storage.at_once(publish(self.outbox, job, place, done))
 
     def fail(self, job: Job, reason: str, dropped: Path | None = None) -> None:
-        publish(self.outbox, job, None, Failed(reason=reason), dropped)
+        storage.at_once(publish(self.outbox, job, None, Failed(reason=reason), dropped))
 
     def write(self) -> Path:
         self.page.keep_current(is_working=True, at_once=True)

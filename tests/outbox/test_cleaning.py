@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.jobs import cancel, result
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed
@@ -26,7 +27,7 @@ def age(path: Path, days: float) -> Path:
 def fail(spool: Spool, name: str, outbox: Path) -> str:
     job_id = admit(spool, name)
     job = spool.start(job_id)
-    publish(outbox, job, None, Failed(reason="too small"))
+    storage.at_once(publish(outbox, job, None, Failed(reason="too small")))
     spool.fail(job_id)
     return job_id
 
@@ -38,7 +39,7 @@ def test_what_ended_long_ago_goes_and_nothing_else(spool: Spool, tmp_path: Path)
     queued, running = admit(spool, "queued"), admit(spool, "running")
     spool.start(running)
     published: Job = Job.load(spool.running / running)
-    publish(outbox, published, None, Failed(reason="published, but not filed yet"))
+    storage.at_once(publish(outbox, published, None, Failed(reason="published, but not filed yet")))
     spool.inputs.folder.mkdir()
     for name in ("a" * 64, "b" * 64):
         (spool.inputs.folder / name).write_bytes(b"image")
@@ -65,7 +66,7 @@ def test_results_go_on_demand_once_they_are_filed(spool: Spool, tmp_path: Path) 
     outbox = tmp_path / "outbox"
     filed = fail(spool, "filed", outbox)
     running = admit(spool, "running")
-    publish(outbox, spool.start(running), None, Failed(reason="published, but not filed yet"))
+    storage.at_once(publish(outbox, spool.start(running), None, Failed(reason="published, but not filed yet")))
     (outbox / "theirs").mkdir()
     (outbox / "index.html").write_text("")
     tomorrow = time.time() + 86_400

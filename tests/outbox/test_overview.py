@@ -199,7 +199,7 @@ def test_failures_count_for_a_day(
     moment = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
     monkeypatch.setattr("pipeline.outbox.publish.now", lambda: moment)
     job = spool.start(admit(spool, "a"))
-    publish(outbox, job, spool.running / job.id, Failed(reason="no"))
+    storage.at_once(publish(outbox, job, spool.running / job.id, Failed(reason="no")))
     spool.fail(job.id)
     told = looked(spool, outbox)
     assert (told.failed, told.failed_since_yesterday) == (1, counted)
@@ -218,7 +218,7 @@ def test_what_is_printed_is_what_is_documented(spool: Spool, outbox: Path) -> No
 
 def test_what_was_cancelled_is_no_failure(spool: Spool, outbox: Path) -> None:
     job = spool.start(admit(spool, "a"))
-    publish(outbox, job, spool.running / job.id, Failed(reason=f"{cancel.PREFIX}somebody."))
+    storage.at_once(publish(outbox, job, spool.running / job.id, Failed(reason=f"{cancel.PREFIX}somebody.")))
     spool.fail(job.id)
     told = looked(spool, outbox)
     assert (told.failed, told.failed_since_yesterday, told.recent[0].status) == (1, 0, "cancelled")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import storage
 from pipeline.jobs import report
 from pipeline.jobs.lock import runner_lock
 from pipeline.jobs.pace import Paces
@@ -36,7 +37,7 @@ def outbox(tmp_path: Path) -> Path:
 
 
 def fail(outbox: Path, reason: str, dropped: Path | None = None) -> None:
-    publish(outbox, Job(id=A, name="a", claimed_at=now()), None, Failed(reason=reason), dropped)
+    storage.at_once(publish(outbox, Job(id=A, name="a", claimed_at=now()), None, Failed(reason=reason), dropped))
 
 
 def data_in(outbox: Path) -> dict[str, Any]:

@@ -343,7 +343,7 @@ class TestASweep:
         job.model_copy(update={"images": {}}).save(spool.queued / job_id)
         desk = Desk(spool, tmp_path)
         desk.turn()
-        assert "its record is damaged" in desk.said[0]
+        assert "does not have the images of its sweep" in desk.said[0]
         assert list(desk.dispatch.running) == [good]
 
 

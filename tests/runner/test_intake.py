@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ import pytest
 
 from pipeline.inbox.alarm import Alarm
 from pipeline.jobs.spool import Spool
+from pipeline.manifest.model import Limits
+from pipeline.runner import piecework
 from pipeline.runner.intake import Intake
 from pipeline.runner.publisher import Publisher
-from tests.inbox.conftest import Clock, make
+from pipeline.storage import SLICE_BYTES
+from tests.conftest import picture
+from tests.inbox.conftest import Clock, drop, make
 
 
 @pytest.mark.parametrize(("rings", "most"), [(True, 6), (False, 1)])
@@ -37,3 +42,40 @@ def test_an_alarm_that_never_rests_costs_a_few_scans_a_second(
         intake.turn()
         clock.pass_(0.001)
     assert 1 <= len(scans) <= most
+
+
+class TestAHugeDrop:
+    @pytest.fixture
+    def intake(self, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Intake:
+        """Of which a turn is as short as can be, before an inbox with one drop of many slices."""
+        monkeypatch.setattr(piecework, "BUDGET_SECONDS", -1.0)
+        inbox = tmp_path / "inbox"
+        picture(seed=2).save(inbox / "painting.png")
+        picture(seed=1, width=1600, height=1200).save(inbox / "photo.bmp")
+        drop(inbox, content="photo.bmp")
+        scanner = make(inbox, settle_seconds=0.0, limits=Limits())
+        list(scanner.scan())
+        return Intake(scanner, scanner.claims, spool, Publisher(spool, tmp_path, print), Alarm(None), lambda: None)
+
+    def test_is_copied_a_slice_a_turn(self, intake: Intake, spool: Spool) -> None:
+        sizes = [0]
+        for _ in range(50):
+            intake.turn()
+            sizes.append(sum(path.stat().st_size for path in spool.folder.rglob("content.bmp")))
+        assert sizes[-1] == 1600 * 1200 * 3 + 54
+        assert max(b - a for a, b in itertools.pairwise(sizes)) <= SLICE_BYTES
+        assert len(sizes) > 5
+
+    def test_is_as_before_if_the_runner_ends_meanwhile(self, intake: Intake, spool: Spool, tmp_path: Path) -> None:
+        for _ in range(3):
+            intake.turn()
+        assert list(spool.folder.rglob("content.bmp"))
+        intake.close()
+        assert not list(spool.folder.rglob("content.bmp"))
+        again = make(tmp_path / "inbox", settle_seconds=0.0, limits=Limits())
+        publisher = Publisher(spool, tmp_path, print)
+        intake = Intake(again, again.claims, spool, publisher, Alarm(None), lambda: None)
+        for _ in range(50):
+            intake.turn()
+        (queued,) = spool.queued.iterdir()
+        assert (queued / "content.bmp").read_bytes() == (tmp_path / "inbox" / "photo.bmp").read_bytes()
