@@ -30,7 +30,7 @@ VGG19_LAYERS = tuple(
 STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
 # What `auto` stands for, as shares of layers that are each divided by their own scale. Shallow style layers bring the
 # colour and leave the layout alone. A picture strays further from the photo at block4_conv2 than at block5_conv2.
-STYLE_SHARES = dict(zip(STYLE_LAYERS, (32.0, 8.0, 2.0, 1.0, 1.0), strict=True))
+STYLE_SHARES = dict(zip(STYLE_LAYERS, (32.0, 16.0, 4.0, 1.0, 1.0), strict=True))
 CONTENT_SHARES = {"block4_conv2": 1.0, "block5_conv2": 100.0}
 # And beside a number for `style_weight`, which is on the tutorial's scale. The Gram matrices of shallow layers are
 # small: at equal weights colour and grain, which they alone see, count little.

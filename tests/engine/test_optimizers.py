@@ -54,7 +54,7 @@ def test_the_first_loss_is_the_one_before_the_first_update(name: str) -> None:
     assert losses[0] == float(quadratic(tf.fill(TARGET.shape, 0.5))[0][0])
 
 
-@pytest.mark.parametrize(("name", "steps"), [("adam", 300), ("lbfgs", 60)])
+@pytest.mark.parametrize(("name", "steps"), [("adam", 300), ("lbfgs", 80)])
 def test_the_minimum_within_the_bounds_is_found(name: str, steps: int) -> None:
     result, _ = descend(name, steps)
     np.testing.assert_allclose(result, np.clip(TARGET, 0, 1), atol=2e-3)
@@ -132,4 +132,4 @@ def test_lbfgs_takes_up_grain_last() -> None:
         return float(tf.reduce_sum(optimizers._preconditioned(pixels) * pixels) / tf.reduce_sum(pixels * pixels))
 
     checkerboard = gain((-1.0) ** (x + y))
-    assert 0.3 < checkerboard < gain(np.sin(2 * np.pi * x / 8)) / 3
+    assert 0.1 < checkerboard < gain(np.sin(2 * np.pi * x / 8)) / 3
