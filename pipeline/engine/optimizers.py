@@ -97,8 +97,8 @@ class LBFGS:
     hides the last small decreases, and a search that insisted on them would halve its step for ever.
 
     The first guess of the inverse Hessian is a sum over coarser scales (Bramble, Pasciak and Xu 1990,
-    https://doi.org/10.2307/2008789), as the loss bends less in a coarse detail of the image than in a fine one. Of details
-    of single pixels a fifth is left in it: most of what the gradient says of them is grain.
+    https://doi.org/10.2307/2008789), as the loss bends less in a coarse detail of the image than in a fine one. Of
+    details of single pixels a fifth is left in it: most of what the gradient says of them is grain.
     """
 
     PAIRS = 10
