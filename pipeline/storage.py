@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 
 log = logging.getLogger(__name__)
 
+MOST_RECORD_BYTES = 256 << 20  # of a log of some million steps
 SLICE_BYTES = 1 << 20
 _SLICES_A_SYNC = 16  # so that no sync takes long, the last one least
 _TRIES = 100  # at what another process undoes
@@ -60,6 +61,17 @@ def write_json(path: Path, value: Any) -> None:
     text = re.sub(r"\[\n[-+.eE\d,\s]+\]", lambda numbers: " ".join(numbers[0].split()), text)
     # Half a surrogate pair, as in a file name that is not UTF-8, becomes the escape that JSON has for it.
     write_atomic(path, (text + "\n").encode("utf-8", "backslashreplace"))
+
+
+def read_record(path: Path) -> bytes:
+    """What a small file says; of what is none, a pipe or endless zeros, too little to make sense."""
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        return file.read(MOST_RECORD_BYTES) or b""
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """For the writer of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def at_once(work: Slices[T]) -> T:
