@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ class TestWriting:
         """As a runner and `clean` do, or two runners that share an outbox."""
         trash, real = tmp_path / ".trash", os.rename
         (tmp_path / "a" / "b" / "c").mkdir(parents=True)
-        meanwhile = iter([trash.rmdir, lambda: None, lambda: shutil.rmtree(trash)])
+        meanwhile: Iterator[Callable[[], None]] = iter([trash.rmdir, lambda: None, lambda: shutil.rmtree(trash)])
 
         def rename(source: Path, target: Path) -> None:
             next(meanwhile)()
