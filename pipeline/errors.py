@@ -52,6 +52,10 @@ class ImageError(JobError):
     """A picture that cannot be used."""
 
 
+class HugeFileError(ImageError):
+    """An image file that is larger than any image may be; it is not even to be copied."""
+
+
 class IncompleteImageError(ImageError):
     """A picture that does not decode to its end; it may still be on its way."""
 

@@ -17,8 +17,10 @@ from typing import Any, BinaryIO, TypeVar
 
 log = logging.getLogger(__name__)
 
+MOST_RECORD_BYTES = 256 << 20  # of a log of some million steps
 SLICE_BYTES = 1 << 20
 _SLICES_A_SYNC = 16  # so that no sync takes long, the last one least
+_TRIES = 100  # at what another process undoes
 
 T = TypeVar("T")
 Slices = Generator[None, None, T]  # work on a file of any size, a moment at a time, and what comes of it
@@ -59,6 +61,17 @@ def write_json(path: Path, value: Any) -> None:
     text = re.sub(r"\[\n[-+.eE\d,\s]+\]", lambda numbers: " ".join(numbers[0].split()), text)
     # Half a surrogate pair, as in a file name that is not UTF-8, becomes the escape that JSON has for it.
     write_atomic(path, (text + "\n").encode("utf-8", "backslashreplace"))
+
+
+def read_record(path: Path) -> bytes:
+    """What a small file says; of what is none, a pipe or endless zeros, too little to make sense."""
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        return file.read(MOST_RECORD_BYTES) or b""
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """For the writer of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def at_once(work: Slices[T]) -> T:
@@ -123,7 +136,8 @@ def move(source: Path, target: Path) -> None:
 def remove_tree(folder: Path) -> None:
     """Remove a folder that has a dot-name already, so that nobody looks for it; none there is fine.
 
-    However deep: what lies two folders down is lifted up first, so that no path grows long and nothing recurs.
+    However deep: what lies two folders down is lifted up first, so that no path grows long and nothing recurs. Another
+    process may be removing the same.
 
     Raises:
         OSError: something in it cannot be removed; all else is gone.
@@ -147,6 +161,8 @@ def remove_tree(folder: Path) -> None:
                     folders.append(top)
                 else:
                     folders.append(path)
+            except FileNotFoundError:
+                pass
             except OSError as error:
                 problems.append(error)
         return folders
@@ -160,11 +176,14 @@ def remove_tree(folder: Path) -> None:
         try:
             pending += empty(place, lift=True)
             place.rmdir()
+        except FileNotFoundError:
+            pass
         except OSError as error:
             problems.append(error)
     if problems:
         raise problems[0]
-    folder.rmdir()
+    with contextlib.suppress(FileNotFoundError):
+        folder.rmdir()
 
 
 def clear_away(folder: Path) -> None:
@@ -216,12 +235,23 @@ def remove_if_empty(folder: Path) -> None:
 
 
 def discard(folder: Path, trash: Path) -> None:
-    """Make a folder disappear in one rename, then remove it under the dot-folder ``trash`` on its file system."""
-    trash.mkdir(exist_ok=True)
+    """Make a folder disappear in one rename, then remove it under the dot-folder ``trash`` on its file system.
+
+    Raises:
+        FileNotFoundError: it is gone.
+    """
     doomed = trash / folder.name
     clear_away(doomed)
     if doomed.exists():
         doomed = trash / f"{folder.name}-{secrets.token_hex(4)}"
-    move(folder, doomed)
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            trash.mkdir(exist_ok=True)
+            os.rename(folder, doomed)
+            break
+        except (FileExistsError, FileNotFoundError):  # another may have found the trash empty, and just removed it
+            if not tries_left or not os.path.lexists(folder):
+                raise
+    sync_folder(folder.parent)
     clear_away(doomed)
     remove_if_empty(trash)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,26 @@ class TestWriting:
         monkeypatch.undo()
         storage.discard(tmp_path / "top", tmp_path / ".trash")
         assert list(tmp_path.iterdir()) == []
+
+    def test_another_may_tidy_the_same_trash_at_any_moment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As a runner and `clean` do, or two runners that share an outbox."""
+        trash, real = tmp_path / ".trash", os.rename
+        (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+        meanwhile: Iterator[Callable[[], None]] = iter([trash.rmdir, lambda: None, lambda: shutil.rmtree(trash)])
+
+        def rename(source: Path, target: Path) -> None:
+            next(meanwhile)()
+            real(source, target)
+
+        monkeypatch.setattr(os, "rename", rename)
+        storage.discard(tmp_path / "a", trash)
+        assert list(tmp_path.iterdir()) == []
+        assert caplog.text == ""
+        monkeypatch.undo()
+        with pytest.raises(FileNotFoundError):
+            storage.discard(tmp_path / "a", trash)
 
     def test_a_copied_tree_leaves_links_behind(self, tmp_path: Path) -> None:
         (tmp_path / "a" / "b").mkdir(parents=True)

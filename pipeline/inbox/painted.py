@@ -78,7 +78,7 @@ class Painted:
     def note(self, content: Content) -> Note | None:
         """What its mark says in truth, another runner's too; None if there is no mark."""
         try:
-            data = (self._folder / content.mark).read_bytes()
+            data = storage.read_record(self._folder / content.mark)
         except FileNotFoundError:
             return None
         try:
@@ -115,7 +115,7 @@ class Painted:
                 photo = mark.name.partition(".")[0]
                 self._photos.add(photo)
                 with contextlib.suppress(ValidationError, OSError):  # the name says the most of it
-                    note = Note.model_validate_json(Path(mark.path).read_bytes())
+                    note = Note.model_validate_json(storage.read_record(Path(mark.path)))
                     self._pairs.add((photo, note.style))
                     self._hashes[note.photo] = note.version, photo
 

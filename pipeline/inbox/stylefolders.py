@@ -12,9 +12,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline import storage
-from pipeline.errors import ImageError, IncompleteImageError, JobError
+from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError
 from pipeline.inbox import jobfolder
 from pipeline.inbox.drops import UNREAD_SUFFIXES, Drops, StyleFolder, is_photo, is_style_name, printable
 from pipeline.inbox.painted import Content, Note, Painted, version_of
@@ -60,6 +61,9 @@ class StyleFolders:
                 self.hints.add(f"{error} Its photos wait.")
             except FileNotFoundError:
                 continue  # taken away while we looked
+            except (NotADirectoryError, PermissionError) as error:
+                reason = f"cannot be painted: {error.strerror} ({error.filename})"
+                yield work.label, Waiting(reason, is_fault=True)
             self.hints |= work.hints
 
 
@@ -81,6 +85,7 @@ class _Work:
 
     def __init__(self, found: StyleFolder, drops: Drops, judge: Judge) -> None:
         self.hints: set[str] = set()
+        self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
         self._inbox = drops.inbox
         self._judge = judge
@@ -132,7 +137,7 @@ class _Work:
                     yield from self._submit(photo, content, template, painted)
                     yield photo.label, Waiting("becomes a job", is_settling=True)
         if coming:
-            yield printable(f"{self._folder.name}/"), Waiting("settling", is_settling=True)
+            yield self.label, Waiting("settling", is_settling=True)
 
     def _new(self, template: Template, painted: Painted) -> Iterator[_Photo]:
         """The photos that have not become jobs, as far as their files' versions tell."""
@@ -193,7 +198,7 @@ class _Work:
 
         Raises:
             IncompleteImageError: it may still be on its way.
-            JobError: it leads out of the inbox.
+            JobError: it leads out of the inbox, or is far too large.
         """
         with open_inside(photo.path, [self._inbox, self._folder, *self._places.libraries], photo.label) as file:
             if signature_of(os.fstat(file.fileno())) != photo.signature:
@@ -201,18 +206,24 @@ class _Work:
             version = version_of(photo.signature)
             digest = painted.hash_of(photo.name, version)
             if digest is None:
+                self._decode(file, photo)
                 digest = yield from storage.digest_of(file)
                 painted.know(photo.name, version, digest)
             content = Content(digest, template.digest, template.again)
             if not painted.has(content):
-                try:
-                    self._judge.decode(file, photo.label, photo.signature)
-                except IncompleteImageError:
-                    if self._files.seconds(photo.path) < self._judge.timeout_seconds:
-                        raise
-                except ImageError:
-                    pass
+                self._decode(file, photo)
         return content
+
+    def _decode(self, file: BinaryIO, photo: _Photo) -> None:
+        try:
+            self._judge.decode(file, photo.label, photo.signature)
+        except IncompleteImageError:
+            if self._files.seconds(photo.path) < self._judge.timeout_seconds:
+                raise
+        except HugeFileError:
+            raise
+        except ImageError:
+            pass
 
     def _submit(self, photo: _Photo, content: Content, template: Template, painted: Painted) -> Slices[None]:
         """Make a job of a photo, or of what an interrupted try has left; nothing if another runner has."""
@@ -253,7 +264,7 @@ class _Work:
             for place in sorted(self._drafts.iterdir()):
                 digest, _, style = place.name.partition(".")
                 self._finish(place, painted.note(Content(digest, style, bool(style))))
-                yield printable(f"{self._folder.name}/"), Waiting("becomes a job", is_settling=True)
+                yield self.label, Waiting("becomes a job", is_settling=True)
         self._tidy()
         self._painted = painted
 

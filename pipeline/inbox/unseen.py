@@ -11,6 +11,7 @@ from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name
 from pipeline.inbox.painted import Content, Painted, version_of
 from pipeline.inbox.stillness import signature_of
 from pipeline.manifest.model import Limits
+from pipeline.pictures.images import BYTES_A_PIXEL
 
 MOST_TEXT_BYTES = 1 << 20
 
@@ -28,7 +29,10 @@ def count(inbox: Path, claimed: Path, retries: Path) -> int:
 
 
 def _new(inbox: Path, found: StyleFolder) -> Iterator[str]:
-    painted = Painted(inbox, found.folder.name, "")
+    try:
+        painted = Painted(inbox, found.folder.name, "")
+    except (NotADirectoryError, PermissionError):  # which a runner tells
+        painted = None
     named = _text(found.style) if found.has_manifest else ""
     for parent, folders, names in os.walk(found.folder):
         depth = len(Path(parent).relative_to(found.folder).parts)
@@ -42,16 +46,21 @@ def _new(inbox: Path, found: StyleFolder) -> Iterator[str]:
             if not path.is_file() or not Path(os.path.realpath(path)).is_relative_to(inbox):
                 continue  # no photo, or one that is told to lead elsewhere
             try:
-                digest = painted.hash_of(photo, version_of(signature_of(path.stat()))) or _digest(path)
+                if painted is None or not _is_painted(path, photo, painted):
+                    yield photo
             except OSError:
                 continue
-            if not painted.has(Content(digest, "", again=False)):
-                yield photo
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return storage.at_once(storage.digest_of(file))
+def _is_painted(path: Path, photo: str, painted: Painted) -> bool:
+    status = path.stat()
+    if status.st_size > Limits().max_pixels * BYTES_A_PIXEL:
+        return False
+    digest = painted.hash_of(photo, version_of(signature_of(status)))
+    if digest is None:
+        with path.open("rb") as file:
+            digest = storage.at_once(storage.digest_of(file))
+    return painted.has(Content(digest, "", again=False))
 
 
 def _text(path: Path) -> str:

@@ -93,7 +93,7 @@ def workers(attempt: Path) -> list[Worker]:
 def worker(attempt: Path) -> Worker | None:
     """Who is at an attempt or a variant, or died at it; None where nobody has begun it, or it was left in order."""
     try:
-        return Worker.model_validate_json((attempt / WORKER).read_bytes())
+        return Worker.model_validate_json(storage.read_record(attempt / WORKER))
     except (OSError, ValidationError):
         return None
 

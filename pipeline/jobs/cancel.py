@@ -40,7 +40,7 @@ def is_marked(folder: Path) -> bool:
 def read(folder: Path) -> Failed | None:
     """What the owner of a cancelled job is told; None where nobody has cancelled it."""
     try:
-        by = Cancelled.model_validate_json((folder / FILE).read_bytes()).by
+        by = Cancelled.model_validate_json(storage.read_record(folder / FILE)).by
     except FileNotFoundError:
         return None
     except (OSError, ValidationError):

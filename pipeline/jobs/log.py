@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pipeline import storage
 from pipeline.jobs import cancel
 from pipeline.jobs.losses import Losses
 from pipeline.jobs.record import name_in
@@ -75,7 +76,7 @@ class Log(_Part):
 def read(outbox: Path, job_id: str) -> Log | None:
     """The published log of a job; None if nothing is published there, or something that is not ours."""
     try:
-        log = Log.model_validate_json((outbox / job_id / f"{name_in(job_id)}.json").read_bytes())
+        log = Log.model_validate_json(storage.read_record(outbox / job_id / f"{name_in(job_id)}.json"))
     except (OSError, ValidationError):
         return None
     return log if log.job.id == job_id else None

@@ -69,7 +69,7 @@ class Job(Model):
             RecordError: it is damaged, of another version, or not ours to read.
         """
         try:
-            return cls.model_validate_json((folder / RECORD).read_bytes())
+            return cls.model_validate_json(storage.read_record(folder / RECORD))
         except (PermissionError, IsADirectoryError) as error:
             raise RecordError(f"its record {RECORD} cannot be read ({error.strerror}).", "Drop it again.") from None
         except ValidationError as error:

@@ -90,7 +90,7 @@ def leave(folder: Path, result: Result, files: dict[str, bytes] | None = None) -
 def read(folder: Path) -> Result | None:
     """How a job ended; None where its worker is not through, or the report is damaged: the job then goes on."""
     try:
-        return _REPORT.validate_json((folder / RESULT / REPORT).read_bytes())
+        return _REPORT.validate_json(storage.read_record(folder / RESULT / REPORT))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValidationError):
         return None
 

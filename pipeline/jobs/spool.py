@@ -269,7 +269,7 @@ def dropped_in(folder: Path) -> Path | None:
 def _order(folder: Path) -> tuple[int, str, str]:
     """What a job is sorted by. One whose record tells nothing comes first: it fails, and that is soon told."""
     try:
-        record: Any = json.loads((folder / RECORD).read_bytes())
+        record: Any = json.loads(storage.read_record(folder / RECORD))
         return -int(record["priority"]), str(record["claimed_at"]), folder.name
     except (OSError, ValueError, KeyError, TypeError):
         return -1_000_000, "", folder.name

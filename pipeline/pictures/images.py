@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
 
-from pipeline.errors import ImageError, IncompleteImageError
+from pipeline.errors import HugeFileError, ImageError, IncompleteImageError
 from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_its_way
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".heic", ".heif")
+BYTES_A_PIXEL = 16  # at most: four channels of 32 bits
 # What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
 NEUTRAL = (128, 128, 128)
 
@@ -44,6 +45,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
 
     Raises:
         IncompleteImageError: it breaks off, as a file does that is still being copied.
+        HugeFileError: it has more bytes than ``max_pixels`` pixels can have.
         ImageError: it is no image of a known format, or has more than ``max_pixels`` pixels.
     """
     image = _open(file, name, max_pixels)
@@ -87,6 +89,13 @@ def resized(rgb: Rgb, height: int, width: int) -> Rgb:
 def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     """The first frame, decoded."""
     prepare_pillow()
+    size, most = file.seek(0, io.SEEK_END), max_pixels * BYTES_A_PIXEL
+    if size > most:
+        raise HugeFileError(
+            f"{name}: {size:,} bytes; the limit is {most:,}, for {max_pixels:,} pixels (--max-pixels).",
+            "Save it again as PNG or JPEG.",
+        )
+    file.seek(0)
     watched = Watched(file)
     image = None
     try:

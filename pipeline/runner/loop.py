@@ -37,6 +37,7 @@ from pipeline.runner.systemd import Heartbeat
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2  # between looks at what runs
+PAGE = "the page"
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Runner:
             self._faults.guard("a job", self._advance)
             self._faults.guard("the outbox", self._publisher.turn)
             self._faults.guard("the jobs folder", self._tell_time)
-            self._faults.guard("the page", self._show)
+            self._faults.guard(PAGE, self._show)
 
     def _take_in(self) -> None:
         if self._stopping:
@@ -151,7 +152,7 @@ class Runner:
             self._chatter.tell(scanner.waiting, scanner.drops.hints, self._intake.events_problem)
 
     def _advance(self) -> None:
-        may_start = self._ending.forever or not self._faults.standing
+        may_start = self._ending.forever or not self._is_held_up
         self._dispatch.turn(may_start and not self._stopping, self._stopping)
 
     def _show(self) -> None:
@@ -175,8 +176,13 @@ class Runner:
             log.info("the time is up")
             self._stopping = True
 
+    @property
+    def _is_held_up(self) -> bool:
+        """Whether a fault keeps jobs from their end; that the page cannot be written does not."""
+        return bool(self._faults.standing.keys() - {PAGE})
+
     def _is_over(self) -> bool:
-        faulty = bool(self._faults.standing)
+        faulty = self._is_held_up
         publishing = self._publisher.waiting.keys() - self._publisher.blocked.keys()
         if self._dispatch.running or (publishing and not faulty):
             return False

@@ -136,6 +136,13 @@ def sparse(yard: Yard, name: str) -> None:
         file.truncate(10 << 30)
 
 
+def sparse_image(yard: Yard, name: str) -> None:
+    """A few pixels, and more bytes after them than fit on the disk."""
+    image = yard.place.photo(f"{name}.bmp")
+    os.truncate(image, 1 << 40)
+    yard.drop(name, content=image.name)
+
+
 def link(target: str) -> Callable[[Yard, str], None]:
     return lambda yard, name: (yard.place.inbox / f"{name}.yaml").symlink_to(target)
 
@@ -215,6 +222,23 @@ def theirs_in_outbox(data: bytes) -> Callable[[Yard, str], None]:
     return plant
 
 
+def huge_record(yard: Yard, name: str) -> None:
+    os.truncate(yard.job(name) / "job.json", 1 << 40)
+
+
+def odd_log(make: Callable[[Path], None]) -> Callable[[Yard, str], None]:
+    def plant(yard: Yard, name: str) -> None:
+        (yard.place.outbox / name).mkdir(parents=True)
+        make(yard.place.outbox / name / f"{name}.json")
+
+    return plant
+
+
+def endless(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
 def claim(data: bytes) -> Callable[[Yard, str], None]:
     """A claim of a version before, or of a runner that is gone."""
 
@@ -252,6 +276,11 @@ def locked_photo(yard: Yard, name: str) -> None:
     (yard.place.inbox / f"{name}-folder" / f"{name}.png").chmod(0)
 
 
+def huge_photo(yard: Yard, name: str) -> None:
+    style_folder(EASY)(yard, name)
+    os.truncate(yard.place.inbox / f"{name}-folder" / f"{name}.png", 1 << 40)
+
+
 def photo_that_is_a_link(yard: Yard, name: str) -> None:
     style_folder(EASY)(yard, name)
     (yard.place.inbox / f"{name}-folder" / f"{name}.png").unlink()
@@ -269,6 +298,18 @@ def deep_photos(yard: Yard, name: str) -> None:
     os.close(descriptor)
 
 
+def file_for_marks(yard: Yard, name: str) -> None:
+    style_folder(EASY)(yard, name)
+    (yard.place.inbox / ".painted").mkdir(exist_ok=True)
+    (yard.place.inbox / ".painted" / f"{name}-folder").write_text("theirs")
+
+
+def locked_marks(yard: Yard, name: str) -> None:
+    style_folder(EASY)(yard, name)
+    (yard.place.inbox / ".painted" / f"{name}-folder").mkdir(parents=True)
+    (yard.place.inbox / ".painted" / f"{name}-folder").chmod(0)
+
+
 def marks_in_the_way(yard: Yard, name: str) -> None:
     """A style folder whose marks are not what they should be."""
     style_folder(EASY)(yard, name)
@@ -281,7 +322,7 @@ def marks_in_the_way(yard: Yard, name: str) -> None:
 EASY = f"parameters: {json.dumps({**QUICK, 'image_size': 64, 'epochs': 1})}\n"
 GOOD = b"content: photo.png\nstyle: painting.png\nparameters: {image_size: 64, steps_per_epoch: 1, epochs: 1}\n"
 JOBS = ["q-gone", "q-cut", "q-zeros", "q-field", "q-type", "q-image", "q-log", "q-point", "r-half", "r-lost", "r-gone"]
-JOBS += ["q-locked", "q-theirs", "r-theirs"]
+JOBS += ["q-locked", "q-theirs", "r-theirs", "q-huge"]
 ENTRIES = [
     # A manifest in the inbox.
     Entry("m-empty", write("m-empty.yaml", b""), "failed", "empty"),
@@ -297,6 +338,7 @@ ENTRIES = [
     Entry("m-locked", unreadable_manifest, "waits", "cannot be read: Permission denied", True),
     # An image.
     Entry("i-absent", without_image, "failed", "is missing"),
+    Entry("i-huge", sparse_image, "failed", "1,099,511,627,776 bytes; the limit is 3,200,000,000"),
     Entry("i-locked", unreadable_image, "waits", "cannot be read: Permission denied", True),
     # A job folder.
     Entry("f-deep", deep(1100, "a"), "failed", "nested more than 8 folders deep (--max-depth)"),
@@ -309,10 +351,13 @@ ENTRIES = [
     Entry("s-absent", style_folder("init_image: nowhere.png\nparameters: {init: file}\n"), "waits", "is missing"),
     Entry("s-photo", style_folder(EASY, b"this is no picture"), "failed", "not an image of a known format"),
     Entry("s-half", style_folder(EASY, b"\x89PNG\r\n\x1a\n" + b"\0" * 500), "failed", "does not decode"),
+    Entry("s-huge", huge_photo, "waits", "1,099,511,627,776 bytes; the limit is 3,200,000,000"),
     Entry("s-link", photo_that_is_a_link, "waits", "leads outside the inbox"),
     Entry("s-locked", locked_photo, "waits", "cannot be read: Permission denied", True),
     Entry("s-deep", deep_photos, "done"),
     Entry("s-marks", marks_in_the_way, "done"),
+    Entry("s-file", file_for_marks, "waits", "cannot be painted: Not a directory"),
+    Entry("s-barred", locked_marks, "waits", "cannot be painted: Permission denied", True),
     # A claim.
     Entry("c-good", claim(GOOD), "done"),
     Entry("c-empty", claim(b""), "failed", "empty"),
@@ -323,6 +368,7 @@ ENTRIES = [
     Entry("q-zeros", spoil("job.json", b"\0" * 300), "failed", "its record is not one of this version"),
     Entry("q-type", spoil("job.json", b"[]"), "failed", "its record is not one of this version"),
     Entry("q-field", spoil("job.json", b'{"id": "x", "colour": "red"}'), "failed", "`colour`"),
+    Entry("q-huge", huge_record, "failed", "its record is not one of this version"),
     Entry("q-image", spoil("content.png", None), "failed", "its copy is gone"),
     Entry("q-log", spoil("attempt-0/loss.jsonl", b"\0" * 200 + b"\n"), "done"),
     Entry("q-point", spoil("attempt-0/checkpoint.npz", b"PK\3\4" + b"\0" * 200), "done"),
@@ -340,6 +386,9 @@ ENTRIES = [
     # What others keep in the outbox.
     Entry("o-schema", theirs_in_outbox(b'{"schema": "stylistic.log/1"}'), "left"),
     Entry("o-zeros", theirs_in_outbox(b"\0" * 100), "left"),
+    Entry("o-huge", odd_log(endless), "left"),
+    Entry("o-pipe", odd_log(os.mkfifo), "left"),
+    Entry("o-folder", odd_log(Path.mkdir), "left"),
     Entry("o-link", lambda yard, name: (yard.place.outbox / name).symlink_to("/nowhere"), "left"),
 ]
 

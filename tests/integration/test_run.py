@@ -388,3 +388,17 @@ def test_a_folder_that_cannot_be_made_exits_with_3(place: Place) -> None:
 def test_the_command_is_installed(place: Place) -> None:
     version: subprocess.CompletedProcess[str] = place.run("--version")
     assert version.stdout.startswith("stylistic, version ")
+
+
+@pytest.mark.stand_in
+def test_a_page_that_cannot_be_written_keeps_no_job_waiting(place: Place) -> None:
+    place.pair()
+    for name in "abc":
+        place.manifest(f"{name}.yaml")
+    (place.outbox / "index.html").mkdir(parents=True)
+    (place.outbox / "index.html" / "theirs").touch()
+    ended = place.run("run")
+    assert ended.returncode == 3
+    assert "the page: Is a directory" in ended.stderr
+    assert [log["status"] for log in place.logs()] == ["done"] * 3
+    assert (place.outbox / "index.html" / "theirs").exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -11,7 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
-from pipeline.errors import ImageError
+from pipeline.errors import HugeFileError, ImageError
 from pipeline.pictures import images
 from tests.conftest import picture
 
@@ -226,3 +227,10 @@ class TestSizes:
         (tmp_path / "bomb.png").write_bytes(bytes(data))
         with pytest.raises(ImageError, match=r"50000×50000 pixels; the limit is 10,000,000 \(--max-pixels\)"):
             load(tmp_path / "bomb.png")
+
+    def test_a_file_of_more_bytes_than_any_image_is_refused_unread(self, tmp_path: Path) -> None:
+        """Such as one with nothing but zeros behind its pixels."""
+        Image.new("RGB", (8, 8)).save(tmp_path / "a.bmp")
+        os.truncate(tmp_path / "a.bmp", 1 << 40)
+        with pytest.raises(HugeFileError, match=r"1,099,511,627,776 bytes; the limit is 160,000,000, for"):
+            load(tmp_path / "a.bmp")

@@ -64,7 +64,18 @@ class TestAHugeDrop:
             sizes.append(sum(path.stat().st_size for path in spool.folder.rglob("content.bmp")))
         assert sizes[-1] == 1600 * 1200 * 3 + 54
         assert max(b - a for a, b in itertools.pairwise(sizes)) <= SLICE_BYTES
-        assert len(sizes) > 5
+
+    def test_of_a_style_folder_is_copied_a_slice_a_turn(self, intake: Intake, tmp_path: Path) -> None:
+        inbox = tmp_path / "inbox"
+        (inbox / "wave").mkdir()
+        picture(seed=2).save(inbox / "wave" / "style.png")
+        picture(seed=3, width=1600, height=1200).save(inbox / "wave" / "large.bmp")
+        sizes = [0]
+        for _ in range(100):
+            intake.turn()
+            sizes.append(sum(path.stat().st_size for path in (inbox / ".claimed").rglob("large.bmp")))
+        assert max(b - a for a, b in itertools.pairwise(sizes)) <= SLICE_BYTES
+        assert max(sizes) == 1600 * 1200 * 3 + 54, "its job folder is built there"
 
     def test_is_as_before_if_the_runner_ends_meanwhile(self, intake: Intake, spool: Spool, tmp_path: Path) -> None:
         for _ in range(3):
