@@ -60,7 +60,8 @@ class Forecast:
         is_read = self._read(RECORDS_A_TURN)
         if is_settled and is_read and (running or self._count) and not self._has_told_time:
             self._tell(running, workers)
-        if running or tally.done or tally.failed:
+        # Its total would otherwise grow while the first drops are taken in.
+        if tally.done or tally.failed or (running and (is_settled or self._bar is not None)):
             self._draw(running, tally, workers)
 
     def left(self, workers: int = 1) -> tuple[int, Estimate | None]:

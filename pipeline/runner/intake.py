@@ -74,13 +74,14 @@ class Intake:
     def _scan(self) -> Slices[None]:
         self._alarm.rung.clear()
         self.events_problem = self._alarm.keep_alive()
-        self.left_nothing, left_nothing = False, True
+        self.left_nothing = False  # until all has been looked at
+        all_settled = True
         for verdict in self.scanner.scan():
             if isinstance(verdict, Ready | Rejected):
                 self._warm()
-                left_nothing &= yield from self._accept(verdict)
+                all_settled &= yield from self._accept(verdict)
             yield
-        self.left_nothing = left_nothing
+        self.left_nothing = all_settled
         self._ended = time.monotonic()
 
     def _pause(self) -> float:

@@ -8,23 +8,24 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
-from pipeline.jobs.result import Done, Engine, Timing, WeightsUsed
+from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
 from pipeline.worker import memory, pacing
 from pipeline.worker.finish import Finish, photographed
-from pipeline.worker.inputs import InputLoader
+from pipeline.worker.inputs import InputLoader, Inputs
 from pipeline.worker.session import Options, Session, open_session, tensorflow
 from pipeline.worker.showing import introduce, leave_previews, shown
 
 if TYPE_CHECKING:
     from pipeline.engine.stylize import State, Step
+    from pipeline.engine.targets import Style
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +65,7 @@ def paint(
     introduce(folder, session)
     _require_memory(job, parameters, session, options.memory_limit)
     given = loader.take(sources, job, options.max_pixels)
-    from pipeline.engine.targets import Style
-
-    styles = [Style(*style) for style in given.styles]
-    asked = parameters.model_copy(update=given.chosen)
-    parameters = session.stylizer.settled(given.content.rgb, styles, asked)
+    styles, parameters, chosen = _settled(given, parameters, session)
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, session)
@@ -84,34 +81,41 @@ def paint(
     if reached is None:
         return False
     state, optimize_seconds = reached
-    chosen = {**given.chosen, **changes(asked, parameters)}
     picture = finish.picture(state)
     output, files = finish.files(picture, sources, folder, job, chosen)
-    done = Done(
-        engine=_engine(session),
-        timing=Timing(
-            setup_seconds=round(setup_seconds, 4),
-            optimize_seconds=round(optimize_seconds, 4),
-            seconds_per_step=round(optimize_seconds / state.step, 6),
-        ),
-        peak_memory_bytes=memory.peak(),
-        chosen=chosen,
-        output=output,
-    )
+    done = _done(session, setup_seconds, optimize_seconds, state.step, chosen, output)
     leave_previews(folder, picture, given, parameters.output_format)
     result.leave(folder, done, files)
     pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done)
     return True
 
 
-def _engine(session: Session) -> Engine:
-    return Engine(
+def _settled(given: Inputs, parameters: Parameters, session: Session) -> tuple[list[Style], Parameters, dict[str, Any]]:
+    """The styles as the engine takes them, the parameters with a value for every `auto`, and these values by name."""
+    from pipeline.engine.targets import Style
+
+    styles = [Style(*style) for style in given.styles]
+    asked = parameters.model_copy(update=given.chosen)
+    settled = session.stylizer.settled(given.content.rgb, styles, asked)
+    return styles, settled, {**given.chosen, **changes(asked, settled)}
+
+
+def _done(
+    session: Session, setup_seconds: float, optimize_seconds: float, steps: int, chosen: dict[str, Any], output: Output
+) -> Done:
+    engine = Engine(
         host=socket.gethostname(),
         tensorflow=importlib.metadata.version("tensorflow"),
         device=session.device,
         precision=session.precision,
         weights=WeightsUsed(source=session.weights.source, sha256=session.weights.sha256),
     )
+    timing = Timing(
+        setup_seconds=round(setup_seconds, 4),
+        optimize_seconds=round(optimize_seconds, 4),
+        seconds_per_step=round(optimize_seconds / steps, 6),
+    )
+    return Done(engine=engine, timing=timing, peak_memory_bytes=memory.peak(), chosen=chosen, output=output)
 
 
 def _optimize(

@@ -23,7 +23,7 @@ LINES = (
     r"done    outbox/\S+\.png",
     r"3 done, 0 failed",
     r"(all|job-[abc]): loading",
-    r"all +\d+%\|.*\| \d/[23] jobs(, about \d+ s left)?",
+    r"all +\d+%\|.*\| \d/3 jobs(, about \d+ s left)?",
     r"job-[abc] +\d+%\|.*\|( about \d+ s left,)? \d+/12 steps, 64 px(, loss \S+)?",
 )
 
