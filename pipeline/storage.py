@@ -23,7 +23,9 @@ _SLICES_A_SYNC = 16  # so that no sync takes long, the last one least
 _TRIES = 100  # at what another process undoes
 
 T = TypeVar("T")
-Slices = Generator[None, None, T]  # work on a file of any size, a moment at a time, and what comes of it
+# Work on a file of any size, a moment at a time, and what comes of it. A small file is done at once, so that whoever is
+# told to end has not begun with many.
+Slices = Generator[None, None, T]
 
 
 def sync_folder(folder: Path) -> None:
@@ -88,9 +90,10 @@ def digest_of(file: BinaryIO) -> Slices[str]:
     """The SHA-256 of an open file, in hexadecimal; leaves it at its beginning."""
     digest = hashlib.sha256()
     file.seek(0)
-    while chunk := file.read(SLICE_BYTES):
+    while len(chunk := file.read(SLICE_BYTES)) == SLICE_BYTES:
         digest.update(chunk)
         yield
+    digest.update(chunk)
     file.seek(0)
     return digest.hexdigest()
 
@@ -103,10 +106,11 @@ def copy_stream(source: BinaryIO, target: Path) -> Slices[str]:
             chunk = source.read(SLICE_BYTES)
             digest.update(chunk)
             file.write(chunk)
-            if not chunk or number % _SLICES_A_SYNC == 0:
+            is_last = len(chunk) < SLICE_BYTES
+            if is_last or number % _SLICES_A_SYNC == 0:
                 file.flush()
                 os.fsync(file.fileno())
-            if not chunk:
+            if is_last:
                 break
             yield
     return digest.hexdigest()

@@ -46,7 +46,11 @@ def test_an_alarm_that_never_rests_costs_a_few_scans_a_second(
 
 class TestAHugeDrop:
     @pytest.fixture
-    def intake(self, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Intake:
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> Clock:
+        return Clock(monkeypatch)
+
+    @pytest.fixture
+    def intake(self, spool: Spool, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Intake:
         """Of which a turn is as short as can be, before an inbox with one drop of many slices."""
         monkeypatch.setattr(piecework, "BUDGET_SECONDS", -1.0)
         inbox = tmp_path / "inbox"
@@ -65,17 +69,21 @@ class TestAHugeDrop:
         assert sizes[-1] == 1600 * 1200 * 3 + 54
         assert max(b - a for a, b in itertools.pairwise(sizes)) <= SLICE_BYTES
 
-    def test_of_a_style_folder_is_copied_a_slice_a_turn(self, intake: Intake, tmp_path: Path) -> None:
+    def test_of_a_style_folder_is_copied_a_slice_a_turn(
+        self, intake: Intake, spool: Spool, clock: Clock, tmp_path: Path
+    ) -> None:
         inbox = tmp_path / "inbox"
         (inbox / "wave").mkdir()
         picture(seed=2).save(inbox / "wave" / "style.png")
         picture(seed=3, width=1600, height=1200).save(inbox / "wave" / "large.bmp")
-        sizes = [0]
+        sizes = []
         for _ in range(100):
+            clock.pass_(1.0)
             intake.turn()
-            sizes.append(sum(path.stat().st_size for path in (inbox / ".claimed").rglob("large.bmp")))
-        assert max(b - a for a, b in itertools.pairwise(sizes)) <= SLICE_BYTES
-        assert max(sizes) == 1600 * 1200 * 3 + 54, "its job folder is built there"
+            drafts = (inbox / ".claimed").glob("*/.drafts/**/large.bmp")
+            sizes += [path.stat().st_size for path in drafts]
+        assert sizes == [SLICE_BYTES * number for number in range(1, 6)], "a turn, a slice"
+        assert [path.name for path in spool.queued.rglob("*.bmp")] == ["content.bmp"] * 2, "its job is queued, too"
 
     def test_is_as_before_if_the_runner_ends_meanwhile(self, intake: Intake, spool: Spool, tmp_path: Path) -> None:
         for _ in range(3):
