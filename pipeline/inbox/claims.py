@@ -101,6 +101,7 @@ class Claims:
     def keep_fresh(self) -> None:
         """Show that this runner lives, and take over what one that shows nothing for long has claimed."""
         with contextlib.suppress(FileNotFoundError):
+            self.folder.stat()  # of which an error names the folder, as that of the next line does not
             os.utime(self.folder)
         now = time.monotonic()
         others = {}

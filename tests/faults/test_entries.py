@@ -21,7 +21,7 @@ import pytest
 
 from pipeline import storage
 from pipeline.jobs.record import is_job_id
-from tests.conftest import COMMAND, Place, picture, wait_for
+from tests.conftest import COMMAND, STAND_IN, Place, picture, wait_for
 from tests.faults.conftest import INJECTED
 
 QUICK = {"steps_per_epoch": 2, "pyramid": "off", "content_layers": ["block1_conv2"], "style_layers": ["block1_conv1"]}
@@ -507,3 +507,24 @@ def test_the_good_jobs_are_done_and_status_answers(yard: Yard) -> None:
     answered = yard.place.run("status")
     assert answered.returncode == 3, "some drops wait, and no runner is alive"
     assert "set aside, as they are no jobs: 4" in answered.stdout
+
+
+@pytest.mark.parametrize("name", ["inbox/.claimed", "jobs/.staging", "jobs/.retry", "jobs/done", "jobs/.lock"])
+def test_what_stands_in_the_place_of_the_runners_own_is_told_by_name_and_left(place: Place, name: str) -> None:
+    place.environment |= STAND_IN
+    place.pair()
+    place.manifest(parameters=QUICK)
+    theirs = place.root / name
+    theirs.parent.mkdir(exist_ok=True)
+    if name.endswith(".lock"):
+        theirs.mkdir()
+    else:
+        theirs.write_text("theirs")
+    first = place.run("run")
+    assert first.returncode == 3
+    assert str(theirs) in first.stderr
+    assert place.run("status").returncode == 3
+    assert theirs.is_dir() or theirs.read_text() == "theirs"
+    theirs.rename(place.root / "moved")
+    assert place.run("run").returncode == 0
+    assert [log["status"] for log in logs(place)] == ["done"]
