@@ -55,7 +55,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "style_layers": list(STYLE_LAYERS),
         "precision": "float32",
     },
-    "draft": {"epochs": 1, "steps_per_epoch": 75},
+    "draft": {"epochs": 1, "steps_per_epoch": 64},
     "standard": {},
     "fine": {"epochs": 6},
 }
