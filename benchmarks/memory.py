@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -28,7 +29,11 @@ def main() -> None:
             for optimizer in ("adam", "lbfgs"):
                 of_what = [str(size), precision, optimizer, arguments.style_loss]
                 command = [sys.executable, "-m", "benchmarks.memory", "--one", *of_what]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode == -signal.SIGKILL:
+                    print(f"{size:5} px  {precision:8} {optimizer:5}  killed: the machine had less than was reckoned")
+                    continue
+                done.check_returncode()
                 figure = json.loads(done.stdout.splitlines()[-1])
                 if "too_large" in figure:
                     print(
