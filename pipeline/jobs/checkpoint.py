@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pipeline import storage
 
 FILE = "checkpoint.npz"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,8 @@ class Extractor:
 
 
 class Stylizer:
-    def __init__(self, extractor: Extractor, steps_per_call: int = 1) -> None:
-        self.steps_per_call = steps_per_call
+    def __init__(self, extractor: Extractor, call_seconds: float = 0.0) -> None:
+        pass
 
     def settled(self, content: Any, styles: Sequence[Style], parameters: Any) -> Any:
         chosen = {"style_weight": 1.0, "content_limit": "off"}
