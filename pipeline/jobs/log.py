@@ -59,6 +59,7 @@ class Log(_Part):
     loss: Losses
     timing: Timing | None
     peak_memory_bytes: int | None
+    peak_card_memory_bytes: int | None = None
     output: Output | None
     error: str | None
     variants: list[dict[str, Any]] | None = None

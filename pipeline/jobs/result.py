@@ -62,6 +62,7 @@ class Done(Model):
     engine: Engine
     timing: Timing
     peak_memory_bytes: int
+    peak_card_memory_bytes: int | None = None  # on a GPU
     chosen: dict[str, Any] = Field(default_factory=dict)  # what `auto` came to, by parameter
     output: Output
     variants: list[dict[str, Any]] | None = None  # of a sweep, a row of its table for each

@@ -33,6 +33,8 @@ class Options:
     log_format: str = "text"  # or json
     paces: Path | None = None  # where step times are kept
     memory_limit: int | None = None  # bytes that a worker process may take in all; None for what is there
+    processes_a_card: int = 1  # that share its memory
+    idle_seconds: float | None = None  # without an order, after which the process ends; None for never
 
 
 @dataclass(frozen=True)

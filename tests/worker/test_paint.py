@@ -19,6 +19,7 @@ from pipeline.jobs import checkpoint, losses
 from pipeline.jobs.record import Job, JobImage
 from pipeline.manifest.parameters import Parameters
 from pipeline.worker import memory, paint
+from pipeline.worker.session import Options
 from tests.conftest import picture, tiny_kernels
 
 
@@ -31,7 +32,8 @@ def steps() -> Iterator[Step]:
 def run(**parameters: Any) -> Iterator[Step]:
     image: Any = np.asarray(picture(64, 48, seed=1).convert("RGB"), np.float32) / 255
     asked = Parameters(epochs=1, steps_per_epoch=8, pyramid="off", **parameters)
-    return Stylizer(Extractor(tiny_kernels(), "float32"), call_seconds=1e9).run(image, [Style(image, 1.0, "style")], asked)
+    stylizer = Stylizer(Extractor(tiny_kernels(), "float32"), call_seconds=1e9)
+    return stylizer.run(image, [Style(image, 1.0, "style")], asked)
 
 
 def logged(folder: Path) -> int:
@@ -77,10 +79,10 @@ class TestMemory:
             for part, (width, height) in sizes.items()
         }
         job = Job(id="a", name="a", claimed_at="", images=images)
-        session = SimpleNamespace(precision="float32")
+        session: Any = SimpleNamespace(precision="float32")
         monkeypatch.setattr(memory, "available", lambda limit: int(free))
         with pytest.raises(JobError) as refused:
-            paint._require_memory(job, Parameters(**parameters), session, None)  # type: ignore[arg-type]
+            paint._require_memory(job, Parameters(**parameters), session, Options(None, 10**8, 30, device="cpu"))
         return str(refused.value)
 
     def test_a_picture_too_large_is_told_the_size_that_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:
