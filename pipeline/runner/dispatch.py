@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.errors import EnvironmentFault
 from pipeline.jobs import attempt, cancel, losses, result
 from pipeline.jobs.pace import Paces
@@ -168,7 +169,7 @@ class Dispatch:
             self._publisher.add_damaged(job_id, error)
             return
         except FileNotFoundError:
-            if (self._spool.queued / job_id).exists():
+            if storage.is_there(self._spool.queued / job_id):
                 raise
             return  # taken away meanwhile
         except PermissionError as error:
@@ -272,7 +273,7 @@ class Dispatch:
             try:
                 self._spool.put_back(job, died=outcome.kind == "died")
             except FileNotFoundError:
-                if (self._spool.running / job.id).exists():
+                if storage.is_there(self._spool.running / job.id):
                     raise
         del self.running[job.id]
         if outcome.kind == "died":

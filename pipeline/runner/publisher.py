@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.jobs import attempt, cancel, result
 from pipeline.jobs import log as logs
 from pipeline.jobs.log import Log
@@ -102,11 +103,11 @@ class Publisher:
 
     def is_there(self, job_id: str) -> bool:
         """Whether the outbox has something of this name."""
-        return (self._outbox / job_id).exists()
+        return storage.is_there(self._outbox / job_id)
 
     def _publish(self, job: Job, ended: Result | None) -> Slices[None]:
         """Carry a job to the outbox and the spool to its final state, wherever an earlier try broke off."""
-        if not (self._spool.running / job.id).exists():
+        if not storage.is_there(self._spool.running / job.id):
             return
         folder = self._spool.running / job.id
         own = attempt.place(folder, job.attempts)

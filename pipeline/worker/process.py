@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from pipeline import console
+from pipeline import console, storage
 from pipeline.errors import EnvironmentFault, JobError
 from pipeline.jobs import attempt, result, variants
 from pipeline.jobs.attempt import Fence
@@ -105,7 +105,7 @@ def _attempt(job: Job, own: Path, order: Order, options: Options) -> Outcome:
     fence = Fence(order.folder, order.attempt)
 
     def should_stop() -> bool:
-        return _terminated.is_set() or not fence.holds() or (order.folder / STOP).exists()
+        return _terminated.is_set() or not fence.holds() or storage.is_there(order.folder / STOP)
 
     outcome = _guarded(own, job, lambda: paint(job, order.folder, own, options, _inputs, should_stop, order.upcoming))
     if outcome.kind == "stopped":
@@ -131,7 +131,7 @@ def _guarded(own: Path, job: Job, work: Callable[[], bool | None]) -> Outcome:
             return _failed(own, "the device ran out of memory at this size. Half the image_size takes a quarter.")
         log.exception("%s: internal error", job.name)  # of a sweep that has other pictures nothing else is kept
         with contextlib.suppress(OSError):
-            (own / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            storage.write_atomic(own / "traceback.txt", traceback.format_exc().encode("utf-8", "replace"))
         return _failed(
             own, f"internal error: {error!r}; details are in the log and in the job's traceback.txt. Please report it."
         )
