@@ -70,7 +70,13 @@ def queue(spool: Spool, repetition: Repetition) -> None:
     draft = spool.draft(repetition.job.id)
     for part, source in repetition.sources.items():
         target = draft / repetition.job.images[part].stored
-        storage.link_or_copy(source, target)
+        if source.is_relative_to(spool.folder):
+            storage.link_or_copy(source, target)
+            continue
+        with storage.open_file(source) as file:  # whoever may change it there is not to change the job's
+            digest = storage.at_once(storage.copy_stream(file, target))
+        if digest != repetition.job.images[part].sha256:
+            raise UsageError(f"{repetition.job.images[part].file}: has just been changed.", "Try again.")
     spool.admit(draft, repetition.job, spool.queued)
 
 

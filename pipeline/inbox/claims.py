@@ -132,8 +132,9 @@ class Claims:
         for folder in (self.folder, self._retries):
             storage.clear_away(folder / ".trash")
         for kept in _listing(self._retries):
-            if not storage.is_there(kept.path / "drop"):  # it has gone back to where failed jobs are
-                storage.clear_away(kept.path)
+            with storage.passed_over():
+                if not storage.is_there(kept.path / "drop"):  # it has gone back to where failed jobs are
+                    storage.clear_away(kept.path)
         storage.remove_if_empty(self._retries)
         self.tidy()
 

@@ -63,7 +63,9 @@ class StyleFolders:
                 self.hints.add(f"{error} Its photos wait.")
             except FileNotFoundError:
                 continue  # taken away while we looked
-            except (NotADirectoryError, PermissionError) as error:
+            except OSError as error:
+                if not storage.is_of_entry(error):
+                    raise
                 reason = f"cannot be painted: {error.strerror} ({error.filename})"
                 yield work.label, Waiting(reason, is_fault=True)
             self.hints |= work.hints

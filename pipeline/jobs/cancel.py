@@ -35,7 +35,12 @@ def mark(folder: Path, by: str) -> None:
 
 def is_marked(folder: Path) -> bool:
     """Whether the job in a folder is to be cancelled."""
-    return storage.is_there(folder / FILE)
+    try:
+        return storage.is_there(folder / FILE)
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return False
+        raise
 
 
 def read(folder: Path) -> Failed | None:

@@ -18,6 +18,7 @@ from pipeline import storage
 from pipeline.errors import EnvironmentFault, RunnerBusyError
 from pipeline.manifest.parameters import Model
 
+LOCK = ".lock"
 HOLDER = ".runner.json"
 RENEW_SECONDS = 5.0  # between renewals of the lease
 MOST_BYTES = 1 << 16  # of what the holder has written down
@@ -58,7 +59,7 @@ def runner_lock(jobs: Path) -> Iterator[None]:
         RunnerBusyError: another runner holds it; says which.
         EnvironmentFault: there are no locks here.
     """
-    lock = FileLock(jobs / ".lock")
+    lock = _lock(jobs)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -83,7 +84,7 @@ def runner_lock(jobs: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def without_runner(jobs: Path) -> Iterator[bool]:
     """Whether no runner works on a jobs folder; if so none begins meanwhile, so be quick."""
-    lock = FileLock(jobs / ".lock")
+    lock = _lock(jobs)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -93,6 +94,13 @@ def without_runner(jobs: Path) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def _lock(jobs: Path) -> FileLock:
+    path = jobs / LOCK
+    if storage.is_there(path) and not storage.is_file(path):
+        raise EnvironmentFault(f"{path.absolute()} is no file, as a lock has to be.", "Move it elsewhere.")
+    return FileLock(path)
 
 
 def holder(jobs: Path) -> Holder | None:

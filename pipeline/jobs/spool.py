@@ -27,6 +27,14 @@ _DROP_AGAIN = "Drop the manifest.yaml of its result again, beside its images."
 STOP = "stop"  # in a running job's folder: its steps look at it, checkpoint and end
 
 
+class UntouchableError(Exception):
+    """A job that cannot be read, as its files are, and why; it may be another time."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Spool:
     """The jobs of one jobs folder. Only the runner that holds its lock changes them, but for `retry` and `cancel`."""
 
@@ -59,6 +67,11 @@ class Spool:
         """Whether a job of this id has been staged and not failed."""
         states = (self.queued / job_id, self.running / job_id, self.done / f"{job_id}.json")
         return any(map(storage.is_there, states))
+
+    def places(self, job_id: str) -> tuple[Path, ...]:
+        """Where a job of this id is, in any state or before it has one."""
+        states = (self._staging, self.queued, self.running, self.failed, self.retries)
+        return *(state / job_id for state in states), self.done / f"{job_id}.json"
 
     def draft(self, job_id: str) -> Path:
         """An empty folder to build a job in; nobody looks at it before ``admit``."""
@@ -105,11 +118,12 @@ class Spool:
         Raises:
             RecordError: the job cannot be run; it is in ``running/`` all the same.
             FileNotFoundError: it is not there any more.
+            UntouchableError: it cannot be looked at.
         """
         folder = self.running / job_id
         try:
-            job = Job.load(self.queued / job_id)
-        except (RecordError, FileNotFoundError, NotADirectoryError):
+            job = self._read(self.queued / job_id)
+        except RecordError:
             _move(self.queued / job_id, folder)
             return self.load(job_id)
         job = job.model_copy(update={"attempts": job.attempts + 1, "started_at": now()})
@@ -122,11 +136,19 @@ class Spool:
 
         Raises:
             RecordError: it cannot be used, or there is none.
+            UntouchableError: it cannot be looked at.
         """
+        return self._read(self.running / job_id)
+
+    def _read(self, folder: Path) -> Job:
         try:
-            return Job.load(self.running / job_id)
+            return Job.load(folder)
         except (FileNotFoundError, NotADirectoryError):
             raise RecordError(f"its record {RECORD} is gone.", "Drop it again.") from None
+        except OSError as error:
+            if storage.is_of_entry(error):
+                raise UntouchableError(error) from None
+            raise
 
     def put_back(self, job: Job, died: bool = False) -> None:
         """Move a running job back to the queue with what it has come to, counting a death of its worker."""
@@ -155,7 +177,7 @@ class Spool:
     def finish(self, ended: Log) -> None:
         """Note that a published job is done, keep its images for a while, and remove its folder."""
         record = ended.model_dump(mode="json", include={"status", "job", "timing", "output"})
-        with contextlib.suppress(RecordError):  # it was damaged after it had been painted
+        with contextlib.suppress(RecordError, UntouchableError):  # it was damaged after it had been painted
             job = self.load(ended.job.id)
             record["asked"] = job.model_dump(mode="json", include=set(Asked.model_fields))
             self.inputs.keep(self.running / job.id, job)

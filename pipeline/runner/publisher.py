@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +19,6 @@ from pipeline.runner.piecework import Piecework
 from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
-
-# What an entry of somebody else answers, where a result of ours should be.
-_IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 
 
 @dataclass
@@ -83,12 +79,16 @@ class Publisher:
                 del self.waiting[job_id]
                 self.blocked.pop(job_id, None)
             except OSError as error:
-                if error.errno not in _IN_THE_WAY:
+                if not storage.is_refusal(error, *self.places(job_id), *self._spool.places(job_id)):
                     raise
                 if job_id not in self.blocked:
-                    self.blocked[job_id] = f"{self._outbox / job_id} is in the way of a result; move it elsewhere"
+                    self.blocked[job_id] = _in_the_way(error)
                     log.error("%s", self.blocked[job_id])
             yield
+
+    def places(self, job_id: str) -> tuple[Path, ...]:
+        """Where the result of a job is, or is built."""
+        return self._outbox / job_id, self._outbox / f".{job_id}"
 
     def reject(self, job: Job, reason: str, manifest: Path) -> Slices[None]:
         """Publish the failure of a drop that never became a job. One that was published before a crash is final."""
@@ -136,3 +136,10 @@ class Publisher:
             self.tally.failed += 1
             self._announce(f"failed  {place / published.job.name}.json: {published.error}")
             self._on_failure(published)
+
+
+def _in_the_way(error: OSError) -> str:
+    """What an entry of somebody else, where a result of ours should be, is told by."""
+    if isinstance(error, PermissionError):
+        return f"{error.filename}: {error.strerror}; a result waits for it"
+    return f"{error.filename} is in the way of a result; move it elsewhere"

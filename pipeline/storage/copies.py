@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from pipeline.storage.files import create, open_file
-from pipeline.storage.folders import around, entries, is_file, make_folder, sync_folder
+from pipeline.storage.folders import around, entries, is_file, make_folder, naming, sync_folder
 
 SLICE_BYTES = 1 << 20
 _SLICES_A_SYNC = 16  # so that no sync takes long, the last one least
@@ -50,11 +50,12 @@ def copy_stream(source: BinaryIO, target: Path) -> Slices[str]:
         for number in itertools.count(1):
             chunk = source.read(SLICE_BYTES)
             digest.update(chunk)
-            file.write(chunk)
             is_last = len(chunk) < SLICE_BYTES
-            if is_last or number % _SLICES_A_SYNC == 0:
-                file.flush()
-                os.fsync(file.fileno())
+            with naming(target):
+                file.write(chunk)
+                if is_last or number % _SLICES_A_SYNC == 0:
+                    file.flush()
+                    os.fsync(file.fileno())
             if is_last:
                 break
             yield

@@ -127,13 +127,17 @@ def opened_for_lines(path: Path, data: bytes, writer: str = "") -> Iterator[Bina
     """``write_atomic``, and the file still open for more to be added at its end."""
     with around(path, to_list=True) as (folder, name):
         beside, file = _draft(folder, f".{name}.{writer or 'tmp'}")
-        with file:
+        try:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
             os.replace(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
             sync(folder)
-            yield file
+        except BaseException:
+            file.close()
+            raise
+    with file:
+        yield file
 
 
 def _draft(folder: int, name: str) -> tuple[str, BinaryIO]:

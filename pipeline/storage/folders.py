@@ -21,7 +21,7 @@ _OF_ENTRY = (
     *(errno.EACCES, errno.EPERM, errno.ESTALE, errno.EIO, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST),
     *(errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EFBIG, errno.EBUSY, errno.ETXTBSY, errno.EXDEV, errno.EMLINK),
 )
-_IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+_REFUSALS = tuple(number for number in _OF_ENTRY if number not in (errno.ENOENT, errno.EIO, errno.ESTALE))
 _KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFREG: "a file",
@@ -64,13 +64,18 @@ def kind_of(mode: int) -> str:
 
 
 def is_of_entry(error: OSError) -> bool:
-    """Whether an error tells of the one entry that was looked at, and nothing of the place that it is in."""
+    """Whether what was answered to a look tells of the one entry, and nothing of the place that it is in."""
     return error.errno in _OF_ENTRY
 
 
-def is_in_the_way(error: OSError) -> bool:
-    """Whether an error tells that something stands where a file or folder of ours should."""
-    return isinstance(error, OddError) or error.errno in _IN_THE_WAY
+def is_refusal(error: OSError, *paths: Path) -> bool:
+    """Whether an error tells that one of these, or what is in it, is not ours to write, move or remove.
+
+    That is: somebody else's, or something else than it should be. An input/output error may be any file's next.
+    """
+    if error.errno not in _REFUSALS or error.filename is None:
+        return False
+    return any(Path(error.filename).is_relative_to(path) for path in paths)
 
 
 @contextlib.contextmanager
@@ -91,7 +96,7 @@ def naming(path: Path) -> Iterator[None]:
     except OddError:
         raise
     except OSError as error:
-        if error.filename is None or os.path.isabs(str(error.filename)) or os.sep in str(error.filename):
+        if os.sep in str(error.filename or ""):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
 

@@ -23,11 +23,21 @@ _TRIES = 100  # at what another process undoes
 def move(source: Path, target: Path) -> None:
     """Rename on one file system, durably: at every instant there is one or the other."""
     with around(source, to_list=True) as (there, its), around(target, to_list=True) as (here, name):
-        with naming(source):
+        with _blaming(source, target):
             os.rename(its, name, src_dir_fd=there, dst_dir_fd=here)
         sync(here)
         if source.parent != target.parent:
             sync(there)
+
+
+@contextlib.contextmanager
+def _blaming(source: Path, target: Path) -> Iterator[None]:
+    """An error of a rename names the one of the two that is in the way."""
+    try:
+        yield
+    except OSError as error:
+        blamed = target if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR) else source
+        raise OSError(error.errno, error.strerror, str(blamed)) from None
 
 
 def remove_file(path: Path) -> None:

@@ -125,6 +125,8 @@ def _guarded(own: Path, job: Job, work: Callable[[], bool | None]) -> Outcome:
     except ImportError as error:
         return Outcome("fault", f"the installation is broken: {error}")
     except OSError as error:
+        if storage.is_refusal(error, own):
+            return _failed(own, f"{Path(str(error.filename)).name} of its attempt is none of ours: {error.strerror}.")
         return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
     except Exception as error:
         if _is_out_of_memory(error):
@@ -141,8 +143,9 @@ def _failed(own: Path, reason: str) -> Outcome:
     try:
         result.leave(own, Failed(reason=reason))
     except OSError as error:
-        return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
-    return Outcome("through")
+        if not storage.is_refusal(error, own):
+            return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
+    return Outcome("through")  # where no report can be left, the runner tells that there is none
 
 
 def _is_out_of_memory(error: Exception) -> bool:
