@@ -112,9 +112,9 @@ def test_each_command_that_looks_takes_each_picture_of_the_project(place: Place)
         ["submit", "--dry-run", pictures[0], "--style", *pictures],
         ["submit", *pictures, "--style", pictures[-1]],
         ["check", *map(str, ROOT.glob("examples/*/job.yaml"))],
-        ["check", *map(str, place.inbox.glob("*/job.yaml"))],
+        ["check"],
     ):
-        done = place.run(*command)
+        done = place.run(*command, *(map(str, place.inbox.glob("*/job.yaml")) if command == ["check"] else ()))
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
