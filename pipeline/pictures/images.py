@@ -17,6 +17,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
 
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError
 from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_its_way
+from pipeline.pictures.raw import what_raw
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
@@ -94,6 +95,11 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
         raise HugeFileError(
             f"{name}: {size:,} bytes; the limit is {most:,}, for {max_pixels:,} pixels (--max-pixels).",
             "Save it again as PNG or JPEG.",
+        )
+    if what := what_raw(file):
+        raise ImageError(
+            f"{name}: {what}; that is not read.",
+            "Develop it with your camera's program or another, and save that as JPEG or TIFF.",
         )
     file.seek(0)
     watched = Watched(file)
