@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
 
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError
+from pipeline.pictures import png
 from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_its_way
 from pipeline.pictures.raw import what_raw
 
@@ -102,7 +103,7 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
             "Develop it with your camera's program or another, and save that as JPEG or TIFF.",
         )
     file.seek(0)
-    watched = Watched(file)
+    watched = Watched(png.without_long_texts(file))
     image = None
     try:
         # Pillow warns of broken metadata, which does not concern the pixels.
