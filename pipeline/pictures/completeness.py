@@ -86,7 +86,7 @@ def _said_end(file: BinaryIO, head: bytes) -> int | None:
 
 
 def _gaps(file: BinaryIO, end: int) -> Iterator[bool]:
-    """For each block up to ``end``, and for that, whether it is all zeros, as what reserves a file first leaves them."""
+    """For each block up to ``end``, and for that, whether it is zeros, as what reserves a file first leaves them."""
     file.seek(0)
     last = b""
     while block := file.read(min(BLOCK, end - file.tell())):
