@@ -166,7 +166,7 @@ ADOBE_VALUES = values(ADOBE, power(563 / 256))
 LINEAR = values(SAME, power(1.0))
 P3_VALUES, PQ_VALUES, HLG_VALUES = values(P3, srgb), values(BT2020, pq), values(BT2020, hlg)
 TABLE = tuple(np.rint(np.linspace(0, 1, 256) ** 1.8 * 65535).astype(int).tolist())
-# The same picture in other spaces, and by how many of 255 levels a pixel may be off on average, and at most but for 1 in 100.
+# The same picture in other spaces, and by how many of 255 levels it may be off: on average, and but for 1 pixel in 100.
 FILES: dict[str, tuple[bytes, float, int]] = {
     "PNG cICP, Display P3": (png(P3_VALUES, cicp(12, 13, 0, 1)), 0.7, 8),
     "PNG cICP, PQ": (png(PQ_VALUES, cicp(9, 16, 0, 1)), 2.0, 20),
