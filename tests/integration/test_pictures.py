@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
+from pipeline.pictures import suffixes
 from tests.conftest import Place
 from tests.pictures.test_raw import RAW
 
@@ -37,3 +40,32 @@ def test_a_raw_file_is_painted_by_no_way_in(place: Place, name: str) -> None:
     assert [log["status"] for log in place.logs()] == ["failed"] * 3
     assert all(NOT_READ in log["error"] for log in place.logs())
     assert f"style.png: {NOT_READ} or another, and save that as JPEG or TIFF. Its photos wait." in done.stderr
+
+
+def test_a_picture_of_any_suffix_is_painted_or_told_of(place: Place) -> None:
+    """In style folders, and by `submit` of a folder or a pattern."""
+    place.photo("wave/style.jpg", seed=1)
+    (place.inbox / "wave" / "style.yaml").write_text(
+        "style: style.jpg\nparameters: {image_size: 32, epochs: 1, steps_per_epoch: 2}\n"
+    )
+    for number, suffix in enumerate(suffixes.READ, 2):
+        place.photo(f"wave/read{number}.png", seed=number).rename(
+            place.inbox / "wave" / f"read-{suffix[1:]}{suffix.upper()}"
+        )
+    for suffix in suffixes.UNREAD:
+        (place.inbox / "wave" / f"unread-{suffix[1:]}{suffix}").write_bytes(b"a picture of a rare kind")
+    told = f"{len(suffixes.UNREAD) - 1} more cannot be read; save as JPEG, PNG or TIFF"
+    shutil.copytree(place.inbox / "wave", place.root / "holiday")
+    for name in ("style.jpg", "style.yaml"):
+        (place.root / "holiday" / name).unlink()
+    done = place.run("run")
+    assert done.returncode == 0
+    assert told in done.stderr
+    assert sorted(log["job"]["name"] for log in place.logs()) == sorted(f"read-{one[1:]}" for one in suffixes.READ)
+    for given in ("holiday", "holiday/*"):
+        done = place.run("submit", "--dry-run", given, "--style", "inbox/wave/style.jpg")
+        assert done.returncode == 0
+        assert f"{told}.\n" in done.stderr
+        assert done.stdout.count("\n") == len(suffixes.READ) + 1
+    done = place.run("submit", "holiday/*.tga", "--style", "inbox/wave/style.jpg")
+    assert "no photo there. holiday/unread-tga.tga cannot be read; save as JPEG, PNG or TIFF." in done.stderr
