@@ -11,6 +11,7 @@ from typing import Any
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
 from pipeline.inbox import jobfolder, patterns
+from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
@@ -96,6 +97,11 @@ def plan(
             raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
         planned.append((manifest, text, copies))
     sizes = _sizes(dict.fromkeys([*styles, *photos]), limits)
+    narrow = [
+        too_narrow(manifest, {copies[image]: sizes[image] for image in copies}) for manifest, _, copies in planned
+    ]
+    if any(narrow):
+        raise UsageError("\n".join(filter(None, narrow)))
     return [
         Submission(manifest, text, copies, paintings(manifest, {copies[image]: sizes[image] for image in copies}))
         for manifest, text, copies in planned
@@ -179,7 +185,7 @@ def _sizes(files: Iterable[Path], limits: Limits) -> dict[Path, tuple[int, int]]
     for path in files:
         try:
             with _opened(path) as file:
-                sizes[path] = images.verify(file, str(path), limits.max_pixels)
+                sizes[path] = images.verify(file, str(path), limits.max_pixels, end_may_lack=True)
         except (UsageError, ImageError) as error:
             problems.append(str(error))
     if problems:

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError, _imaging
 
-from pipeline.errors import HugeFileError, ImageError, IncompleteImageError
+from pipeline.errors import EndlessImageError, HugeFileError, ImageError, IncompleteImageError
 from pipeline.pictures import color_tags, png
 from pipeline.pictures.color_tags import Meaning
 from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_its_way
 from pipeline.pictures.depth import in_8_bits
+from pipeline.pictures.endless import decoded_without_end
 from pipeline.pictures.raw import what_raw
 from pipeline.pictures.spaces import Space
 
@@ -54,17 +55,29 @@ class Picture:
     alpha: Alpha | None
 
 
-def verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
+def verify(file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool = False) -> tuple[int, int]:
     """Decode an image to its end and give its upright width and height in pixels.
 
+    Args:
+        file: its bytes.
+        name: what errors call it.
+        max_pixels: larger ones are refused.
+        end_may_lack: whether one that lacks its end marker alone is as good as whole.
+
     Raises:
+        EndlessImageError: it does, and that may not be.
         IncompleteImageError: it breaks off, as a file does that is still being copied.
         HugeFileError: it has more bytes than ``max_pixels`` pixels can have.
         ImageError: it is no image of a known format, or has more than ``max_pixels`` pixels.
     """
-    image = _open(file, name, max_pixels)
+    image, lacks_end = _open(file, name, max_pixels)
     turned = _orientation(image) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else image.size
+    size = (image.height, image.width) if turned else image.size
+    if lacks_end and not end_may_lack:
+        error = EndlessImageError(f"{name}: lacks the end of its file, though no pixels.", "Copy the file again.")
+        error.size = size
+        raise error
+    return size
 
 
 def load(path: Path, long_side: int, name: str, max_pixels: int) -> Picture:
@@ -73,7 +86,7 @@ def load(path: Path, long_side: int, name: str, max_pixels: int) -> Picture:
     Transparent parts show a neutral grey in ``rgb``. Errors as ``verify``, naming the image ``name``.
     """
     with path.open("rb") as file:
-        image = _open(file, name, max_pixels)
+        image, _ = _open(file, name, max_pixels)
         turn = TURNS.get(_orientation(image))
         try:
             meant = color_tags.meaning(image, file)
@@ -108,8 +121,8 @@ def resized(rgb: Rgb, height: int, width: int) -> Rgb:
     return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
 
 
-def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
-    """The first frame, decoded."""
+def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, bool]:
+    """The first frame, decoded, and whether its file lacks its end marker alone."""
     prepare_pillow()
     size, most = file.seek(0, io.SEEK_END), max_pixels * BYTES_A_PIXEL
     if size > most:
@@ -143,8 +156,13 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     except MemoryError:
         raise ImageError(f"{name}: too large to decode in memory.", "Make it smaller.") from None
     except Exception as error:  # Pillow's decoders raise whatever their parsing runs into.
+        if image is not None and image.format in ("JPEG", "MPO") and watched.ran_out:
+            image.fp = None  # to leave the file open
+            image.close()  # as its memory is needed
+            if found := decoded_without_end(file):
+                return found, True
         raise _failure(file, name, watched.ran_out, image, error) from None
-    return image
+    return image, False
 
 
 def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None, error: Exception) -> ImageError:

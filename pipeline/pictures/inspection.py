@@ -79,7 +79,7 @@ def inspect(
         ImageError: the image cannot be used.
     """
     with path.open("rb") as file:
-        width, height = images.verify(file, path.name, max_pixels)
+        width, height = images.verify(file, path.name, max_pixels, end_may_lack=True)
     photo = images.load(path, image_size, path.name, max_pixels).rgb
     classes = classify(photo) if classify else None
     survivals, pictures = [], []

@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pillow_heif
 import pytest
-from PIL.Image import Image
-from PIL.Image import open as pillow_open
+from PIL import Image
 
-from pipeline.errors import ImageError, IncompleteImageError
+from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError
 from pipeline.pictures import images, png
 from tests.conftest import picture
 
@@ -41,8 +41,8 @@ def encoded(form: str, options: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def open_image(file: io.BytesIO) -> Image:
-    return pillow_open(png.without_long_texts(file))
+def open_image(file: io.BytesIO) -> Image.Image:
+    return Image.open(png.without_long_texts(file))
 
 
 def verdict(data: bytes) -> str:
@@ -186,3 +186,47 @@ def test_a_broken_tiff_says_nothing_but_its_sentence(capfd: pytest.CaptureFixtur
     data[1000:3000] = b"\x55" * 2000
     assert "decoder error" in verdict(bytes(data))
     assert capfd.readouterr() == ("", "")
+
+
+JPEGS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "progressive": {"progressive": True},
+    "with restart markers": {"restart_marker_blocks": 4},
+    "of full colour": {"subsampling": 0},
+    "of best quality": {"quality": 100},
+    "with a comment": {"comment": b"a comment"},
+}
+
+
+class TestJpegsWithoutEnd:
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    @pytest.mark.parametrize("kind", JPEGS)
+    def test_one_that_lacks_its_end_marker_alone_has_all_its_pixels(self, tmp_path: Path, kind: str, mode: str) -> None:
+        buffer = io.BytesIO()
+        picture(203, 151, seed=4).convert(mode).save(buffer, "JPEG", **JPEGS[kind])
+        (tmp_path / "whole.jpg").write_bytes(buffer.getvalue())
+        whole = images.load(tmp_path / "whole.jpg", 203, "whole.jpg", LIMIT).rgb
+        for lacking in (1, 2):
+            data = buffer.getvalue()[:-lacking]
+            with pytest.raises(EndlessImageError, match="lacks the end of its file, though no pixels") as told:
+                images.verify(io.BytesIO(data), "a.jpg", LIMIT)
+            assert told.value.size == images.verify(io.BytesIO(data), "a.jpg", LIMIT, end_may_lack=True) == (203, 151)
+            (tmp_path / "a.jpg").write_bytes(data)
+            assert np.array_equal(images.load(tmp_path / "a.jpg", 203, "a.jpg", LIMIT).rgb, whole)
+
+    @pytest.mark.parametrize("kind", JPEGS)
+    def test_one_that_lacks_pixels_has_no_such_excuse(self, kind: str) -> None:
+        data = encoded("JPEG", JPEGS[kind])
+        # Of a progressive one that ends with a scan but the last nobody can tell.
+        most = 300 if kind == "progressive" else len(data) - 20
+        for lacking in (*range(3, 20), *range(20, most, 97)):
+            with pytest.raises(IncompleteImageError) as told:
+                images.verify(io.BytesIO(data[:-lacking]), "a.jpg", LIMIT, end_may_lack=True)
+            assert type(told.value) is IncompleteImageError, lacking
+
+    def test_one_of_a_telephone_that_is_turned_says_its_upright_size(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        with pytest.raises(EndlessImageError) as told:
+            images.verify(io.BytesIO(encoded("JPEG", {"exif": exif})[:-2]), "a.jpg", LIMIT)
+        assert told.value.size == (150, 200)
