@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from pipeline.pictures import suffixes
-from tests.conftest import Place
+from tests.conftest import Place, picture
 from tests.pictures.test_raw import RAW
 
 pytestmark = pytest.mark.stand_in
@@ -69,3 +69,34 @@ def test_a_picture_of_any_suffix_is_painted_or_told_of(place: Place) -> None:
         assert done.stdout.count("\n") == len(suffixes.READ) + 1
     done = place.run("submit", "holiday/*.tga", "--style", "inbox/wave/style.jpg")
     assert "no photo there. holiday/unread-tga.tga cannot be read; save as JPEG, PNG or TIFF." in done.stderr
+
+
+def test_a_thin_panorama_is_told_the_size_that_would_do_by_every_way_in(place: Place) -> None:
+    place.pair()
+    picture(1000, 20).save(place.inbox / "wide.png")
+    manifest = place.manifest("wide.yaml", content="wide.png", parameters={"image_size": 512})
+    told = "wide.png: 1000×20 pixels, too narrow: at image_size 512 it is 512×10. image_size 775 would do."
+    assert told in place.run("check", str(manifest)).stdout
+    assert told in place.run("submit", "inbox/wide.png", "--style", "inbox/painting.png").stderr
+    assert place.run("run").returncode == 1
+    (log,) = place.logs()
+    assert told in log["error"]
+    place.manifest("wide.yaml", content="wide.png", parameters={"image_size": 775})
+    assert place.run("run").returncode == 0
+
+
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_painted(place: Place) -> None:
+    """By a manifest after the timeout, which a command does not wait for."""
+    place.pair()
+    whole = place.photo("short.jpg", seed=5).read_bytes()
+    (place.inbox / "short.jpg").write_bytes(whole[:-2])
+    manifest = place.manifest("short.yaml", content="short.jpg")
+    assert place.run("check", str(manifest)).returncode == 0
+    assert place.run("inspect", "--no-classes", "inbox/short.jpg").returncode == 0
+    assert place.run("submit", "--dry-run", "inbox/short.jpg", "--style", "inbox/painting.png").returncode == 0
+    done = place.run("run", "--input-timeout", "1")
+    assert done.returncode == 0
+    assert (
+        done.stderr.count("short.jpg: lacks the end of its file, though no pixels. It is painted as it is, after 1 s")
+        == 1
+    )
