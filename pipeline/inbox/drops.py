@@ -16,17 +16,12 @@ from pipeline import storage
 from pipeline.inbox.places import Places
 from pipeline.jobs.record import name_in
 from pipeline.manifest.names import default_name
-from pipeline.pictures import images
+from pipeline.pictures import suffixes
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 STYLE_NAMES = tuple(f"style{suffix}" for suffix in MANIFEST_SUFFIXES)
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
 ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
-# Pictures that are not read: JPEG XL, drawings, layers, and what cameras call raw.
-UNREAD_SUFFIXES = (
-    *(".jxl", ".svg", ".pdf", ".psd", ".xcf"),
-    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
-)
 HINT_SECONDS = 5.0  # that a folder must have kept still before what it lacks is told
 NESTED = 20  # folders within one that are looked into for what somebody may have meant
 
@@ -141,7 +136,7 @@ def printable(name: str) -> str:
 
 def is_photo(name: str) -> bool:
     """Whether a file name is one of an image that is read."""
-    return name.lower().endswith(images.PHOTO_SUFFIXES)
+    return suffixes.is_read(name)
 
 
 def is_style_name(name: str) -> bool:

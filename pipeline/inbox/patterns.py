@@ -5,14 +5,14 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.inbox.places import Places
 from pipeline.manifest.model import Limits, Manifest
-from pipeline.pictures import images
+from pipeline.pictures import suffixes
 
 MAX_DEPTH = 16  # of folders that `**` stands for
 _Part = re.Pattern[str] | None  # None for `**`
@@ -59,11 +59,11 @@ def is_pattern(path: str) -> bool:
     return any(mark in path for mark in "*?[")
 
 
-def photos(folder: Path, pattern: str) -> list[str]:
+def photos(folder: Path, pattern: str, is_meant: Callable[[str], bool] = suffixes.is_read) -> list[str]:
     """The photos below a folder that a pattern stands for, relative to it, by name.
 
     ``*``, ``?`` and ``[…]`` stand within a name, ``**`` for any folders. Links to folders are not followed; hidden
-    names and files without the suffix of a photo are left out.
+    names and files that are not meant by their names, as by their suffix those of no photo, are left out.
 
     Raises:
         ValueError: it is no pattern.
@@ -77,7 +77,7 @@ def photos(folder: Path, pattern: str) -> list[str]:
         elif not parts or parts[-1] is not None:  # one after another stand for no more than one
             parts.append(None)
     found = {os.path.relpath(path, folder) for path in _walk(folder, parts, MAX_DEPTH)}
-    return sorted(path for path in found if path.lower().endswith(images.PHOTO_SUFFIXES))
+    return sorted(filter(is_meant, found))
 
 
 def _walk(folder: Path, parts: list[_Part], depth: int) -> Iterator[Path]:

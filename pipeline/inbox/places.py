@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.pictures import images
+from pipeline.pictures import suffixes
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _but_for_case(path: Path) -> Path | None:
 
 def _photos(folder: Path) -> tuple[str, ...]:
     names = (name for alike in _listed(folder, _second()).values() for name in alike)
-    return tuple(name for name in names if name.lower().endswith(images.PHOTO_SUFFIXES))
+    return tuple(filter(suffixes.is_read, names))
 
 
 @functools.lru_cache(maxsize=10_000)

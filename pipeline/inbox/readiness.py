@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline import storage
-from pipeline.errors import ImageError, IncompleteImageError, JobError, ManifestError
+from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, Stillness
+from pipeline.jobs.narrow import too_narrow
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
@@ -104,6 +106,7 @@ class Judge:
         self.presets = presets
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, tuple[int, int] | ImageError] = {}
+        self._told: set[str] = set()
         self._decoder = ThreadPoolExecutor(1)
         self._decoding: tuple[Signature, Future[tuple[int, int]]] | None = None
 
@@ -182,6 +185,14 @@ class Judge:
                 settling = True
             except FileNotFoundError:
                 problems.append(drop.places.missing(name))
+            except EndlessImageError as error:
+                if seen.files.is_recent(self.timeout_seconds):
+                    problems.append(str(error))
+                else:
+                    sizes.append(error.size)
+                    self._tell(
+                        f"{error.message} It is painted as it is, after {self.timeout_seconds:g} s (--input-timeout)."
+                    )
             except IncompleteImageError as error:
                 problems.append(str(error))
             except JobError as error:
@@ -190,7 +201,15 @@ class Judge:
             return self._wait(drop, seen, manifest, "; ".join(problems))
         if settling:
             return Waiting("settling", is_settling=True)
+        if narrow := too_narrow(manifest, dict(zip(manifest.images.values(), sizes, strict=True))):
+            return Rejected(drop, manifest, seen.parsed, f"{drop.label}: {narrow}")
         return Ready(drop, manifest, seen.parsed, sizes, signatures)
+
+    def _tell(self, sentence: str) -> None:
+        """Say it once."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            log.warning("%s", sentence)
 
     def decode(self, file: BinaryIO, name: str, signature: Signature) -> tuple[int, int]:
         """``images.verify``, once for every version of a file; errors as there.
@@ -205,7 +224,7 @@ class Judge:
         found = self._decoded[signature]
         if isinstance(found, ImageError):
             # As it was first raised: raised again and again it would carry every traceback along.
-            raise type(found)(found.message, found.advice)
+            raise copy.copy(found)
         return found
 
     def _decode(self, file: BinaryIO, name: str, signature: Signature) -> None:

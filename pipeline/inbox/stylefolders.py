@@ -19,13 +19,14 @@ from typing import BinaryIO
 from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError
 from pipeline.inbox import jobfolder
-from pipeline.inbox.drops import UNREAD_SUFFIXES, Drops, StyleFolder, is_photo, is_style_name, printable
+from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable
 from pipeline.inbox.painted import Content, Note, Painted, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
 from pipeline.inbox.stillness import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
+from pipeline.pictures import suffixes
 from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
@@ -169,9 +170,7 @@ class _Work:
             self._files.sight(path, status)
             yield _Photo(path, name, from_inbox, label, signature)
         if self._unread:
-            first, others = printable(min(self._unread)), len(self._unread) - 1
-            several = f"{first} and {others:,} more" if others else first
-            self.hints.add(f"{several} cannot be read; save as JPEG, PNG or TIFF, and drop that")
+            self.hints.add(printable(f"{suffixes.told_unread(self._unread)}, and drop that"))
 
     def _walk(self, folder: Path, depth: int) -> Iterator[storage.Entry]:
         """Files and links that may be photos, in folders too; links to folders are not followed."""
@@ -199,7 +198,7 @@ class _Work:
                     self.hints.add(printable(f"{self._folder.name}: a part is not looked at, as it is {limit}"))
             elif is_photo(entry.name) and (entry.is_file or entry.is_link):
                 yield entry
-            elif entry.name.lower().endswith(UNREAD_SUFFIXES):
+            elif suffixes.is_unread(entry.name):
                 self._unread.append(os.path.relpath(entry.path, self._inbox))
 
     def _content(self, photo: _Photo, template: Template, painted: Painted) -> Slices[Content]:

@@ -29,6 +29,7 @@ VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
 )
 STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
+MAX_SIZE = 16_384  # pixels of a long side
 # What `auto` stands for, as shares of layers that are each divided by their own scale. Shallow style layers bring the
 # colour and leave the layout alone. A picture strays further from the photo at block4_conv2 than at block5_conv2.
 STYLE_SHARES = dict(zip(STYLE_LAYERS, (32.0, 16.0, 4.0, 1.0, 1.0), strict=True))
@@ -211,11 +212,11 @@ class Parameters(Model):
 
     epochs: Int = Field(2, ge=1, le=1000)
     steps_per_epoch: Int = Field(100, ge=1, le=10_000)
-    image_size: Int = Field(512, ge=16, le=16_384, description="long side of the result, pixels")
+    image_size: Int = Field(512, ge=16, le=MAX_SIZE, description="long side of the result, pixels")
     style_size: Int = Field(
         default_factory=lambda earlier: earlier["image_size"],
         ge=16,
-        le=16_384,
+        le=MAX_SIZE,
         description="long side of the style image, pixels; default image_size",
     )
     style_scale: Float = Field(1.0, ge=0.1, le=10, description="times style_size: larger gives larger strokes")
