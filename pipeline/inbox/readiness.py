@@ -19,6 +19,7 @@ from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, Stillness
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
+from pipeline.manifest.recognition import is_foreign, what_it_lacks
 from pipeline.pictures import images
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,14 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Foreign:
+    """A document that is no manifest: another program's, or empty. It is left where it is."""
+
+    drop: Drop
+    reason: str
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Why a drop waits. A fault (permission, input/output) is the environment's and never times out."""
 
@@ -57,7 +66,7 @@ class Waiting:
     is_settling: bool = False
 
 
-Verdict = Ready | Rejected | Waiting
+Verdict = Ready | Rejected | Foreign | Waiting
 
 
 class BeingDecodedError(Exception):
@@ -70,6 +79,7 @@ class _Sighting:
 
     files: Stillness
     manifest: Manifest | None = None
+    foreign: Foreign | None = None
     parsed: Signature | None = None
     expanded: dict[str, str] | None = None  # what the patterns of a sweep matched, and when that last changed
     expanded_at: float = -math.inf
@@ -133,12 +143,16 @@ class Judge:
                     if not seen.files.rests(drop.manifest):
                         return Waiting("settling", is_settling=True)
                     data = file.read(self.limits.max_manifest_bytes + 1)
-                    seen.manifest = parse_manifest(data, drop.label, drop.default_name, self.limits, self.presets)
+                    seen.foreign = _foreign(drop, data)
+                    if seen.foreign is None:
+                        seen.manifest = parse_manifest(data, drop.label, drop.default_name, self.limits, self.presets)
                     seen.parsed = signature
         except ManifestError as error:
             return Rejected(drop, None, signature, "\n".join(error.problems))
         except JobError as error:
             return Rejected(drop, None, signature, str(error))
+        if seen.foreign is not None:
+            return seen.foreign
         assert seen.manifest is not None
         try:
             manifest = patterns.expand(seen.manifest, drop.places, self.limits)
@@ -224,6 +238,13 @@ class Judge:
                 raise
         if under_way != signature:
             self._decode(file, name, signature)
+
+
+def _foreign(drop: Drop, data: bytes) -> Foreign | None:
+    """What is to be said of a document that is no manifest; one that is claimed is answered as any other."""
+    if drop.id is not None or not is_foreign(data, drop.label, is_named=drop.places.is_job_folder):
+        return None
+    return Foreign(drop, f"{drop.label} is not understood: {what_it_lacks(data)}; it stays where it is")
 
 
 def _verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:

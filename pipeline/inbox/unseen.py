@@ -25,7 +25,8 @@ def count(inbox: Path, claimed: Path, retries: Path) -> int:
         retries: ``jobs/.retry``.
     """
     drops = Drops(inbox, claimed, retries, ())
-    return len(drops.look()) + sum(1 for folder in drops.style_folders for _ in _new(inbox, folder))
+    dropped = [drop for drop in drops.look() if drop.id is not None or not drops.documents.lack(drop.manifest)]
+    return len(dropped) + sum(1 for folder in drops.style_folders for _ in _new(inbox, folder))
 
 
 def _new(inbox: Path, found: StyleFolder) -> Iterator[str]:
