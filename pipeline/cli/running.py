@@ -111,6 +111,7 @@ def _runner(
     jobs: Path,
     outbox: Path,
     library: tuple[Path, ...],
+    ignore: tuple[str, ...],
     settle: float,
     input_timeout: float,
     checkpoint_seconds: float,
@@ -130,6 +131,7 @@ def _runner(
     from pipeline.inbox.alarm import Alarm
     from pipeline.inbox.claims import Claims
     from pipeline.inbox.drops import Drops
+    from pipeline.inbox.ignored import Ignored
     from pipeline.inbox.readiness import Judge
     from pipeline.inbox.scan import Scanner
     from pipeline.jobs.lock import Lease
@@ -145,11 +147,12 @@ def _runner(
     limits = Limits(max_pixels, **{key: value for key, value in others.items() if key.startswith("max_")})
     spool = Spool(jobs, keep_inputs)
     claims = Claims(inbox, jobs, spool.retries)
-    drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library])
+    ignored = Ignored.by(ignore, inbox)
+    drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library], ignored)
     weights, paces = weights and weights.resolve(), cache_file()
     worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces)
     return Runner(
-        Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets)),
+        Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets, ignored)),
         claims,
         spool,
         Lease(jobs),

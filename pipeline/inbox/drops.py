@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.inbox import conflicts
 from pipeline.inbox.documents import Documents
+from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.places import Places
 from pipeline.jobs.record import name_in
 from pipeline.manifest.names import default_name
@@ -69,9 +70,17 @@ class Drops:
         claimed: where this runner's claims are.
         retries: ``jobs/.retry``, whose drops are treated as claimed ones.
         libraries: further folders that manifests may name images in.
+        ignored: what is not looked at.
     """
 
-    def __init__(self, inbox: Path, claimed: Path, retries: Path, libraries: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        inbox: Path,
+        claimed: Path,
+        retries: Path,
+        libraries: Sequence[Path],
+        ignored: Ignored = SYSTEMS,
+    ) -> None:
         self.hints: set[str] = set()  # what somebody may have meant as a drop
         self.others: list[Other] = []
         self.style_folders: list[StyleFolder] = []
@@ -80,6 +89,7 @@ class Drops:
         self._retries = retries
         self.libraries = tuple(libraries)
         self.documents = Documents()
+        self.ignored = self._ignored = Ignored(ignored.rules)  # in the inbox, and before it was looked at
         self._copies: dict[str, tuple[str, str]] = {}
 
     def look(self) -> list[Drop]:
@@ -88,6 +98,8 @@ class Drops:
         Sets ``hints``, ``style_folders`` and ``others``.
         """
         self.hints, self.style_folders, self.others = set(), [], []
+        self._ignored.problems.clear()
+        self.ignored = self._ignored.entering(self.inbox)
         return [*self._claimed(), *self._to_retry(), *self._dropped()]
 
     def _claimed(self) -> Iterator[Drop]:
@@ -114,6 +126,8 @@ class Drops:
         names = {entry.name for entry in found}
         for entry in found:
             path, is_folder = Path(entry.path), entry.is_dir(follow_symlinks=False)
+            if self.ignored.has(entry.path, is_folder):
+                continue
             if copy := self._conflict(entry.name, names, is_folder):
                 self.hints.add(printable(conflicts.told(entry.name, copy)))
             elif is_folder:
@@ -124,7 +138,8 @@ class Drops:
                 self.others.append(Other(path))
 
     def _in_folder(self, folder: Path) -> Iterator[Drop]:
-        names = names_in(folder)
+        ignored = self.ignored.entering(folder)
+        names = [name for name in names_in(folder) if not ignored.has(str(folder / name), is_folder=False)]
         styles = [name for name in names if name.lower() in STYLE_NAMES and not self._is_foreign(folder / name)]
         styles = styles or list(filter(is_style_name, names))
         job = next(filter(is_job, names), None)
@@ -200,11 +215,12 @@ def age(path: Path) -> float:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names in a folder, sorted; none where it cannot be read."""
+    """The names in a folder, sorted, but for hidden ones and those of systems; none where it cannot be read."""
     try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:
         return []
+    return [name for name in names if not is_of_system(name) and not is_of_system(name, is_folder=True)]
 
 
 def _listing(folder: Path) -> list[Path]:

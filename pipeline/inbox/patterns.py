@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import JobError
+from pipeline.inbox.ignored import SYSTEMS, Ignored
 from pipeline.inbox.places import Places
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.pictures import images
@@ -17,13 +18,14 @@ MAX_DEPTH = 16  # of folders that `**` stands for
 _Part = re.Pattern[str] | None  # None for `**`
 
 
-def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
+def expand(manifest: Manifest, places: Places, limits: Limits, ignored: Ignored = SYSTEMS) -> Manifest:
     """The manifest with the photos that the patterns of its sweep stand for, by name.
 
     Args:
         manifest: returned as it is if its sweep has no pattern.
         places: where patterns start: beside the manifest, else in the first library in which one matches.
         limits: refused beyond.
+        ignored: what is not looked at.
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
@@ -32,6 +34,7 @@ def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
     contents = (manifest.sweep or {}).get("content", [])
     if not any(isinstance(content, str) and is_pattern(content) for content in contents):
         return manifest
+    ignored = ignored.entering(places.inbox)
     paths: list[str] = []
     for content in contents:
         if not isinstance(content, str) or not is_pattern(content) or places.path(content).is_file():
@@ -41,7 +44,7 @@ def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
             raise JobError(f"`sweep`, {content}: a pattern must stay inside the inbox.")
         folders = (places.folder, *places.libraries)
         try:
-            matches = next(filter(None, (photos(folder, content) for folder in folders)), [])
+            matches = next(filter(None, (photos(folder, content, ignored) for folder in folders)), [])
         except ValueError as error:
             raise JobError(f"`sweep`, {content}: not a pattern ({error}).") from None
         if not matches:
@@ -58,11 +61,11 @@ def is_pattern(path: str) -> bool:
     return any(mark in path for mark in "*?[")
 
 
-def photos(folder: Path, pattern: str) -> list[str]:
+def photos(folder: Path, pattern: str, ignored: Ignored = SYSTEMS) -> list[str]:
     """The photos below a folder that a pattern stands for, relative to it, by name.
 
     ``*``, ``?`` and ``[…]`` stand within a name, ``**`` for any folders. Links to folders are not followed; hidden
-    names and files without the suffix of a photo are left out.
+    names, what is ignored and files without the suffix of a photo are left out.
 
     Raises:
         ValueError: it is no pattern.
@@ -75,17 +78,18 @@ def photos(folder: Path, pattern: str) -> list[str]:
             parts.append(re.compile(fnmatch.translate(part), re.IGNORECASE))
         elif not parts or parts[-1] is not None:  # one after another stand for no more than one
             parts.append(None)
-    found = {os.path.relpath(path, folder) for path in _walk(str(folder), parts, MAX_DEPTH)}
+    found = {os.path.relpath(path, folder) for path in _walk(str(folder), parts, MAX_DEPTH, ignored)}
     return sorted(path for path in found if path.lower().endswith(images.PHOTO_SUFFIXES))
 
 
-def _walk(folder: str, parts: list[_Part], depth: int) -> Iterator[str]:
+def _walk(folder: str, parts: list[_Part], depth: int, ignored: Ignored) -> Iterator[str]:
     """Every file whose path below the folder has the parts."""
     if not parts:
         return
     part, *rest = parts
     if part is None:
-        yield from _walk(folder, rest, depth)
+        yield from _walk(folder, rest, depth, ignored)
+    ignored = ignored.entering(Path(folder))
     try:
         with os.scandir(folder) as entries:
             found = [entry for entry in entries if not entry.name.startswith(".")]
@@ -93,11 +97,13 @@ def _walk(folder: str, parts: list[_Part], depth: int) -> Iterator[str]:
         return
     for entry in found:
         is_folder = entry.is_dir(follow_symlinks=False)
+        if ignored.has(entry.path, is_folder):
+            continue
         if part is None:
             if is_folder and depth > 0:
-                yield from _walk(entry.path, parts, depth - 1)
+                yield from _walk(entry.path, parts, depth - 1, ignored)
         elif part.match(entry.name):
             if is_folder:
-                yield from _walk(entry.path, rest, depth)
+                yield from _walk(entry.path, rest, depth, ignored)
             elif not rest and entry.is_file():
                 yield entry.path

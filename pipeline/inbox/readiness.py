@@ -15,6 +15,7 @@ from typing import BinaryIO
 from pipeline.errors import ImageError, IncompleteImageError, JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
+from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, Stillness
 from pipeline.manifest.model import Limits, Manifest
@@ -95,6 +96,7 @@ class Judge:
         trust_times: take a file as settled if its times say so at first sight; not for network shares, whose clock is
             another one.
         presets: a folder of presets of one's own.
+        ignored: what patterns leave out, besides what folders say themselves.
     """
 
     def __init__(
@@ -104,12 +106,14 @@ class Judge:
         limits: Limits,
         trust_times: bool,
         presets: Path | None = None,
+        ignored: Ignored = SYSTEMS,
     ) -> None:
         self._settle = settle_seconds
         self.timeout_seconds = input_timeout_seconds
         self.limits = limits
         self._trust_times = trust_times
         self.presets = presets
+        self._ignored = ignored
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, tuple[int, int] | ImageError] = {}
         self._decoder = ThreadPoolExecutor(1)
@@ -155,7 +159,7 @@ class Judge:
             return seen.foreign
         assert seen.manifest is not None
         try:
-            manifest = patterns.expand(seen.manifest, drop.places, self.limits)
+            manifest = patterns.expand(seen.manifest, drop.places, self.limits, self._ignored)
         except FileNotFoundError as error:
             return self._wait(drop, seen, seen.manifest, str(error))
         except JobError as error:
@@ -254,16 +258,18 @@ def _verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
 
 def _excess(folder: Path, limits: Limits) -> str:
     """A sentence where a job folder is deeper or fuller than any that is meant; else nothing."""
-    count, pending = 0, [(folder, 0)]
+    count, pending = 0, [(folder, 0, True)]
     while pending:
-        place, depth = pending.pop()
+        place, depth, counts = pending.pop()
         if depth > limits.max_depth:
             return f"nested more than {limits.max_depth} folders deep (--max-depth)."
         with os.scandir(place) as entries:
             for entry in entries:
-                count += 1
+                is_folder = entry.is_dir(follow_symlinks=False)
+                counts_too = counts and not is_of_system(entry.name, is_folder)
+                count += counts_too
                 if count > limits.max_files:
                     return f"more than {limits.max_files:,} files (--max-files)."
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append((Path(entry.path), depth + 1))
+                if is_folder:
+                    pending.append((Path(entry.path), depth + 1, counts_too))
     return ""

@@ -18,6 +18,7 @@ from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError
 from pipeline.inbox import jobfolder
 from pipeline.inbox.drops import UNREAD_SUFFIXES, Drops, StyleFolder, is_photo, is_style_name, printable
+from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.painted import Content, Note, Painted, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
@@ -88,6 +89,7 @@ class _Work:
         self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
         self._inbox = drops.inbox
+        self._drops = drops
         self._judge = judge
         self._places = Places(drops.inbox, found.folder, drops.libraries)
         self.reader = TemplateReader(found, self._places, judge)
@@ -143,7 +145,8 @@ class _Work:
         """The photos that have not become jobs, as far as their files' versions tell."""
         start = len(str(self._folder)) + 1
         self._unread.clear()
-        for entry in self._walk(str(self._folder), self._judge.limits.max_depth - 1):
+        depth = self._judge.limits.max_depth - 1
+        for entry in self._walk(str(self._folder), depth, self._drops.ignored):
             try:
                 status = entry.stat()
             except OSError:
@@ -167,7 +170,7 @@ class _Work:
             several = f"{first} and {others:,} more" if others else first
             self.hints.add(f"{several} cannot be read; save as JPEG, PNG or TIFF, and drop that")
 
-    def _walk(self, folder: str, depth: int) -> Iterator[os.DirEntry[str]]:
+    def _walk(self, folder: str, depth: int, ignored: Ignored) -> Iterator[os.DirEntry[str]]:
         """Files that may be photos, in folders too; links to folders are not followed."""
         try:
             with os.scandir(folder) as entries:
@@ -175,8 +178,9 @@ class _Work:
         except PermissionError:
             self.hints.add(printable(f"{os.path.relpath(folder, self._inbox)} is not looked at: it may not be read"))
             return
+        ignored = ignored.entering(Path(folder))
         for entry in found:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or ignored.has(entry.path, entry.is_dir(follow_symlinks=False)):
                 continue
             if is_style_name(entry.name):
                 if folder != str(self._folder):
@@ -184,7 +188,7 @@ class _Work:
                     self.hints.add(f"{place}/{entry.name} is not looked at: move {place} into the inbox itself")
             elif entry.is_dir(follow_symlinks=False):
                 if depth > 0:
-                    yield from self._walk(entry.path, depth - 1)
+                    yield from self._walk(entry.path, depth - 1, ignored)
                 else:
                     limit = f"nested more than {self._judge.limits.max_depth} folders deep (--max-depth)"
                     self.hints.add(printable(f"{self._folder.name}: a part is not looked at, as it is {limit}"))

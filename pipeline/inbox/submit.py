@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from typing import Any
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
 from pipeline.inbox import jobfolder, patterns
+from pipeline.inbox.ignored import Ignored
 from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,12 @@ class Submission:
     paintings: list[Painting]
 
 
-def find_photos(given: Sequence[str]) -> dict[Path, str]:
+def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> dict[Path, str]:
     """The photos that files, folders and patterns stand for, each with what its job is named after.
+
+    Args:
+        given: each of them.
+        ignore: patterns of what in folders is none of them.
 
     Raises:
         UsageError: one of them stands for nothing.
@@ -39,9 +47,12 @@ def find_photos(given: Sequence[str]) -> dict[Path, str]:
     for one in given:
         path = Path(one)
         if path.is_dir():
-            photos = {path / photo: photo for photo in patterns.photos(path, "**/*")}
+            ignored = Ignored.by(ignore, path)
+            photos = {path / photo: photo for photo in patterns.photos(path, "**/*", ignored)}
+            for problem in sorted(ignored.problems):
+                log.warning("%s", problem)
         elif patterns.is_pattern(one) and not os.path.lexists(path):
-            photos = {path: path.name for path in _matching(path)}
+            photos = {path: path.name for path in _matching(path, ignore)}
         else:
             photos = {path: path.name}
         if not photos:
@@ -118,13 +129,13 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
             raise
 
 
-def _matching(pattern: Path) -> list[Path]:
+def _matching(pattern: Path, ignore: Sequence[str]) -> list[Path]:
     """The photos that a pattern stands for, from the folder before its first mark."""
     parts = pattern.parts
     first = next(number for number, part in enumerate(parts) if patterns.is_pattern(part))
-    folder = Path(*parts[:first])
+    folder, wanted = Path(*parts[:first]), str(Path(*parts[first:]))
     try:
-        return [folder / photo for photo in patterns.photos(folder, str(Path(*parts[first:])))]
+        return [folder / photo for photo in patterns.photos(folder, wanted, Ignored.by(ignore, folder))]
     except ValueError as error:
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
 
