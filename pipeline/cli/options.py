@@ -72,7 +72,7 @@ ignore_option = option(
     type=str,
     multiple=True,
     metavar="PATTERN",
-    help="What in folders is not looked at, as in a .gitignore; repeatable. So does a file .stylisticignore in a folder.",
+    help="What in folders is not looked at, as in a .gitignore; repeatable. A file .stylisticignore in a folder, too.",
 )
 
 

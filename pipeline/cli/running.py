@@ -129,6 +129,7 @@ def _runner(
     **others: Any,
 ) -> Runner:
     from pipeline.inbox.alarm import Alarm
+    from pipeline.inbox.apart import REMEDY, entanglements
     from pipeline.inbox.claims import Claims
     from pipeline.inbox.drops import Drops
     from pipeline.inbox.ignored import Ignored
@@ -141,6 +142,8 @@ def _runner(
     from pipeline.runner.loop import Runner
     from pipeline.worker.session import Options
 
+    if found := entanglements(inbox, library, jobs=jobs, outbox=outbox):
+        raise UsageError("; ".join(found) + ".", REMEDY)
     require_folders(click.get_current_context(), inbox=inbox, jobs=jobs, outbox=outbox)
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))
     log.info("inbox %s, jobs %s, outbox %s", inbox, jobs, outbox.resolve())

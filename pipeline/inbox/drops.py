@@ -98,7 +98,7 @@ class Drops:
         Sets ``hints``, ``style_folders`` and ``others``.
         """
         self.hints, self.style_folders, self.others = set(), [], []
-        self._ignored.problems.clear()
+        self._ignored.told.clear()
         self.ignored = self._ignored.entering(self.inbox)
         return [*self._claimed(), *self._to_retry(), *self._dropped()]
 

@@ -37,7 +37,7 @@ def some_of(hints: Sequence[str]) -> list[str]:
     told = sorted(hints)
     if len(told) <= MOST:
         return told
-    return [*told[:MOST], f"{len(told) - MOST:,} more files are not understood, such as {told[-1].split(' is ')[0]}"]
+    return [*told[:MOST], f"{len(told) - MOST:,} more such as this: {told[-1]}"]
 
 
 def _of(other: Other, drops: Drops) -> Iterator[str]:

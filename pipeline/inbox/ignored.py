@@ -10,12 +10,13 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
 from pipeline.errors import JobError, UsageError, shown
+from pipeline.inbox.ours import is_result, results_in
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, signature_of
 
@@ -99,11 +100,12 @@ def is_of_system(name: str, is_folder: bool = False) -> bool:
 class Ignored:
     """What is not looked at in a folder, and in those below it that say no more.
 
-    ``problems`` has a sentence for each pattern that cannot be used; all folders of a walk share it.
+    ``told`` has a sentence for each pattern that cannot be used, and for each result; all folders of a walk share it.
     """
 
     rules: tuple[tuple[Path, GitIgnoreSpec], ...] = ()  # with where they start, from the outermost folder
-    problems: set[str] = field(default_factory=set, compare=False)
+    results: frozenset[str] = frozenset()  # names in this folder that belong to results of ours
+    told: set[str] = field(default_factory=set, compare=False)
 
     @classmethod
     def by(cls, patterns: Sequence[str], root: Path) -> Ignored:
@@ -123,21 +125,26 @@ class Ignored:
 
     def entering(self, folder: Path) -> Ignored:
         """The same within a folder, which may have patterns of its own."""
+        here = replace(self, results=results_in(folder))
         path = folder / FILE
         if not os.path.lexists(path):
-            return self
+            return here
         try:
             with open_inside(path, [folder], FILE) as file:
                 spec, problems = _read(path, signature_of(os.fstat(file.fileno())))
         except (OSError, JobError):
-            self.problems.add(f"{folder.name}/{FILE} is not looked at: it is no file that can be read")
-            return self
-        self.problems.update(f"{folder.name}/{FILE}, {problem}" for problem in problems)
-        return Ignored((*self.rules, (folder, spec)), self.problems)
+            self.told.add(f"{folder.name}/{FILE} is not looked at: it is no file that can be read")
+            return here
+        self.told.update(f"{folder.name}/{FILE}, {problem}" for problem in problems)
+        return replace(here, rules=(*self.rules, (folder, spec)))
 
     def has(self, path: str, is_folder: bool) -> bool:
         """Whether a file or folder is not to be looked at; the innermost pattern has the last word."""
-        if is_of_system(os.path.basename(path), is_folder):
+        name = os.path.basename(path)
+        if is_of_system(name, is_folder) or name in self.results:
+            return True
+        if is_folder and is_result(Path(path)):
+            self.told.add(f"{Path(path).parent.name}/{name} is not looked at: a result, which is not painted again")
             return True
         for root, spec in reversed(self.rules):
             below = os.path.relpath(path, root) + "/" * is_folder

@@ -59,5 +59,5 @@ class Scanner:
                 self._found[told[0]] = told[1]
             yield None
         self.drops.hints |= self._styles.hints | hints.find(self.drops) | set(hints.some_of(foreign))
-        self.drops.hints |= self.drops.ignored.problems
+        self.drops.hints |= set(hints.some_of(list(self.drops.ignored.told)))
         self.waiting = self._found

@@ -49,8 +49,8 @@ def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> dict[Path, 
         if path.is_dir():
             ignored = Ignored.by(ignore, path)
             photos = {path / photo: photo for photo in patterns.photos(path, "**/*", ignored)}
-            for problem in sorted(ignored.problems):
-                log.warning("%s", problem)
+            for sentence in sorted(ignored.told):
+                log.warning("%s", sentence)
         elif patterns.is_pattern(one) and not os.path.lexists(path):
             photos = {path: path.name for path in _matching(path, ignore)}
         else:

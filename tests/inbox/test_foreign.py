@@ -131,7 +131,7 @@ def test_many_documents_of_others_are_told_in_few_lines(folder: Path, inbox: Inb
         (folder / f"IMG_{number:03}.jpg.json").write_text('{"title": "x"}')
     scan(inbox)
     assert len(inbox.drops.hints) == 21
-    assert told(inbox, "480 more files are not understood")
+    assert told(inbox, "480 more such as this: ")
 
 
 def test_a_manifest_that_was_mended_in_place_runs(folder: Path, inbox: Inbox) -> None:
