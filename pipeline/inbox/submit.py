@@ -16,6 +16,7 @@ from pipeline.inbox.ignored import Ignored
 from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
+from pipeline.manifest.names import beginning
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
@@ -169,7 +170,7 @@ def _file_names(files: Iterable[Path]) -> dict[Path, str]:
         name, number = file.name, 1
         while name.casefold() in map(str.casefold, names.values()):
             number += 1
-            name = f"{file.stem}-{number}{file.suffix}"
+            name = beginning(file.stem, 200) + f"-{number}{file.suffix}"
         names[file] = name
     return names
 
