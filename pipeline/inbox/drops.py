@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ UNREAD_SUFFIXES = (
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
 )
 
+# What copying adds to a name: a number, or "copy" in the language of the system.
+_ADDED = re.compile(r"[\s._-]*(?:\(\d+\)|\d+|copy|kopie|copie|copia|cópia|kopia|kopi|kopya|копия|コピー|副本|복사본)$")
+NEARNESS = 0.75  # of a name to "style", which may be a slip
 HINT_SECONDS = 5.0  # that a file or folder must have kept still before what it lacks is told
 
 
@@ -46,6 +51,7 @@ class StyleFolder:
 
     folder: Path
     style: Path  # style.yaml, or style.jpg
+    picture: str | None = None  # the style.jpg beside a style.yaml, which need not name it
 
     @property
     def has_manifest(self) -> bool:
@@ -141,14 +147,15 @@ class Drops:
         ignored = self.ignored.entering(folder)
         names = [name for name in names_in(folder) if not ignored.has(str(folder / name), is_folder=False)]
         styles = [name for name in names if name.lower() in STYLE_NAMES and not self._is_foreign(folder / name)]
-        styles = styles or list(filter(is_style_name, names))
+        pictures = list(filter(is_style_name, names))
+        styles = styles or pictures
         job = next(filter(is_job, names), None)
         if job and not (styles and self.documents.lack(folder / job)):
             label = printable(f"{folder.name}/{job}")
             yield Drop(folder, folder / job, self._within(folder), label, default_name(folder.name))
             return
         if styles and not is_manifest(folder.name):
-            self.style_folders.append(StyleFolder(folder, folder / styles[0]))
+            self.style_folders.append(StyleFolder(folder, folder / styles[0], next(iter(pictures), None)))
         self.others.append(Other(folder, names, styles))
 
     def _is_foreign(self, style: Path) -> bool:
@@ -212,6 +219,22 @@ def age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def style_meant(name: str, is_sure: bool = True) -> bool:
+    """Whether a picture is named like a style but for what copying, or a hidden suffix, has added: ``style (1).jpg``.
+
+    Args:
+        name: of the file.
+        is_sure: leave slips out, such as ``stile.jpg``.
+    """
+    if is_style_name(name) or not is_photo(name):
+        return False
+    stem = re.sub(rf"\s*(?:{'|'.join(map(re.escape, images.PHOTO_SUFFIXES))})(?=\.|$)", "", name.lower())
+    before, stem = "", stem.strip()
+    while before != stem:
+        before, stem = stem, _ADDED.sub("", stem)
+    return stem == "style" or (not is_sure and difflib.SequenceMatcher(None, stem, "style").ratio() >= NEARNESS)
 
 
 def names_in(folder: Path) -> list[str]:

@@ -18,6 +18,7 @@ from pipeline.inbox.drops import (
     is_style_name,
     names_in,
     printable,
+    style_meant,
 )
 
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
@@ -88,7 +89,14 @@ def _of_photos(other: Other) -> Iterator[str]:
     """What is said of photos in a folder without a style."""
     names = other.names or ()
     nested = {name: names_in(other.path / name) for name in names[:NESTED]}
-    if inner := next((name for name, its in nested.items() if any(map(is_style_name, its))), None):
+    meant = min((name for name in names if style_meant(name, is_sure=False)), key=len, default=None)
+    if meant:
+        style = f"style{os.path.splitext(meant)[1].lower()}"
+        yield (
+            f"{other.path.name}/{meant} is no style: did you mean {style}? Rename it, and each photo in"
+            f" {other.path.name} is painted like that"
+        )
+    elif inner := next((name for name, its in nested.items() if any(map(is_style_name, its))), None):
         yield f"{other.path.name}/{inner} is not looked at: a style folder lies in the inbox itself; move it there"
     elif any(map(is_photo, itertools.chain(names, *nested.values()))):
         yield (

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError
 from pipeline.inbox import jobfolder
-from pipeline.inbox.drops import UNREAD_SUFFIXES, Drops, StyleFolder, is_photo, is_style_name, printable
+from pipeline.inbox.drops import UNREAD_SUFFIXES, Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
 from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.painted import Content, Note, Painted, version_of
 from pipeline.inbox.places import Places, open_inside
@@ -158,6 +158,11 @@ class _Work:
             path = Path(entry.path)
             from_inbox = f"{self._folder.name}/{name}"
             if from_inbox in template.copies:
+                continue
+            if style_meant(name):
+                self.hints.add(
+                    printable(f"{from_inbox} is not painted: it is named like the style; rename it if it is a photo")
+                )
                 continue
             label = printable(from_inbox)
             if label != from_inbox:
