@@ -44,7 +44,7 @@ def parse_template(
 ) -> tuple[Manifest, bool]:
     """The manifest without `content` in ``data``, as of a style folder, and whether it says `again: true`.
 
-    ``content``, and ``name`` where it gives none, are `photo`. Its style, where it names none, is ``picture``, which lies
+    ``content``, and ``name`` where it gives none, are `photo`. Where it names no style, that is ``picture``, which lies
     beside it. Other arguments and errors as ``parse_manifest``.
     """
     document = _read(data, file, limits)

@@ -256,7 +256,6 @@ class TestWhatIsWrong:
             ("style: a.jpg\ncontent: p.jpg\n", "wave/style.yaml, line 2: `content`: each photo of the folder is one"),
             ("style: style.jpg\nagain: perhaps\n", "wave/style.yaml, line 2: `again`: must be true or false"),
             ("style: style.jpg\nparameters: {epochs: -1}\n", "`parameters.epochs`: must be from 1 to 1000, not -1"),
-            ("parameters: {epochs: 1}\n", "`style`: missing"),
             ("style: ../../outside.jpg\n", "leads outside the inbox"),
             ("- style.jpg\n", "a style is a list of `key: value` lines"),
         ],
@@ -422,7 +421,15 @@ class TestAStyleBesideItsParameters:
                 "style - Copy.jpg",
                 "style - Kopie.jpg",
             ),
-            *("style copy.jpg", "style copy 2.jpg", "style 2.jpg", "style_1.jpeg", "style .jpg", "style.jpg.png"),
+            *(
+                "style - Kopie.jpg",
+                "style copy.jpg",
+                "style copy 2.jpg",
+                "style 2.jpg",
+                "style_1.jpeg",
+                "style .jpg",
+                "style.jpg.png",
+            ),
         ],
     )
     def test_one_with_a_name_that_copying_has_changed_is_told_and_never_painted(self, folder: Path, name: str) -> None:
