@@ -414,22 +414,9 @@ class TestAStyleBesideItsParameters:
         "name",
         [
             *(
-                "style.jpg.jpg",
-                "style.JPG.jpg",
-                "style (1).jpg",
-                "style(2).png",
-                "style - Copy.jpg",
-                "style - Kopie.jpg",
-            ),
-            *(
-                "style - Kopie.jpg",
-                "style copy.jpg",
-                "style copy 2.jpg",
-                "style 2.jpg",
-                "style_1.jpeg",
-                "style .jpg",
-                "style.jpg.png",
-            ),
+                *("style.jpg.jpg", "style.JPG.jpg", "style (1).jpg", "style(2).png", "style - Copy.jpg"),
+            *("style - Kopie.jpg", "style copy.jpg", "style copy 2.jpg", "style 2.jpg", "style_1.jpeg"),
+            *("style .jpg", "style.jpg.png"),
         ],
     )
     def test_one_with_a_name_that_copying_has_changed_is_told_and_never_painted(self, folder: Path, name: str) -> None:
