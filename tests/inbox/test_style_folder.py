@@ -413,8 +413,7 @@ class TestAStyleBesideItsParameters:
     @pytest.mark.parametrize(
         "name",
         [
-            *(
-                *("style.jpg.jpg", "style.JPG.jpg", "style (1).jpg", "style(2).png", "style - Copy.jpg"),
+            *("style.jpg.jpg", "style.JPG.jpg", "style (1).jpg", "style(2).png", "style - Copy.jpg"),
             *("style - Kopie.jpg", "style copy.jpg", "style copy 2.jpg", "style 2.jpg", "style_1.jpeg"),
             *("style .jpg", "style.jpg.png"),
         ],
