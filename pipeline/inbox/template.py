@@ -89,7 +89,10 @@ class TemplateReader:
                     raise UnreadyError(Waiting("settling", is_settling=True))
                 limits = self._judge.limits
                 data = file.read(limits.max_manifest_bytes + 1)
-                self._parsed = signature, *parse_template(data, self.label, limits, self._judge.presets)
+                self._parsed = (
+                    signature,
+                    *parse_template(data, self.label, limits, self._judge.presets, self.found.picture),
+                )
                 self._made = None
         return self._parsed[1:]
 
