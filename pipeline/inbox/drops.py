@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.inbox.places import Places
-from pipeline.jobs.record import name_in
+from pipeline.jobs.record import is_job_id, name_in
 from pipeline.manifest.names import default_name
 from pipeline.pictures import images
 
@@ -83,15 +83,19 @@ class Drops:
 
     def _claimed(self) -> Iterator[Drop]:
         for entry in _listing(self.claimed):
-            if entry.is_dir() and not entry.is_symlink():
-                manifest, name = job_manifest(entry) or entry / "job.yaml", name_in(entry.name)
-                yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, entry.name)
+            is_folder = entry.is_dir() and not entry.is_symlink()
+            job_id = entry.name if is_folder else entry.stem
+            if not is_job_id(job_id):  # nobody's claim: it is left, and its name becomes part of no path
+                continue
+            name = name_in(job_id)
+            if is_folder:
+                manifest = job_manifest(entry) or entry / "job.yaml"
+                yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, job_id)
             else:
-                name = name_in(entry.stem)
-                yield Drop(entry, entry, self._flat(), name + entry.suffix, name, entry.stem)
+                yield Drop(entry, entry, self._flat(), name + entry.suffix, name, job_id)
 
     def _to_retry(self) -> Iterator[Drop]:
-        for entry in _listing(self._retries):
+        for entry in (one for one in _listing(self._retries) if is_job_id(one.name)):
             kept, name = entry / "drop", name_in(entry.name)
             if (entry / "drop.folder").exists():
                 if manifest := job_manifest(kept):

@@ -9,24 +9,27 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field
 
 from pipeline import storage
 from pipeline.inbox.stillness import Signature
+from pipeline.jobs.fields import SpoiltError, Text, read_json
 
 PAINTED = ".painted"
 
-Version = tuple[int, int, int]
+_Int = Annotated[int, Field(strict=True, ge=-(2**64), le=2**64)]
+Version = tuple[_Int, _Int, _Int]
 
 
 class Note(BaseModel):
     """What a mark says besides its name."""
 
-    photo: str  # relative to the style folder
+    photo: Text  # relative to the style folder
     version: Version  # of the photo's file
-    style: str  # what the style was, as a digest
-    runner: str  # "" if its writing was cut off
+    style: Text  # what the style was, as a digest
+    runner: Text  # "" if its writing was cut off
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,8 @@ class Painted:
         except FileNotFoundError:
             return None
         try:
-            return Note.model_validate_json(data)
-        except ValidationError:
+            return read_json(Note, data)
+        except SpoiltError:
             return Note(photo="", version=(0, 0, 0), style=content.style, runner="")
 
     def remember(self, photo: str, style: str) -> None:
@@ -114,8 +117,8 @@ class Painted:
             for mark in marks:
                 photo = mark.name.partition(".")[0]
                 self._photos.add(photo)
-                with contextlib.suppress(ValidationError, OSError):  # the name says the most of it
-                    note = Note.model_validate_json(storage.read_record(Path(mark.path)))
+                with contextlib.suppress(SpoiltError, OSError):  # the name says the most of it
+                    note = read_json(Note, storage.read_record(Path(mark.path)))
                     self._pairs.add((photo, note.style))
                     self._hashes[note.photo] = note.version, photo
 

@@ -14,10 +14,11 @@ import socket
 import time
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipeline import storage
 from pipeline.jobs import checkpoint, losses, previews, result, snapshots, variants
+from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.jobs.lock import LeaseWatch
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import VARIANTS, Job, RecordError, now
@@ -30,10 +31,10 @@ LOOK_SECONDS = 1.0  # between looks at the record
 class Worker(Model):
     """Who is at an attempt, and since when (UTC, ISO 8601)."""
 
-    host: str = Field(default_factory=socket.gethostname)
-    pid: int = Field(default_factory=os.getpid)
-    address: str = ""  # in a cluster
-    since: str = Field(default_factory=now)
+    host: Text = Field(default_factory=socket.gethostname)
+    pid: ProcessId = Field(default_factory=os.getpid)
+    address: Text = ""  # in a cluster
+    since: Moment = Field(default_factory=now)
 
 
 def place(folder: Path, number: int, variant: int | None = None) -> Path:
@@ -93,8 +94,8 @@ def workers(attempt: Path) -> list[Worker]:
 def worker(attempt: Path) -> Worker | None:
     """Who is at an attempt or a variant, or died at it; None where nobody has begun it, or it was left in order."""
     try:
-        return Worker.model_validate_json(storage.read_record(attempt / WORKER))
-    except (OSError, ValidationError):
+        return read_json(Worker, storage.read_record(attempt / WORKER))
+    except (OSError, SpoiltError):
         return None
 
 

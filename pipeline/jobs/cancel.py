@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pipeline import storage
+from pipeline.jobs.fields import Moment, SpoiltError, Text, read_json
 from pipeline.jobs.record import now
 from pipeline.jobs.result import Failed
 from pipeline.manifest.parameters import Model
@@ -19,8 +18,8 @@ PREFIX = "cancelled by "
 class Cancelled(Model):
     """Who cancelled a job, and when (UTC, ISO 8601)."""
 
-    by: str
-    at: str
+    by: Text
+    at: Moment
 
 
 def mark(folder: Path, by: str) -> None:
@@ -40,9 +39,9 @@ def is_marked(folder: Path) -> bool:
 def read(folder: Path) -> Failed | None:
     """What the owner of a cancelled job is told; None where nobody has cancelled it."""
     try:
-        by = Cancelled.model_validate_json(storage.read_record(folder / FILE)).by
+        by = read_json(Cancelled, storage.read_record(folder / FILE)).by
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError):
+    except (OSError, SpoiltError):
         by = "somebody"
     return Failed(reason=f"{PREFIX}{by}; `stylistic retry {shlex.quote(folder.name)}` brings it back.")

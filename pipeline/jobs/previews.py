@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pipeline import storage
 from pipeline.jobs import variants
+from pipeline.jobs.fields import SpoiltError, Text, read_json
 from pipeline.manifest.parameters import Model
 
 FOLDER = "previews"
@@ -26,8 +25,8 @@ PAINTER = "painter.json"
 class Painter(Model):
     """What a job is painted on."""
 
-    device: str
-    precision: str
+    device: Text
+    precision: Text
 
 
 def leave(folder: Path, pictures: dict[str, bytes]) -> None:
@@ -50,8 +49,8 @@ def painter(attempt: Path) -> Painter | None:
     """What the job of an attempt is painted on; None before it is known."""
     path = newest(attempt, PAINTER)
     try:
-        return Painter.model_validate_json(path.read_bytes()) if path else None
-    except (OSError, ValidationError):
+        return read_json(Painter, storage.read_record(path)) if path else None
+    except (OSError, SpoiltError):
         return None
 
 

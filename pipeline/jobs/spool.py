@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import shlex
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel
 
 from pipeline import storage
 from pipeline.errors import UsageError
 from pipeline.jobs import attempt, cancel
+from pipeline.jobs.fields import Moment, SpoiltError, read_json
 from pipeline.jobs.inputs import KeptInputs
 from pipeline.jobs.log import Log
-from pipeline.jobs.record import RECORD, Asked, Job, RecordError, is_job_id, now
+from pipeline.jobs.record import RECORD, Asked, Job, Priority, RecordError, is_job_id, now
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +25,19 @@ DROPPED = "dropped"  # in a job's folder, with a suffix: its manifest as it was 
 REJECTED = ".rejected"  # in the inbox: what was dropped and is too large to be kept elsewhere
 _DROP_AGAIN = "Drop the manifest.yaml of its result again, beside its images."
 STOP = "stop"  # in a running job's folder: its steps look at it, checkpoint and end
+
+
+class _Finished(BaseModel):
+    """What is kept of a finished job; all else there is for people."""
+
+    asked: Asked
+
+
+class _Turn(BaseModel):
+    """The part of a queued job's record that the queue's order needs."""
+
+    priority: Priority
+    claimed_at: Moment
 
 
 class Spool:
@@ -195,18 +207,14 @@ class Spool:
             UsageError: there is none of this id, or it cannot be done again.
         """
         try:
-            record = json.loads((self.done / f"{job_id}.json").read_bytes())
+            return read_json(_Finished, storage.read_record(self.done / f"{job_id}.json")).asked
         except FileNotFoundError:
             job = self.require_failed(job_id, "finished or failed")
             if job.manifest is None or not job.images:
                 raise UsageError(f"{job_id}: never became a job.", "`stylistic retry` reads it again.") from None
             return Asked(manifest=job.manifest, images=job.images)
-        except ValueError as error:
-            raise UsageError(f"{job_id}: its record is damaged ({error}).", _DROP_AGAIN) from None
-        try:
-            return Asked.model_validate(record["asked"])
-        except (KeyError, TypeError, ValidationError):
-            raise UsageError(f"{job_id}: its record is not one of this version.", _DROP_AGAIN) from None
+        except SpoiltError as error:
+            raise UsageError(f"{job_id}: its record is not one of this version ({error}).", _DROP_AGAIN) from None
 
     def require_failed(self, job_id: str, wanted: str = "failed") -> Job:
         """The record of a failed job; ``wanted`` is what the sentence calls it where there is none.
@@ -269,9 +277,9 @@ def dropped_in(folder: Path) -> Path | None:
 def _order(folder: Path) -> tuple[int, str, str]:
     """What a job is sorted by. One whose record tells nothing comes first: it fails, and that is soon told."""
     try:
-        record: Any = json.loads(storage.read_record(folder / RECORD))
-        return -int(record["priority"]), str(record["claimed_at"]), folder.name
-    except (OSError, ValueError, KeyError, TypeError):
+        turn = read_json(_Turn, storage.read_record(folder / RECORD))
+        return -turn.priority, turn.claimed_at, folder.name
+    except (OSError, SpoiltError):
         return -1_000_000, "", folder.name
 
 

@@ -54,7 +54,7 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
     # Only what is said of a job itself has been checked: the manifest may be another program's.
     parameters, sweep, preset = (manifest.get(key) for key in ("parameters", "sweep", "preset"))
     picture = found.output and found.output.file
-    row = {
+    return {
         "id": found.job.id,
         "name": found.job.name,
         "status": "cancelled" if found.is_cancelled else found.status,
@@ -81,16 +81,6 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
         "variants": found.variants,
         "columns": list(map(str, sweep)) if isinstance(sweep, dict) else [],
     }
-    return {key: _finite(value) for key, value in row.items()}
-
-
-def _finite(value: Any) -> Any:
-    """A value as JSON can say it, which knows no number that is none."""
-    if isinstance(value, dict):
-        return {str(key): _finite(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _changed(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pipeline.engine.stylize import Step, Stylizer
 from pipeline.engine.targets import Style
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
-from pipeline.jobs.record import Job, JobImage
+from pipeline.jobs.record import Job, JobImage, now
 from pipeline.manifest.parameters import Parameters
 from pipeline.worker import memory, paint
 from tests.conftest import picture, tiny_kernels
@@ -73,10 +73,10 @@ class TestMemory:
     def refusal(self, monkeypatch: pytest.MonkeyPatch, free: float, **parameters: Any) -> str:
         sizes = {"content": (4000, 3000), "style-1": (1000, 2000)}
         images = {
-            part: JobImage(file=part, stored=part, sha256="", width=width, height=height)
+            part: JobImage(file=part, stored=part, sha256="0" * 64, width=width, height=height)
             for part, (width, height) in sizes.items()
         }
-        job = Job(id="a", name="a", claimed_at="", images=images)
+        job = Job(id="a-20260101-000000-0000", name="a", claimed_at=now(), images=images)
         session = SimpleNamespace(precision="float32")
         monkeypatch.setattr(memory, "available", lambda limit: int(free))
         with pytest.raises(JobError) as refused:
