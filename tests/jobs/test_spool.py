@@ -23,7 +23,11 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def admit(spool: Spool, job_id: str, state: Path | None = None, **fields: Any) -> Job:
-    images = {"content": JobImage(file="photo.png", stored="content.png", sha256="0" * 64, width=8, height=8)}
+    files = {"content": "photo.png", "style-1": "painting.png"}
+    images = {
+        part: JobImage(file=file, stored=f"{part}.png", sha256="0" * 64, width=8, height=8)
+        for part, file in files.items()
+    }
     job = Job(
         id=job_id, name=name_in(job_id), **{"claimed_at": "2026-01-01T00:00:00+00:00", "images": images, **fields}
     )
