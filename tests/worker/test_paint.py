@@ -58,7 +58,8 @@ def test_a_word_to_stop_within_a_call_ends_the_call(tmp_path: Path, steps: Itera
             yield step
 
     assert paint._optimize(tmp_path, told(), None, "job", 1e9, stop.is_set) is None
-    found = checkpoint.load(tmp_path, "job")
+    stages = Stylizer(Extractor(tiny_kernels(), "float32")).stages(48, 64, Parameters(pyramid="off"))
+    found = checkpoint.load(tmp_path, "job", stages)
     assert isinstance(found, checkpoint.Checkpoint)
     assert found.step == logged(tmp_path) == 6
 
