@@ -20,7 +20,7 @@ from pipeline.manifest.names import valid_name, valid_path
 
 MOST_CHARACTERS = 100_000  # of a text; what goes on is cut off
 MOST_FILE_NAME_BYTES = 255
-MOST_PROBLEMS = 5  # of a record, that are told
+MOST_PROBLEMS, MOST_SAID = 5, 150  # of a record, that are told; characters of one
 YEARS = range(1970, 9000)  # whose times can be reckoned with in every time zone
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,7 +46,10 @@ def parsed(validate: Callable[[Any], T], data: bytes) -> T:
         pydantic_core.from_json(data)  # which goes down 200 levels and no further
         return validate(json.loads(data.decode(), object_pairs_hook=_each_once))
     except ValidationError as error:
-        problems = [f"`{_place(p['loc'])}`: {p['msg']}" for p in error.errors(include_url=False, include_input=False)]
+        problems = [
+            f"`{_place(p['loc'])}`: {p['msg'][:MOST_SAID]}"
+            for p in error.errors(include_url=False, include_input=False)
+        ]
         more = f"; and {len(problems) - MOST_PROBLEMS:,} more" if len(problems) > MOST_PROBLEMS else ""
         raise SpoiltError("; ".join(problems[:MOST_PROBLEMS]) + more) from None
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or numbers of more digits than Python reads

@@ -51,6 +51,7 @@ class KeptInputs:
         """The images that no job has needed since; ``moment`` in seconds since the epoch."""
         try:
             with os.scandir(self.folder) as entries:
-                return [Path(entry.path) for entry in entries if entry.stat().st_mtime < moment]
+                files = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
+                return [Path(entry.path) for entry in files if entry.stat().st_mtime < moment]
         except FileNotFoundError:
             return []

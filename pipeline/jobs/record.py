@@ -50,6 +50,16 @@ class JobImage(Model):
     height: Side
 
 
+def _copies(images: dict[str, JobImage]) -> dict[str, JobImage]:
+    for part, image in images.items():
+        if image.stored.partition(".")[0] != part:
+            raise ValueError(f"{short(image.stored)} is no copy of {short(part)}")
+    return images
+
+
+Images = Annotated[dict[str, JobImage], AfterValidator(_copies)]  # by part
+
+
 class Job(Model):
     """A job. ``manifest`` is the effective one.
 
@@ -61,7 +71,7 @@ class Job(Model):
     claimed_at: Moment
     priority: Priority = 0
     manifest: Manifest | None = None
-    images: dict[str, JobImage] = Field(default_factory=dict)
+    images: Images = Field(default_factory=dict)
     steps: Count = 0  # in all, of every variant
     attempts: Count = 0
     deaths: Count = 0
@@ -71,9 +81,6 @@ class Job(Model):
     def _is_of_one_piece(self) -> Job:
         if self.name != name_in(self.id):
             raise ValueError("`name` is not the one that its id begins with")
-        for part, image in self.images.items():
-            if image.stored.partition(".")[0] != part:
-                raise ValueError(f"`images`: {short(image.stored)} is no copy of {short(part)}")
         if self.manifest and self.images:
             count = math.prod(map(len, (self.manifest.sweep or {}).values()))
             if count > MOST_VARIANTS:
@@ -123,7 +130,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     manifest: Manifest  # as it was asked for, before anything was chosen for `auto`
-    images: dict[str, JobImage]
+    images: Images
 
 
 def new_id(name: str) -> str:
