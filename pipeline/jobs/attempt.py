@@ -99,6 +99,11 @@ def worker(attempt: Path) -> Worker | None:
         return None
 
 
+def has_begun(attempt: Path) -> bool:
+    """Whether anybody has come to work at an attempt or a variant."""
+    return worker(attempt) is not None or (attempt / losses.FILE).exists()
+
+
 def outdated(folder: Path) -> list[Path]:
     """The attempts at the job in ``folder`` that no later one will start from."""
     *numbers, latest = sorted(_numbers(folder)) or [0]

@@ -65,6 +65,15 @@ class FakeRun:
     def kill(self) -> None:
         self.killed += 1
 
+    def begin(self) -> None:
+        self.attempt.mkdir(exist_ok=True)
+        (self.attempt / attempt.WORKER).write_text(attempt.Worker().model_dump_json())
+
+    def die(self) -> None:
+        """As a worker that was at work."""
+        self.begin()
+        self.future.set_result(Outcome("died"))
+
     def fail(self, reason: str) -> None:
         self.attempt.mkdir(exist_ok=True)  # that of a variant is there
         result.leave(self.attempt, Failed(reason=reason))
