@@ -70,7 +70,7 @@ def spread(folder: Path, job: Job) -> list[int]:
     own = _make(folder, job.attempts)
     for number in range(1, count + 1):
         variants.place(own, number).mkdir(parents=True, exist_ok=True)
-    return variants.unpainted(own)
+    return [number for number in variants.unpainted(own) if number <= count]
 
 
 def earlier_losses(folder: Path, number: int) -> list[Loss]:

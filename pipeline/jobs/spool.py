@@ -122,7 +122,12 @@ class Spool:
         folder = self.running / job_id
         try:
             job = Job.load(self.queued / job_id)
-        except (RecordError, FileNotFoundError, NotADirectoryError):
+            if job.manifest is None or not job.images:
+                raise RecordError(f"its record {RECORD} says nothing to paint.", "Drop it again.")
+        except RecordError:
+            _move(self.queued / job_id, folder)
+            raise
+        except (FileNotFoundError, NotADirectoryError):
             _move(self.queued / job_id, folder)
             return self.load(job_id)
         job = job.model_copy(update={"attempts": job.attempts + 1, "started_at": now()})
@@ -207,6 +212,8 @@ class Spool:
             UsageError: there is none of this id, or it cannot be done again.
         """
         try:
+            if not is_job_id(job_id):
+                raise FileNotFoundError
             return read_json(_Finished, storage.read_record(self.done / f"{job_id}.json")).asked
         except FileNotFoundError:
             job = self.require_failed(job_id, "finished or failed")
@@ -224,6 +231,8 @@ class Spool:
         """
         folder = self.failed / job_id
         try:
+            if not is_job_id(job_id):  # nor part of a path
+                raise FileNotFoundError
             return Job.load(folder)
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"{job_id}: no {wanted} job of this id.", "`stylistic status` lists them.") from None

@@ -28,9 +28,9 @@ def admit(spool: Spool, job_id: str, state: Path | None = None, **fields: Any) -
         part: JobImage(file=file, stored=f"{part}.png", sha256="0" * 64, width=8, height=8)
         for part, file in files.items()
     }
-    job = Job(
-        id=job_id, name=name_in(job_id), **{"claimed_at": "2026-01-01T00:00:00+00:00", "images": images, **fields}
-    )
+    manifest = parse_manifest(b"content: photo.png\nstyle: painting.png", f"{name_in(job_id)}.yaml")
+    known = {"claimed_at": "2026-01-01T00:00:00+00:00", "manifest": manifest, "images": images}
+    job = Job(id=job_id, name=name_in(job_id), **{**known, **fields})
     spool.admit(spool.draft(job_id), job, state or spool.queued)
     return job
 

@@ -390,7 +390,7 @@ class TestASweep:
     def test_whose_record_is_damaged_fails_and_the_next_runs(self, spool: Spool, tmp_path: Path) -> None:
         job_id, good = admit(spool, "a", SWEEP), admit(spool, "b")
         job = Job.load(spool.queued / job_id)
-        job.model_copy(update={"images": {}}).save(spool.queued / job_id)
+        job.model_copy(update={"images": {"content": job.images["content"]}}).save(spool.queued / job_id)
         desk = Desk(spool, tmp_path)
         desk.turn()
         assert "does not have the images of its sweep" in desk.said[0]
