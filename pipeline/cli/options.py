@@ -95,6 +95,12 @@ runner_options = together(
         default="1",
         help="Jobs at once on this machine; `auto`: one a card, or without cards what paints most.",
     ),
+    option(
+        "--idle-minutes",
+        type=click.FloatRange(0),
+        default=10.0,
+        help="Without a job, after which memory and device are let go until the next; 0: never.",
+    ),
     option("--scheduler", metavar="ADDRESS", help="Run the jobs on a Dask cluster, such as tcp://host:8786."),
     option("--scheduler-file", type=FILE, help="The same, by the file in which a scheduler has written its address."),
     option(

@@ -21,7 +21,7 @@ from pipeline.jobs.fields import Count, Number, Seconds, Text, read_json
 from pipeline.manifest.parameters import Model
 
 FILE = "checkpoint.npz"
-FORMAT = 2
+FORMAT = 3
 MOST_META_BYTES = 1 << 16
 _HEADER_BYTES = 1 << 12  # of an array's file, beside its numbers
 

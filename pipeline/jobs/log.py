@@ -72,6 +72,7 @@ class Log(_Part):
     loss: Losses
     timing: Timing | None
     peak_memory_bytes: Bytes | None
+    peak_card_memory_bytes: Bytes | None = None
     output: Output | None
     error: Text | None
     variants: list[dict[str, ToldPlain]] | None = None

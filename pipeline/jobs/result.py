@@ -63,6 +63,7 @@ class Done(Model):
     engine: Engine
     timing: Timing
     peak_memory_bytes: Bytes
+    peak_card_memory_bytes: Bytes | None = None  # on a GPU
     chosen: dict[str, Plain] = Field(default_factory=dict)  # what `auto` came to, by parameter
     output: Output
     variants: list[dict[str, Plain]] | None = None  # of a sweep, a row of its table for each

@@ -80,6 +80,7 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
         "device": found.engine and _cut(found.engine.device),
         "precision": found.engine and _cut(found.engine.precision),
         "memory": found.peak_memory_bytes,
+        "card_memory": found.peak_card_memory_bytes,
         "attempts": found.job.attempts,
         "curve": _curve(found.loss),
         "dropped": next((name for name in names if name.startswith(f"{DROPPED}/")), None),

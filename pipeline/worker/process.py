@@ -61,7 +61,13 @@ def serve(descriptor: int) -> None:
     threading.Thread(target=_hear, args=(connection, orders.put), daemon=True).start()
     warm_up(options)
     while True:
-        connection.send(do(orders.get(), options))
+        try:
+            order = orders.get(timeout=options.idle_seconds)
+        except queue.Empty:
+            log.info("nothing to do for %g min: memory and device are let go", (options.idle_seconds or 0) / 60)
+            connection.send(Outcome("lost"))  # of an order that is on its way
+            os._exit(0)
+        connection.send(do(order, options))
         if _terminated.is_set():
             os._exit(TOLD_TO_END)
 

@@ -61,8 +61,8 @@ class Extractor:
 
 
 class Stylizer:
-    def __init__(self, extractor: Extractor, steps_per_call: int = 1) -> None:
-        self.steps_per_call = steps_per_call
+    def __init__(self, extractor: Extractor, call_seconds: float = 0.0) -> None:
+        pass
 
     def stages(self, height: int, width: int, parameters: Any) -> list[tuple[int, list[tuple[int, ...]]]]:
         return [(parameters.epochs * parameters.steps_per_epoch, [(height, width, 3)])]
