@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,10 +69,10 @@ class TestWriting:
         (tmp_path / "top" / "b").touch()
         real = os.unlink
 
-        def refuse(path: Path) -> None:
-            if path.name == "a":
-                raise PermissionError(13, "Permission denied", str(path))
-            real(path)
+        def refuse(name: str, **settings: int) -> None:
+            if name == "a":
+                raise PermissionError(13, "Permission denied", name)
+            real(name, **settings)
 
         monkeypatch.setattr(os, "unlink", refuse)
         storage.clear_away(tmp_path / "top")
@@ -89,9 +90,9 @@ class TestWriting:
         (tmp_path / "a" / "b" / "c").mkdir(parents=True)
         meanwhile: Iterator[Callable[[], None]] = iter([trash.rmdir, lambda: None, lambda: shutil.rmtree(trash)])
 
-        def rename(source: Path, target: Path) -> None:
+        def rename(source: str, target: str, **folders: int) -> None:
             next(meanwhile)()
-            real(source, target)
+            real(source, target, **folders)
 
         monkeypatch.setattr(os, "rename", rename)
         storage.discard(tmp_path / "a", trash)
@@ -115,12 +116,12 @@ def test_what_can_be_made_only_once_is_made_once(
 ) -> None:
     path, real = tmp_path / "mark", os.link
 
-    def link(source: Path, target: Path) -> None:
+    def link(source: str, target: str, **settings: Any) -> None:
         if not has_links:
             raise PermissionError(1, "Operation not permitted")
-        assert source.read_bytes() == b"whole"
-        assert not target.exists(), "another runner would take a mark that is being written for one that was cut off"
-        real(source, target)
+        assert (tmp_path / source).read_bytes() == b"whole"
+        assert not path.exists(), "another runner would take a mark that is being written for one that was cut off"
+        real(source, target, **settings)
 
     monkeypatch.setattr(os, "link", link)
     storage.make_once(path, b"whole", tmp_path / "first")

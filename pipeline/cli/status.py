@@ -55,12 +55,13 @@ def status(inbox: Path | None, jobs: Path, outbox: Path, as_json: bool) -> None:
 
 def _dropped(inbox: Path, spool: Spool) -> int | None:
     """How much lies in an inbox that nobody sees to; None if that cannot be told."""
+    from pipeline import storage
     from pipeline.inbox.claims import Claims
     from pipeline.inbox.unseen import count
 
-    if not inbox.is_dir():
-        return None
     inbox = inbox.resolve()
+    if not storage.is_folder(inbox):
+        return None
     return count(inbox, Claims(inbox, spool.folder.resolve(), spool.retries).folder, spool.retries)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.inbox.places import Places
 from pipeline.jobs.record import is_job_id, name_in
 from pipeline.manifest.names import default_name
@@ -82,33 +83,32 @@ class Drops:
         return [*self._claimed(), *self._to_retry(), *self._dropped()]
 
     def _claimed(self) -> Iterator[Drop]:
-        for entry in _listing(self.claimed):
-            is_folder = entry.is_dir() and not entry.is_symlink()
-            job_id = entry.name if is_folder else entry.stem
+        for found in _listing(self.claimed):
+            entry, job_id = found.path, found.name if found.is_folder else found.path.stem
             if not is_job_id(job_id):  # nobody's claim: it is left, and its name becomes part of no path
                 continue
             name = name_in(job_id)
-            if is_folder:
+            if found.is_folder:
                 manifest = job_manifest(entry) or entry / "job.yaml"
                 yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, job_id)
             else:
                 yield Drop(entry, entry, self._flat(), name + entry.suffix, name, job_id)
 
     def _to_retry(self) -> Iterator[Drop]:
-        for entry in (one for one in _listing(self._retries) if is_job_id(one.name)):
+        for entry in (found.path for found in _listing(self._retries) if is_job_id(found.name)):
             kept, name = entry / "drop", name_in(entry.name)
-            if (entry / "drop.folder").exists():
+            if storage.is_there(entry / "drop.folder"):
                 if manifest := job_manifest(kept):
                     yield Drop(entry, manifest, self._within(kept), manifest.name, name, entry.name)
             elif manifest := next(iter(_manifests(kept)), None):
                 yield Drop(entry, manifest, self._flat(), manifest.name, name, entry.name)
 
     def _dropped(self) -> Iterator[Drop]:
-        with os.scandir(self.inbox) as entries:
-            found = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-        for entry in found:
-            path = Path(entry.path)
-            if entry.is_dir(follow_symlinks=False):
+        for entry in storage.entries(self.inbox):
+            path = entry.path
+            if entry.name.startswith("."):
+                continue
+            if entry.is_folder:
                 names = _names(path)
                 if job := next(filter(_is_job, names), None):
                     label = printable(f"{entry.name}/{job}")
@@ -199,22 +199,22 @@ def _manifests(folder: Path) -> list[Path]:
 
 def _age(folder: Path) -> float:
     """Seconds since something came to, or went from, a folder."""
-    try:
-        return time.time() - folder.stat().st_mtime
-    except OSError:
-        return 0.0
+    with storage.passed_over():
+        if found := storage.look(folder):
+            return time.time() - found.st_mtime
+    return 0.0
 
 
 def _names(folder: Path) -> list[str]:
     """The names in a folder, sorted; none where it cannot be read."""
     try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        return [name for name in storage.names(folder) if not name.startswith(".")]
     except OSError:
         return []
 
 
-def _listing(folder: Path) -> list[Path]:
+def _listing(folder: Path) -> list[storage.Entry]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return [entry for entry in storage.entries(folder) if not entry.name.startswith(".")]
     except FileNotFoundError:
         return []

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.inbox.places import Places
 from pipeline.manifest.model import Limits, Manifest
@@ -34,7 +35,7 @@ def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
         return manifest
     paths: list[str] = []
     for content in contents:
-        if not isinstance(content, str) or not is_pattern(content) or places.path(content).is_file():
+        if not isinstance(content, str) or not is_pattern(content) or storage.is_there(places.path(content)):
             paths.append(content)
             continue
         if Path(content).is_absolute() or ".." in Path(content).parts:
@@ -67,7 +68,7 @@ def photos(folder: Path, pattern: str) -> list[str]:
     Raises:
         ValueError: it is no pattern.
     """
-    parts: list[_Part] = []
+    folder, parts = storage.real(folder), list[_Part]()
     for part in Path(pattern).parts:
         if "**" in part and part != "**":
             raise ValueError("`**` must stand alone between slashes")
@@ -75,11 +76,11 @@ def photos(folder: Path, pattern: str) -> list[str]:
             parts.append(re.compile(fnmatch.translate(part), re.IGNORECASE))
         elif not parts or parts[-1] is not None:  # one after another stand for no more than one
             parts.append(None)
-    found = {os.path.relpath(path, folder) for path in _walk(str(folder), parts, MAX_DEPTH)}
+    found = {os.path.relpath(path, folder) for path in _walk(folder, parts, MAX_DEPTH)}
     return sorted(path for path in found if path.lower().endswith(images.PHOTO_SUFFIXES))
 
 
-def _walk(folder: str, parts: list[_Part], depth: int) -> Iterator[str]:
+def _walk(folder: Path, parts: list[_Part], depth: int) -> Iterator[Path]:
     """Every file whose path below the folder has the parts."""
     if not parts:
         return
@@ -87,17 +88,15 @@ def _walk(folder: str, parts: list[_Part], depth: int) -> Iterator[str]:
     if part is None:
         yield from _walk(folder, rest, depth)
     try:
-        with os.scandir(folder) as entries:
-            found = [entry for entry in entries if not entry.name.startswith(".")]
+        found = [entry for entry in storage.entries(folder) if not entry.name.startswith(".")]
     except OSError:  # gone, no folder, or not ours to read: nothing to be found
         return
     for entry in found:
-        is_folder = entry.is_dir(follow_symlinks=False)
         if part is None:
-            if is_folder and depth > 0:
+            if entry.is_folder and depth > 0:
                 yield from _walk(entry.path, parts, depth - 1)
         elif part.match(entry.name):
-            if is_folder:
+            if entry.is_folder:
                 yield from _walk(entry.path, rest, depth)
-            elif not rest and entry.is_file():
+            elif not rest and (entry.is_file or (entry.is_link and storage.leads_to_file(entry.path))):
                 yield entry.path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import stat
 import time
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline import storage
 from pipeline.errors import ImageError, IncompleteImageError, JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
@@ -122,9 +124,10 @@ class Judge:
         """
         seen = self._sightings.setdefault(drop.entry, _Sighting(self.stillness()))
         signature: Signature | None = None
-        if drop.manifest.is_symlink():
+        found = storage.look(drop.manifest)
+        if found is not None and stat.S_ISLNK(found.st_mode):
             return Rejected(drop, None, None, f"{drop.label}: a link, not a file; put the manifest itself here.")
-        if drop.id is not None and not drop.manifest.exists():
+        if drop.id is not None and found is None:
             return Rejected(drop, None, None, f"{drop.label} is gone.")
         try:
             with open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
@@ -238,11 +241,10 @@ def _excess(folder: Path, limits: Limits) -> str:
         place, depth = pending.pop()
         if depth > limits.max_depth:
             return f"nested more than {limits.max_depth} folders deep (--max-depth)."
-        with os.scandir(place) as entries:
-            for entry in entries:
-                count += 1
-                if count > limits.max_files:
-                    return f"more than {limits.max_files:,} files (--max-files)."
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append((Path(entry.path), depth + 1))
+        for entry in storage.entries(place):
+            count += 1
+            if count > limits.max_files:
+                return f"more than {limits.max_files:,} files (--max-files)."
+            if entry.is_folder:
+                pending.append((entry.path, depth + 1))
     return ""

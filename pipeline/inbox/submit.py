@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
@@ -105,8 +105,8 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
     for submission in submissions:
         name = submission.manifest.name
         draft = inbox / f".{name}-{os.getpid()}"
-        storage.remove_tree(draft)
-        draft.mkdir()
+        storage.remove(draft)
+        storage.make_folder(draft)
         try:
             for source, copy in submission.copies.items():
                 with _opened(source) as file:
@@ -114,7 +114,7 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
             storage.write_atomic(draft / "job.yaml", submission.text)
             yield jobfolder.deliver(draft, inbox, name)
         except BaseException:
-            storage.remove_tree(draft)
+            storage.remove(draft)
             raise
 
 
@@ -181,11 +181,10 @@ def _sizes(files: Iterable[Path], limits: Limits) -> dict[Path, tuple[int, int]]
     return sizes
 
 
-def _opened(image: Path) -> Any:
+def _opened(image: Path) -> BinaryIO:
     try:
-        if not image.is_file():  # opening a pipe would wait for its writer
-            image.stat()
-            raise UsageError(f"{image}: cannot be read (not a file).")
-        return image.open("rb")
+        return storage.open_named(image)
+    except storage.OddError as error:
+        raise UsageError(f"{image}: cannot be read (not a file, but {error.strerror}).") from None
     except OSError as error:
         raise UsageError(f"{image}: cannot be read ({error.strerror}).") from None

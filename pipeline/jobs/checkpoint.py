@@ -75,7 +75,7 @@ def load(folder: Path, valid_with: str, stages: Stages) -> Checkpoint | str | No
         stages: of the run that is to go on from it. What fits none of them is not so much as read.
     """
     try:
-        with (folder / FILE).open("rb") as file, zipfile.ZipFile(file) as archive:
+        with storage.open_file(folder / FILE) as file, zipfile.ZipFile(file) as archive:
             meta = read_json(_Meta, str(_array(archive, "meta", MOST_META_BYTES)).encode())
             if meta.valid_with != valid_with:
                 return "the checkpoint was made with other weights, parameters or versions"

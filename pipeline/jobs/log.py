@@ -26,6 +26,8 @@ from pipeline.jobs.losses import Losses
 from pipeline.jobs.record import Id, name_in
 from pipeline.jobs.result import Engine, Output, Timing
 
+MOST_BYTES = 64 << 20  # half a million steps
+
 
 class _Part(BaseModel):
     # A later version may have said more.
@@ -90,7 +92,7 @@ class Log(_Part):
 def read(outbox: Path, job_id: str) -> Log | None:
     """The published log of a job; None if nothing is published there, or something that is not ours."""
     try:
-        log = read_json(Log, storage.read_record(outbox / job_id / f"{name_in(job_id)}.json"))
+        log = read_json(Log, storage.read(outbox / job_id / f"{name_in(job_id)}.json", MOST_BYTES))
     except (OSError, SpoiltError):
         return None
     return log if (log.job.id, log.job.name) == (job_id, name_in(job_id)) else None

@@ -19,6 +19,7 @@ from pipeline.manifest.names import valid_name
 from pipeline.manifest.parameters import Model
 
 RECORD = "job.json"
+MOST_BYTES = 16 << 20  # of a sweep of thousands
 VARIANTS = "variants"  # a folder with a job of its own for each combination of a sweep
 MOST_VARIANTS = 100_000  # that are so much as counted, whatever --max-variants was
 
@@ -109,11 +110,14 @@ class Job(Model):
             RecordError: it is damaged, of another version or of another job, or not ours to read.
         """
         try:
-            job = read_json(cls, storage.read_record(folder / RECORD))
+            job = read_json(cls, storage.read(folder / RECORD, MOST_BYTES))
             if job.id != folder.name:
                 raise SpoiltError(f"`id`: it is that of {short(job.id)}")
             return job
-        except (PermissionError, IsADirectoryError) as error:
+        except storage.OddError as error:
+            said = f"its record is not one of this version of Stylistic ({error.strerror})."
+            raise RecordError(said, "Drop it again.") from None
+        except PermissionError as error:
             raise RecordError(f"its record {RECORD} cannot be read ({error.strerror}).", "Drop it again.") from None
         except SpoiltError as error:
             said = f"its record is not one of this version of Stylistic ({error})."

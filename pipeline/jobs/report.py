@@ -11,6 +11,7 @@ from pipeline.jobs.fields import Count, Moment, ProcessId, SpoiltError, Text, re
 from pipeline.manifest.parameters import Model
 
 FILE = ".report.json"
+MOST_BYTES = 16 << 20
 
 
 class Waits(Model):
@@ -44,6 +45,6 @@ def write(jobs: Path, report: Report) -> None:
 def read(jobs: Path) -> Report | None:
     """The last report; None if there is none that can be read."""
     try:
-        return read_json(Report, storage.read_record(jobs / FILE))
+        return read_json(Report, storage.read(jobs / FILE, MOST_BYTES))
     except (OSError, SpoiltError):
         return None

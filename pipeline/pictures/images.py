@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
 
+from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError
 from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_its_way
 
@@ -54,12 +55,17 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
 
 
 def load(path: Path, long_side: int, name: str, max_pixels: int) -> Picture:
-    """The image at ``path``: upright, sRGB, resized with Lanczos's filter to ``long_side`` pixels.
+    """``decoded``, of an image that somebody has named."""
+    with storage.open_named(path) as file:
+        return decoded(file, long_side, name, max_pixels)
+
+
+def decoded(file: BinaryIO, long_side: int, name: str, max_pixels: int) -> Picture:
+    """An image from an open file: upright, sRGB, resized with Lanczos's filter to ``long_side`` pixels.
 
     Transparent parts show a neutral grey in ``rgb``. Errors as ``verify``, naming the image ``name``.
     """
-    with path.open("rb") as file:
-        image = _upright(_open(file, name, max_pixels))
+    image = _upright(_open(file, name, max_pixels))
     try:
         image = _to_srgb(image)
     except Exception as error:

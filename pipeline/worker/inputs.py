@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline import storage
 from pipeline.errors import ImageError, JobError
 from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
@@ -89,9 +90,14 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
     def picture(part: str, long_side: float) -> Picture:
         image = job.images[part]
         try:
-            return images.load(folder / image.stored, max(1, round(long_side)), image.file, max_pixels)
+            with storage.open_file(folder / image.stored) as file:
+                return images.decoded(file, max(1, round(long_side)), image.file, max_pixels)
+        except storage.OddError as error:
+            raise ImageError(
+                f"{image.file}: its copy in the job's folder is {error.strerror}.", "Drop it again."
+            ) from None
         except FileNotFoundError:
-            if not folder.is_dir():  # the share is gone, not the image
+            if not storage.is_folder(folder):  # the share is gone, not the image
                 raise
             raise ImageError(f"{image.file}: its copy is gone from the job's folder.", "Drop the job again.") from None
 
