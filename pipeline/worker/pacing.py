@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.measured import Book, Device, Kind, Point, kind_of, machine
+from pipeline.jobs.measured import LEAST_STEP_SECONDS, Book, Device, Kind, Point, kind_of, machine
 from pipeline.jobs.pace import Paces, step_times
 from pipeline.jobs.result import Done
 from pipeline.jobs.work import Painting
@@ -55,7 +55,7 @@ def measure_if_new(
     begun = time.perf_counter()
     next(steps)
     seconds = time.perf_counter() - begun
-    point = Point(kind=kind, pixels=height * width, step_seconds=max(seconds, 1e-6))
+    point = Point(kind=kind, pixels=height * width, step_seconds=max(seconds, LEAST_STEP_SECONDS))
     Paces(options.paces).learn(lambda book: book.noting([point]))
 
 

@@ -72,17 +72,31 @@ def paint(
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, session)
-    resumed = _resume(folder, job, valid_with, parameters.steps_per_frame)
+    height, width = given.content.rgb.shape[:2]
+    stages = session.stylizer.stages(height, width, parameters)
+    resumed = _resume(folder, job, valid_with, stages, parameters.steps_per_frame)
     pacing.measure_if_new(options, session, given.content.rgb, styles, parameters)
     setup_seconds = time.perf_counter() - started
 
     finish = Finish(given.photo, parameters, session.stylizer)
-    steps = session.stylizer.run(
-        given.content.rgb, styles, parameters, _as_state(resumed), given.start, given.protected
-    )
-    steps = photographed(steps, folder, parameters.steps_per_frame, finish)
-    steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
-    reached = _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
+
+    def optimized(resumed: Checkpoint | None) -> tuple[State, float] | None:
+        steps = session.stylizer.run(
+            given.content.rgb, styles, parameters, _as_state(resumed), given.start, given.protected
+        )
+        steps = photographed(steps, folder, parameters.steps_per_frame, finish)
+        steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
+        return _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
+
+    try:
+        reached = optimized(resumed)
+    except JobError as error:
+        if resumed is None:
+            raise
+        # It may be for what stands in the checkpoint; if not, it comes again.
+        log.warning("%s: %s; starting over.", job.id, error)
+        snapshots.cut(folder, after=0)
+        reached = optimized(None)
     if reached is None:
         return False
     state, optimize_seconds = reached
@@ -225,9 +239,11 @@ def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
     )
 
 
-def _resume(folder: Path, job: Job, valid_with: str, steps_per_frame: int) -> Checkpoint | None:
+def _resume(
+    folder: Path, job: Job, valid_with: str, stages: checkpoint.Stages, steps_per_frame: int
+) -> Checkpoint | None:
     """The checkpoint to go on from, if there is one; snapshots of later steps are gone then."""
-    found = checkpoint.load(folder, valid_with)
+    found = checkpoint.load(folder, valid_with, stages)
     if isinstance(found, Checkpoint) and len(losses.read(folder)) < found.step:
         found = "the loss log ends before the checkpoint"
     if isinstance(found, Checkpoint) and not snapshots.are_whole(folder, steps_per_frame, found.step):
