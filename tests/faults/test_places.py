@@ -529,3 +529,41 @@ def test_a_watcher_that_is_told_to_end_ends_whatever_lies_there(ground: Ground) 
     wait_for(lambda: ground.status_of("good"))
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == 0
+
+
+def test_what_is_rejected_is_kept_on_another_file_system_too_or_stays_out_of_sight(ground: Ground) -> None:
+    place = ground.place
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == place.inbox.stat().st_dev:
+        pytest.skip("no other file system here")
+    jobs = Path(tempfile.mkdtemp(prefix="stylistic-places-", dir=elsewhere))
+    try:
+        for name, thing in THINGS.items():
+            plant(ground, name, place.inbox / f"{name.replace(' ', '-')}.yaml")
+            folder = job_folder(ground, f"in-{name.replace(' ', '-')}")
+            (folder / "job.yaml").write_text("spoiled")
+            thing(ground, folder / "odd")
+        deep = job_folder(ground, "in-deep")
+        (deep / "job.yaml").write_text("spoiled")
+        for _ in range(300):
+            deep /= "deep"
+            deep.mkdir()
+        place.manifest("good.yaml", parameters=QUICK)
+        place.outbox.mkdir()
+        place.jobs.mkdir()
+        ground.give()
+        if ground.user:
+            os.chown(jobs, ground.user, ground.user)
+        code, said = ground.run("run", "--jobs", str(jobs), *OPTIONS)
+        assert code == 1, said
+        assert ground.status_of("good") == ["done"]
+        kept = {
+            path.parent.name.rpartition("-")[0].rpartition("-")[0][:-9]: path for path in jobs.glob("failed/*/drop")
+        }
+        assert (kept["in-pipe"] / "job.yaml").read_text() == "spoiled"
+        assert not os.path.lexists(kept["in-pipe"] / "odd"), "a copy has files alone"
+        aside = {path.name.rpartition("-")[0][:-16] for path in (place.inbox / ".rejected").iterdir()}
+        assert {"in-deep", "in-huge-file", "link-to-itself", "pipe", "huge-file"} <= aside
+        assert ground.seen() == ground.before
+    finally:
+        storage.remove_tree(jobs)
