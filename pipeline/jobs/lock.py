@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault, RunnerBusyError
+from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.manifest.parameters import Model
 
 LOCK = ".lock"
@@ -29,9 +29,9 @@ STALE_SECONDS = 60.0  # without one: the runner is gone
 class Holder(Model):
     """Who holds a lock, as it has written down."""
 
-    pid: int
-    host: str
-    since: str
+    pid: ProcessId
+    host: Text
+    since: Moment
 
     def is_alive(self) -> bool:
         """Whether it lives, as far as can be told from here; one on another host is taken to."""
@@ -112,8 +112,8 @@ def _lock(jobs: Path) -> FileLock:
 def holder(jobs: Path) -> Holder | None:
     """Who holds the lock, as far as the holder has written it down."""
     try:
-        return Holder.model_validate_json(storage.read(jobs / HOLDER, MOST_BYTES))
-    except (OSError, ValidationError):
+        return read_json(Holder, storage.read(jobs / HOLDER, MOST_BYTES))
+    except (OSError, SpoiltError):
         return None
 
 

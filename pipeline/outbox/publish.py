@@ -125,6 +125,7 @@ def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
         loss=Losses.of(losses.read(folder) if folder else []),
         timing=done and done.timing,
         peak_memory_bytes=done and done.peak_memory_bytes,
+        peak_card_memory_bytes=done and done.peak_card_memory_bytes,
         output=done and done.output,
         error=ended.reason if isinstance(ended, Failed) else None,
         variants=done and done.variants,
