@@ -5,10 +5,11 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.errors import JobError
+from pipeline.errors import JobError, short
+from pipeline.inbox import elsewhere
 from pipeline.inbox.ignored import SYSTEMS, Ignored
 from pipeline.inbox.places import Places
 from pipeline.manifest.model import Limits, Manifest
@@ -44,9 +45,11 @@ def expand(manifest: Manifest, places: Places, limits: Limits, ignored: Ignored 
             raise JobError(f"`sweep`, {content}: a pattern must stay inside the inbox.")
         folders = (places.folder, *places.libraries)
         try:
-            matches = next(filter(None, (photos(folder, content, ignored) for folder in folders)), [])
+            matches = _matches(folders, content, ignored) or _matches(folders, content.replace("\\", "/"), ignored)
         except ValueError as error:
             raise JobError(f"`sweep`, {content}: not a pattern ({error}).") from None
+        if not matches and (kind := elsewhere.kind(content)):
+            raise JobError(f"`sweep`, {short(content)}: {kind[0]}.", kind[1])
         if not matches:
             raise FileNotFoundError(f"nothing matches {content}")
         paths += matches
@@ -54,6 +57,11 @@ def expand(manifest: Manifest, places: Places, limits: Limits, ignored: Ignored 
     if excess := expanded.excess_of_variants(limits):
         raise JobError(f"{excess}.")
     return expanded
+
+
+def _matches(folders: Iterable[Path], pattern: str, ignored: Ignored) -> list[str]:
+    """The photos that a pattern stands for, in the first folder in which there are any."""
+    return next(filter(None, (photos(folder, pattern, ignored) for folder in folders)), [])
 
 
 def is_pattern(path: str) -> bool:

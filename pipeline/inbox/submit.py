@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
-from pipeline.inbox import jobfolder, patterns
+from pipeline.inbox import elsewhere, jobfolder, patterns
 from pipeline.inbox.ignored import Ignored
 from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
@@ -200,4 +200,6 @@ def _opened(image: Path) -> Any:
             raise UsageError(f"{image}: cannot be read (not a file).")
         return image.open("rb")
     except OSError as error:
+        if kind := elsewhere.kind(str(image)):
+            raise UsageError(f"{image}: {kind[0]}.", "Name a file on this machine.") from None
         raise UsageError(f"{image}: cannot be read ({error.strerror}).") from None

@@ -64,6 +64,7 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 # What YAML does not allow in any place, and JSON not in most.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_BACKSLASH = "in double quotes a backslash begins another character; write slashes, such as photos/harbour.jpg"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def _read_json(text: str, file: str) -> Document:
     except json.JSONDecodeError as error:
         if found := _CONTROL.match(text, error.pos):
             raise _no_text(found, file) from None
+        if "escape" in error.msg:
+            raise ManifestError(f"{file}, line {error.lineno}: {_BACKSLASH}, or write it twice.") from None
         raise ManifestError(f"{file}, line {error.lineno}: not well-formed JSON: {error.msg}.") from None
     except RecursionError:
         raise ManifestError(f"{file}: nested more than {MAX_DEPTH} levels deep.") from None
@@ -193,6 +196,8 @@ def _read_yaml(text: str, file: str) -> Document:
         line = mark.line + 1 if mark else 1
         if re.match(rf"(?:.*\n){{{line - 1}}}[ -]*\t", text):
             raise ManifestError(f"{file}, line {line}: YAML does not allow tabs; use spaces before the word.") from None
+        if "escape character" in str(error.problem) or "hexdecimal" in str(error.problem):
+            raise ManifestError(f"{file}, line {line}: {_BACKSLASH}, or use single quotes.") from None
         raise ManifestError(f"{file}, line {line}: not well formed: {error.problem}.") from None
     except yaml.YAMLError as error:
         raise ManifestError(f"{file}: not well formed: {error}.") from None
