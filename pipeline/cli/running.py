@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,7 @@ def _runner(
     from pipeline.inbox.scan import Scanner
     from pipeline.jobs.lock import Lease
     from pipeline.jobs.pace import Paces, cache_file
+    from pipeline.jobs.search import made_of
     from pipeline.jobs.spool import Spool
     from pipeline.manifest.model import Limits
     from pipeline.runner.loop import Runner
@@ -155,7 +157,7 @@ def _runner(
     weights, paces = weights and weights.resolve(), cache_file()
     worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces)
     return Runner(
-        Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets, ignored)),
+        Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets, ignored), partial(made_of, spool)),
         claims,
         spool,
         Lease(jobs),

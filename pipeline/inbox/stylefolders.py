@@ -22,6 +22,7 @@ from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.painted import Content, Note, Painted, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
+from pipeline.inbox.repeats import FindJob, Repeats
 from pipeline.inbox.stillness import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
@@ -39,10 +40,12 @@ class StyleFolders:
     Args:
         drops: finds them.
         judge: of the rest and wholeness of their images.
+        job_of: finds the job of a name that was made of a photo's SHA-256.
     """
 
-    def __init__(self, drops: Drops, judge: Judge) -> None:
+    def __init__(self, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()  # what is wrong with them
+        self._job_of = job_of
         self._drops = drops
         self._judge = judge
         self._works: dict[StyleFolder, _Work] = {}
@@ -51,7 +54,7 @@ class StyleFolders:
         """Make jobs of new photos, a few at a time; tells, by label, what waits, and gives None after each moment."""
         self.hints = set()
         found = self._drops.style_folders
-        self._works = {one: self._works.get(one) or _Work(one, self._drops, self._judge) for one in found}
+        self._works = {one: self._works.get(one) or _Work(one, self._drops, self._judge, self._job_of) for one in found}
         for work in self._works.values():
             work.hints = set()
             try:
@@ -84,8 +87,9 @@ class _ChangedError(Exception):
 class _Work:
     """The work on one style folder, and what is known of it between looks."""
 
-    def __init__(self, found: StyleFolder, drops: Drops, judge: Judge) -> None:
+    def __init__(self, found: StyleFolder, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()
+        self._repeats = Repeats(job_of)
         self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
         self._inbox = drops.inbox
@@ -134,10 +138,13 @@ class _Work:
             except OSError as error:
                 yield photo.label, Waiting(f"cannot be read: {error.strerror}", is_fault=True)
             else:
-                if not painted.has(content):
+                if painted.has(content):
+                    self._repeats.note(photo.name, photo.signature, content, painted)
+                else:
                     made += 1
                     yield from self._submit(photo, content, template, painted)
                     yield photo.label, Waiting("becomes a job", is_settling=True)
+        self.hints |= {printable(hint) for hint in self._repeats.told(self._folder.name, template.name)}
         if coming:
             yield self.label, Waiting("settling", is_settling=True)
 
@@ -145,6 +152,7 @@ class _Work:
         """The photos that have not become jobs, as far as their files' versions tell."""
         start = len(str(self._folder)) + 1
         self._unread.clear()
+        present = set()
         depth = self._judge.limits.max_depth - 1
         for entry in self._walk(str(self._folder), depth, self._drops.ignored):
             try:
@@ -152,6 +160,7 @@ class _Work:
             except OSError:
                 continue  # gone, or a link to nowhere
             name, signature = entry.path[start:], signature_of(status)
+            present.add((name, signature))
             digest = painted.hash_of(name, version_of(signature))
             if digest and painted.has(Content(digest, template.digest, template.again)):
                 continue
@@ -170,6 +179,7 @@ class _Work:
                 continue
             self._files.sight(path, status)
             yield _Photo(path, name, from_inbox, label, signature)
+        self._repeats.keep(present)
         if self._unread:
             first, others = printable(min(self._unread)), len(self._unread) - 1
             several = f"{first} and {others:,} more" if others else first

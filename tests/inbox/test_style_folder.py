@@ -310,7 +310,7 @@ class TestSeveralRunners:
         claims = type(inbox.claims)(folder, folder.parent / "other jobs", folder.parent / ".retry")
         drops = type(inbox.drops)(folder, claims.folder, folder.parent / ".retry", [])
         inbox.drops = drops
-        inbox._styles = stylefolders.StyleFolders(drops, inbox._judge)
+        inbox._styles = stylefolders.StyleFolders(drops, inbox._judge, lambda name, digest: None)
         return inbox
 
     def test_a_photo_is_one_runners(self, folder: Path, wave: Path) -> None:
