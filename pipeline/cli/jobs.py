@@ -105,11 +105,14 @@ def submit(
     """
     from pipeline.inbox import submit as submitting
     from pipeline.manifest.model import Limits
+    from pipeline.pictures.suffixes import told_unread
 
     if not photos:
         raise UsageError("no photo.", "Name photos before --style: what follows it are paintings.")
     if styles:
-        found = submitting.find_photos(photos, ignore)
+        found, unread = submitting.find_photos(photos, ignore)
+        if unread:
+            click.echo(printable(f"{told_unread(unread)}."), err=True)
     elif len(photos) > 1:  # as it was before there was --style: one photo, then the paintings
         photo, *others = map(Path, photos)
         found, styles = {photo: f"{photo.stem}-{others[0].name}"}, tuple(others)

@@ -127,6 +127,7 @@ def _runner(
     workers: int | None,
     scheduler: str | None,
     scheduler_file: Path | None,
+    idle_minutes: float,
     **others: Any,
 ) -> Runner:
     from pipeline.inbox.alarm import Alarm
@@ -155,7 +156,8 @@ def _runner(
     ignored = Ignored.by(ignore, inbox)
     drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library], ignored)
     weights, paces = weights and weights.resolve(), cache_file()
-    worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces)
+    idle_seconds = 60 * idle_minutes or None
+    worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces, idle_seconds=idle_seconds)
     return Runner(
         Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets, ignored), partial(made_of, spool)),
         claims,
@@ -182,6 +184,7 @@ def _executor(options: Options, workers: int | None, scheduler: str | None, sche
             raise UsageError("--workers is for this machine, --scheduler for a cluster.", "Give one of them.")
         return ClusterExecutor(connector(scheduler, scheduler_file), options)
     environments = share.environments(workers, options.device)
+    options = dataclasses.replace(options, processes_a_card=share.of_card(environments))
     if len(environments) > 1 and (available := memory.available()) is not None:
         options = dataclasses.replace(options, memory_limit=available // len(environments))
     return LocalExecutor(options, environments)

@@ -62,11 +62,11 @@ def writable(name: str, folder: Path) -> Finding:
         folder: which need not be there.
     """
     remedy = f"Let this user in (`id -un` says who), or name another with --{name}."
-    if not folder.exists() and not folder.is_symlink():
-        above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not storage.is_there(folder):
+        above = next(parent for parent in folder.absolute().parents if storage.is_there(parent))
         try:
             with _probe(above) as probe:
-                probe.touch()
+                storage.mark(probe)
         except OSError as error:
             return broken(name, f"{folder} is not there, and cannot be made in {above} ({error.strerror})", remedy)
         return warning(name, f"{folder} is not there yet", f"A runner makes it; or name another with --{name}.")
@@ -112,7 +112,7 @@ def locks(jobs: Path, lock: Callable[[Path], FileLock] = FileLock) -> Finding:
         return broken("jobs, locks", f"there are none ({error})", remedy)
 
 
-def rename(name: str, folder: Path, jobs: Path, move: Callable[[Path, Path], None] = os.rename) -> Finding:
+def rename(name: str, folder: Path, jobs: Path, move: Callable[[Path, Path], None] = storage.move) -> Finding:
     """Whether what is taken in and what is done can be renamed between a folder and the jobs folder, or is copied.
 
     Args:
@@ -124,7 +124,7 @@ def rename(name: str, folder: Path, jobs: Path, move: Callable[[Path, Path], Non
     name = f"{name} and jobs"
     try:
         with _probe(folder) as here, _probe(jobs) as there:
-            here.touch()
+            storage.mark(here)
             move(here, there)
     except OSError as error:
         if error.errno != errno.EXDEV:
@@ -146,7 +146,7 @@ def events(inbox: Path, seconds: float = EVENT_SECONDS) -> Finding:
         if problem := alarm.keep_alive():
             return warning(name, problem, remedy)
         with _probe(inbox) as probe:
-            probe.touch()
+            storage.mark(probe)
             if not alarm.rung.wait(seconds):
                 return warning(name, f"none came within {seconds:g} s of a new file", remedy)
     finally:
@@ -162,4 +162,4 @@ def _probe(folder: Path) -> Iterator[Path]:
         yield path
     finally:
         with contextlib.suppress(OSError):
-            path.unlink()
+            storage.remove_file(path)

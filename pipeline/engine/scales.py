@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.engine.objective import Tensor
+from pipeline.engine.roots import Tensor
 from pipeline.manifest.parameters import Parameters
 
 Image = npt.NDArray[np.float32]

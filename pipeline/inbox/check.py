@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline import storage
 from pipeline.errors import JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
+from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.model import Limits
 from pipeline.manifest.names import default_name
@@ -34,7 +36,9 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
     places = Places(folder.parent if is_job_folder else folder, folder, tuple(libraries), is_job_folder)
     name = default_name(folder.name if is_job_folder else file.name)
     try:
-        manifest = parse_manifest(file.read_bytes(), str(file), name, limits, presets)
+        manifest = parse_manifest(
+            storage.read_named(file, limits.max_manifest_bytes + 1), str(file), name, limits, presets
+        )
         manifest = patterns.expand(manifest, places, limits)
     except ManifestError as error:
         return Checked(list(error.problems), [])
@@ -48,11 +52,13 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
     for image in manifest.images.values():
         try:
             with places.open(image) as opened:
-                sizes[image] = images.verify(opened, image, limits.max_pixels)
+                sizes[image] = images.verify(opened, image, limits.max_pixels, end_may_lack=True)
         except JobError as error:
             problems.append(f"{file}: {error}")
         except FileNotFoundError:
             problems.append(f"{file}: {image}: cannot be read: {places.missing(image)}.")
         except OSError as error:
             problems.append(f"{file}: {image}: cannot be read ({error.strerror}).")
+    if not problems and (narrow := too_narrow(manifest, sizes)):
+        problems.append(f"{file}: {narrow}")
     return Checked(problems, [] if problems else paintings(manifest, sizes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.errors import JobError, ManifestError
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.stillness import Signature, signature_of
@@ -31,7 +32,7 @@ class Documents:
         if manifest is None:
             return False
         places = Places(inbox, path.parent, is_job_folder=True)
-        return all(places.path(image).is_file() for image in manifest.images.values())
+        return all(storage.leads_to_file(places.path(image)) for image in manifest.images.values())
 
     def _look(self, path: Path) -> tuple[str, Manifest | None]:
         try:

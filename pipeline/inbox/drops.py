@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.inbox import conflicts
 from pipeline.inbox.documents import Documents
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
@@ -17,18 +18,13 @@ from pipeline.inbox.places import Places
 from pipeline.jobs.record import name_in
 from pipeline.manifest.names import default_name
 from pipeline.manifest.recognition import EMPTY
-from pipeline.pictures import images
+from pipeline.pictures import suffixes
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 STYLE_NAMES = tuple(f"style{suffix}" for suffix in MANIFEST_SUFFIXES)
-# Pictures that are not read: JPEG XL, drawings, layers, and what cameras call raw.
-UNREAD_SUFFIXES = (
-    *(".jxl", ".svg", ".pdf", ".psd", ".xcf"),
-    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
-)
-
 # What copying adds to a name: a number, or "copy" in the language of the system.
 _ADDED = re.compile(r"[\s._-]*(?:\(\d+\)|\d+|copy|kopie|copie|copia|cópia|kopia|kopi|kopya|копия|コピー|副本|복사본)$")
+_PHOTO_SUFFIX = re.compile(rf"\s*(?:{'|'.join(map(re.escape, suffixes.READ))})(?=\.|$)")
 NEARNESS = 0.75  # of a name to "style", which may be a slip
 HINT_SECONDS = 5.0  # that a file or folder must have kept still before what it lacks is told
 
@@ -109,8 +105,9 @@ class Drops:
         return [*self._claimed(), *self._to_retry(), *self._dropped()]
 
     def _claimed(self) -> Iterator[Drop]:
-        for entry in _listing(self.claimed):
-            if entry.is_dir() and not entry.is_symlink():
+        for found in _listing(self.claimed):
+            entry = found.path
+            if found.is_folder:
                 manifest, name = job_manifest(entry) or entry / "job.yaml", name_in(entry.name)
                 yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, entry.name)
             else:
@@ -118,25 +115,25 @@ class Drops:
                 yield Drop(entry, entry, self._flat(), name + entry.suffix, name, entry.stem)
 
     def _to_retry(self) -> Iterator[Drop]:
-        for entry in _listing(self._retries):
+        for found in _listing(self._retries):
+            entry = found.path
             kept, name = entry / "drop", name_in(entry.name)
-            if (entry / "drop.folder").exists():
+            if storage.is_there(entry / "drop.folder"):
                 if manifest := job_manifest(kept):
                     yield Drop(entry, manifest, self._within(kept), manifest.name, name, entry.name)
             elif manifest := next(iter(_manifests(kept)), None):
                 yield Drop(entry, manifest, self._flat(), manifest.name, name, entry.name)
 
     def _dropped(self) -> Iterator[Drop]:
-        with os.scandir(self.inbox) as entries:
-            found = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+        found = [entry for entry in storage.entries(self.inbox) if not entry.name.startswith(".")]
         names = {entry.name for entry in found}
         for entry in found:
-            path, is_folder = Path(entry.path), entry.is_dir(follow_symlinks=False)
-            if self.ignored.has(entry.path, is_folder):
+            path = entry.path
+            if self.ignored.has(path, entry.is_folder):
                 continue
-            if copy := self._conflict(entry.name, names, is_folder):
+            if copy := self._conflict(entry.name, names, entry.is_folder):
                 self.hints.add(printable(conflicts.told(entry.name, copy)))
-            elif is_folder:
+            elif entry.is_folder:
                 yield from self._in_folder(path)
             elif is_manifest(entry.name):
                 yield Drop(path, path, self._flat(), printable(entry.name), default_name(entry.name))
@@ -145,7 +142,7 @@ class Drops:
 
     def _in_folder(self, folder: Path) -> Iterator[Drop]:
         ignored = self.ignored.entering(folder)
-        names = [name for name in names_in(folder) if not ignored.has(str(folder / name), is_folder=False)]
+        names = [name for name in names_in(folder) if not ignored.has(folder / name, is_folder=False)]
         styles = [name for name in names if name.lower() in STYLE_NAMES and not self._is_foreign(folder / name)]
         pictures = list(filter(is_style_name, names))
         styles = styles or pictures
@@ -191,7 +188,7 @@ def printable(name: str) -> str:
 
 def is_photo(name: str) -> bool:
     """Whether a file name is one of an image that is read."""
-    return name.lower().endswith(images.PHOTO_SUFFIXES)
+    return suffixes.is_read(name)
 
 
 def is_style_name(name: str) -> bool:
@@ -215,10 +212,10 @@ def _manifests(folder: Path) -> list[Path]:
 
 def age(path: Path) -> float:
     """Seconds since a file was written, or something came to, or went from, a folder."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0
+    with storage.passed_over():
+        if found := storage.look(path):
+            return time.time() - found.st_mtime
+    return 0.0
 
 
 def style_meant(name: str, is_sure: bool = True) -> bool:
@@ -230,7 +227,7 @@ def style_meant(name: str, is_sure: bool = True) -> bool:
     """
     if is_style_name(name) or not is_photo(name):
         return False
-    stem = re.sub(rf"\s*(?:{'|'.join(map(re.escape, images.PHOTO_SUFFIXES))})(?=\.|$)", "", name.lower())
+    stem = _PHOTO_SUFFIX.sub("", name.lower())
     before, stem = "", stem.strip()
     while before != stem:
         before, stem = stem, _ADDED.sub("", stem)
@@ -240,14 +237,14 @@ def style_meant(name: str, is_sure: bool = True) -> bool:
 def names_in(folder: Path) -> list[str]:
     """The names in a folder, sorted, but for hidden ones and those of systems; none where it cannot be read."""
     try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        names = [name for name in storage.names(folder) if not name.startswith(".")]
     except OSError:
         return []
     return [name for name in names if not is_of_system(name) and not is_of_system(name, is_folder=True)]
 
 
-def _listing(folder: Path) -> list[Path]:
+def _listing(folder: Path) -> list[storage.Entry]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return [entry for entry in storage.entries(folder) if not entry.name.startswith(".")]
     except FileNotFoundError:
         return []

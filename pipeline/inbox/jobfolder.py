@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path, PurePath
 
@@ -27,7 +26,7 @@ def name_of(photo: str, prefix: str = "") -> str:
 
 def deliver(draft: Path, inbox: Path, name: str) -> Path:
     """Move a whole job folder into the inbox, under a name that nothing has; gives its path."""
-    while os.path.lexists(target := inbox / f"{name}-{secrets.token_hex(2)}"):
+    while storage.is_there(target := inbox / f"{name}-{secrets.token_hex(2)}"):
         pass
     storage.move(draft, target)
     return target

@@ -12,6 +12,7 @@ import os
 import re
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, signature_of
@@ -32,7 +33,8 @@ PICTURES = (
 def results_in(folder: Path) -> frozenset[str]:
     """The names in a folder that belong to results of ours, by the logs that lie there; read where it has changed."""
     try:
-        return _results_in(folder, signature_of(folder.stat()))
+        found = storage.look(folder)
+        return _results_in(folder, signature_of(found)) if found else frozenset()
     except OSError:
         return frozenset()
 
@@ -42,7 +44,7 @@ def is_result(folder: Path) -> bool:
     if not (results := results_in(folder)):
         return False
     try:
-        others = [name for name in os.listdir(folder) if name not in results]
+        others = [name for name in storage.names(folder) if name not in results]
     except OSError:
         return False
     return not any(os.path.splitext(name)[0].lower() in ("job", "style") for name in others)
@@ -50,7 +52,7 @@ def is_result(folder: Path) -> bool:
 
 @functools.lru_cache(maxsize=10_000)
 def _results_in(folder: Path, _: Signature) -> frozenset[str]:
-    documents = [name for name in os.listdir(folder) if name.lower().endswith(".json") and not name.startswith(".")]
+    documents = [name for name in storage.names(folder) if name.lower().endswith(".json") and name[0] != "."]
     found: set[str] = set()
     for name in documents[:READ]:
         with contextlib.suppress(OSError, JobError), open_inside(folder / name, [folder], name) as file:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
+import stat
 import time
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -12,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.errors import ImageError, IncompleteImageError, JobError, ManifestError
+from pipeline import storage
+from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, Stillness
+from pipeline.jobs.narrow import too_narrow
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
 from pipeline.manifest.recognition import is_foreign, what_it_lacks
@@ -116,6 +120,7 @@ class Judge:
         self._ignored = ignored
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, tuple[int, int] | ImageError] = {}
+        self._told: set[str] = set()
         self._decoder = ThreadPoolExecutor(1)
         self._decoding: tuple[Signature, Future[tuple[int, int]]] | None = None
 
@@ -136,9 +141,10 @@ class Judge:
         """
         seen = self._sightings.setdefault(drop.entry, _Sighting(self.stillness()))
         signature: Signature | None = None
-        if drop.manifest.is_symlink():
+        found = storage.look(drop.manifest)
+        if found is not None and stat.S_ISLNK(found.st_mode):
             return Rejected(drop, None, None, f"{drop.label}: a link, not a file; put the manifest itself here.")
-        if drop.id is not None and not drop.manifest.exists():
+        if drop.id is not None and found is None:
             return Rejected(drop, None, None, f"{drop.label} is gone.")
         try:
             with open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
@@ -197,6 +203,14 @@ class Judge:
                 settling = True
             except FileNotFoundError:
                 problems.append(drop.places.missing(name))
+            except EndlessImageError as error:
+                if seen.files.is_recent(self.timeout_seconds):
+                    problems.append(str(error))
+                else:
+                    sizes.append(error.size)
+                    self._tell(
+                        f"{error.message} It is painted as it is, after {self.timeout_seconds:g} s (--input-timeout)."
+                    )
             except IncompleteImageError as error:
                 problems.append(str(error))
             except JobError as error:
@@ -205,7 +219,15 @@ class Judge:
             return self._wait(drop, seen, manifest, "; ".join(problems))
         if settling:
             return Waiting("settling", is_settling=True)
+        if narrow := too_narrow(manifest, dict(zip(manifest.images.values(), sizes, strict=True))):
+            return Rejected(drop, manifest, seen.parsed, f"{drop.label}: {narrow}")
         return Ready(drop, manifest, seen.parsed, sizes, signatures)
+
+    def _tell(self, sentence: str) -> None:
+        """Say it once."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            log.warning("%s", sentence)
 
     def decode(self, file: BinaryIO, name: str, signature: Signature) -> tuple[int, int]:
         """``images.verify``, once for every version of a file; errors as there.
@@ -220,7 +242,7 @@ class Judge:
         found = self._decoded[signature]
         if isinstance(found, ImageError):
             # As it was first raised: raised again and again it would carry every traceback along.
-            raise type(found)(found.message, found.advice)
+            raise copy.copy(found)
         return found
 
     def _decode(self, file: BinaryIO, name: str, signature: Signature) -> None:
@@ -263,13 +285,11 @@ def _excess(folder: Path, limits: Limits) -> str:
         place, depth, counts = pending.pop()
         if depth > limits.max_depth:
             return f"nested more than {limits.max_depth} folders deep (--max-depth)."
-        with os.scandir(place) as entries:
-            for entry in entries:
-                is_folder = entry.is_dir(follow_symlinks=False)
-                counts_too = counts and not is_of_system(entry.name, is_folder)
-                count += counts_too
-                if count > limits.max_files:
-                    return f"more than {limits.max_files:,} files (--max-files)."
-                if is_folder:
-                    pending.append((Path(entry.path), depth + 1, counts_too))
+        for entry in storage.entries(place):
+            counts_too = counts and not is_of_system(entry.name, entry.is_folder)
+            count += counts_too
+            if count > limits.max_files:
+                return f"more than {limits.max_files:,} files (--max-files)."
+            if entry.is_folder:
+                pending.append((entry.path, depth + 1, counts_too))
     return ""

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
 from pipeline.inbox import elsewhere, jobfolder, patterns
 from pipeline.inbox.ignored import Ignored
+from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import beginning
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
-from pipeline.pictures import images
+from pipeline.pictures import images, suffixes
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,9 @@ class Submission:
     paintings: list[Painting]
 
 
-def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> dict[Path, str]:
-    """The photos that files, folders and patterns stand for, each with what its job is named after.
+def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[Path, str], list[str]]:
+    """The photos that files, folders and patterns stand for, each with what its job is named after, and the pictures
+    among them that are of a kind that is not read.
 
     Args:
         given: each of them.
@@ -45,21 +47,26 @@ def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> dict[Path, 
         UsageError: one of them stands for nothing.
     """
     found: dict[Path, str] = {}
+    unread: list[str] = []
     for one in given:
         path = Path(one)
+        others: list[Path] = []
         if path.is_dir():
             ignored = Ignored.by(ignore, path)
-            photos = {path / photo: photo for photo in patterns.photos(path, "**/*", ignored)}
+            photos = {path / photo: photo for photo in patterns.photos(path, "**/*", ignored=ignored)}
+            others = [path / other for other in patterns.photos(path, "**/*", suffixes.is_unread, ignored)]
             for sentence in sorted(ignored.told):
                 log.warning("%s", sentence)
         elif patterns.is_pattern(one) and not os.path.lexists(path):
-            photos = {path: path.name for path in _matching(path, ignore)}
+            photos = {path: path.name for path in _matching(path, suffixes.is_read, ignore)}
+            others = _matching(path, suffixes.is_unread, ignore)
         else:
             photos = {path: path.name}
+        unread += map(str, others)
         if not photos:
-            raise UsageError(f"{one}: no photo there.")
+            raise UsageError(f"{one}: no photo there.", f"{suffixes.told_unread(unread)}." if unread else "")
         found |= {path: name for path, name in photos.items() if path not in found}
-    return found
+    return found, unread
 
 
 def plan(
@@ -102,6 +109,11 @@ def plan(
             raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
         planned.append((manifest, text, copies))
     sizes = _sizes(dict.fromkeys([*styles, *photos]), limits)
+    narrow = [
+        too_narrow(manifest, {copies[image]: sizes[image] for image in copies}) for manifest, _, copies in planned
+    ]
+    if any(narrow):
+        raise UsageError("\n".join(filter(None, narrow)))
     return [
         Submission(manifest, text, copies, paintings(manifest, {copies[image]: sizes[image] for image in copies}))
         for manifest, text, copies in planned
@@ -117,8 +129,8 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
     for submission in submissions:
         name = submission.manifest.name
         draft = inbox / f".{name}-{os.getpid()}"
-        storage.remove_tree(draft)
-        draft.mkdir()
+        storage.remove(draft)
+        storage.make_folder(draft)
         try:
             for source, copy in submission.copies.items():
                 with _opened(source) as file:
@@ -126,17 +138,17 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
             storage.write_atomic(draft / "job.yaml", submission.text)
             yield jobfolder.deliver(draft, inbox, name)
         except BaseException:
-            storage.remove_tree(draft)
+            storage.remove(draft)
             raise
 
 
-def _matching(pattern: Path, ignore: Sequence[str]) -> list[Path]:
-    """The photos that a pattern stands for, from the folder before its first mark."""
+def _matching(pattern: Path, is_meant: Callable[[str], bool], ignore: Sequence[str]) -> list[Path]:
+    """The pictures that a pattern stands for, from the folder before its first mark."""
     parts = pattern.parts
     first = next(number for number, part in enumerate(parts) if patterns.is_pattern(part))
     folder, wanted = Path(*parts[:first]), str(Path(*parts[first:]))
     try:
-        return [folder / photo for photo in patterns.photos(folder, wanted, Ignored.by(ignore, folder))]
+        return [folder / photo for photo in patterns.photos(folder, wanted, is_meant, Ignored.by(ignore, folder))]
     except ValueError as error:
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
 
@@ -185,7 +197,7 @@ def _sizes(files: Iterable[Path], limits: Limits) -> dict[Path, tuple[int, int]]
     for path in files:
         try:
             with _opened(path) as file:
-                sizes[path] = images.verify(file, str(path), limits.max_pixels)
+                sizes[path] = images.verify(file, str(path), limits.max_pixels, end_may_lack=True)
         except (UsageError, ImageError) as error:
             problems.append(str(error))
     if problems:
@@ -193,12 +205,11 @@ def _sizes(files: Iterable[Path], limits: Limits) -> dict[Path, tuple[int, int]]
     return sizes
 
 
-def _opened(image: Path) -> Any:
+def _opened(image: Path) -> BinaryIO:
     try:
-        if not image.is_file():  # opening a pipe would wait for its writer
-            image.stat()
-            raise UsageError(f"{image}: cannot be read (not a file).")
-        return image.open("rb")
+        return storage.open_named(image)
+    except storage.OddError as error:
+        raise UsageError(f"{image}: cannot be read (not a file, but {error.strerror}).") from None
     except OSError as error:
         if kind := elsewhere.kind(str(image)):
             raise UsageError(f"{image}: {kind[0]}.", "Name a file on this machine.") from None

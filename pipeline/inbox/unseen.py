@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline import storage
@@ -34,56 +34,48 @@ def count(inbox: Path, claimed: Path, retries: Path, ignored: Ignored = SYSTEMS)
 def _new(inbox: Path, found: StyleFolder, ignored: Ignored) -> Iterator[str]:
     try:
         painted = Painted(inbox, found.folder.name, "")
-    except (NotADirectoryError, PermissionError):  # which a runner tells
+    except OSError:  # which a runner tells
         painted = None
     named = _text(found.style) if found.has_manifest else ""
-    for path in _files(found.folder, Limits().max_depth - 1, ignored):
+    for path in _photos(found.folder, Limits().max_depth - 1, ignored):
         # What the style names is one of its paintings.
-        if not is_photo(path.name) or is_style_name(path.name) or path.name in named:
+        if is_style_name(path.name) or path.name in named:
             continue
         photo = str(path.relative_to(found.folder))
-        if not path.is_file() or not Path(os.path.realpath(path)).is_relative_to(inbox):
-            continue  # no photo, or one that is told to lead elsewhere
         try:
-            if painted is None or not _is_painted(path, photo, painted):
+            if not _is_painted(path, [inbox], photo, painted):
                 yield photo
-        except OSError:
+        except (OSError, storage.OutsideError):  # no photo, or one that is told to lead elsewhere
             continue
 
 
-def _files(folder: Path, depth: int, ignored: Ignored) -> Iterator[Path]:
-    """The files in a folder and those within it; links to folders are not followed."""
+def _photos(folder: Path, depth: int, ignored: Ignored) -> Iterator[Path]:
     ignored = ignored.entering(folder)
     try:
-        with os.scandir(folder) as entries:
-            found = [(Path(entry.path), entry.is_dir(follow_symlinks=False)) for entry in entries]
-    except OSError:  # which a runner tells
+        found = storage.entries(folder)
+    except OSError:
         return
-    for path, is_folder in found:
-        if path.name[0] == "." or ignored.has(str(path), is_folder):
+    for entry in found:
+        if entry.name.startswith(".") or ignored.has(entry.path, entry.is_folder):
             continue
-        if not is_folder:
-            yield path
-        elif depth > 0:
-            yield from _files(path, depth - 1, ignored)
+        if entry.is_folder and depth > 0:
+            yield from _photos(entry.path, depth - 1, ignored)
+        elif is_photo(entry.name) and not entry.is_folder:
+            yield entry.path
 
 
-def _is_painted(path: Path, photo: str, painted: Painted) -> bool:
-    status = path.stat()
-    if status.st_size > Limits().max_pixels * BYTES_A_PIXEL:
-        return False
-    digest = painted.hash_of(photo, version_of(signature_of(status)))
-    if digest is None:
-        with path.open("rb") as file:
-            digest = storage.at_once(storage.digest_of(file))
+def _is_painted(path: Path, roots: Sequence[Path], photo: str, painted: Painted | None) -> bool:
+    with storage.open_within(path, roots) as file:
+        status = os.fstat(file.fileno())
+        if painted is None or status.st_size > Limits().max_pixels * BYTES_A_PIXEL:
+            return False
+        digest = painted.hash_of(photo, version_of(signature_of(status)))
+        digest = digest or storage.at_once(storage.digest_of(file))
     return painted.has(Content(digest, "", again=False))
 
 
 def _text(path: Path) -> str:
-    if not path.is_file():
-        return ""
     try:
-        with path.open("rb") as file:
-            return file.read(MOST_TEXT_BYTES).decode("utf-8", "replace")
+        return storage.read(path, MOST_TEXT_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -14,6 +14,7 @@ from pipeline.manifest.parameters import Model
 
 FILE = "cancel"
 PREFIX = "cancelled by "
+MOST_BYTES = 1 << 16
 
 
 class Cancelled(Model):
@@ -34,13 +35,18 @@ def mark(folder: Path, by: str) -> None:
 
 def is_marked(folder: Path) -> bool:
     """Whether the job in a folder is to be cancelled."""
-    return (folder / FILE).exists()
+    try:
+        return storage.is_there(folder / FILE)
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return False
+        raise
 
 
 def read(folder: Path) -> Failed | None:
     """What the owner of a cancelled job is told; None where nobody has cancelled it."""
     try:
-        by = Cancelled.model_validate_json(storage.read_record(folder / FILE)).by
+        by = Cancelled.model_validate_json(storage.read(folder / FILE, MOST_BYTES)).by
     except FileNotFoundError:
         return None
     except (OSError, ValidationError):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pipeline import storage
 
 FILE = "checkpoint.npz"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def load(folder: Path, valid_with: str) -> Checkpoint | str | None:
     """The folder's checkpoint; None where there is none; a sentence where there is one that must not be used."""
     try:
         # Opened here, as NumPy leaves it open where it fails.
-        with (folder / FILE).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with storage.open_file(folder / FILE) as file, np.load(file, allow_pickle=False) as archive:
             meta = json.loads(str(archive["meta"]))
             if meta["valid_with"] != valid_with:
                 return "the checkpoint was made with other weights, parameters or versions"

@@ -13,6 +13,8 @@ from pipeline.jobs.losses import Losses
 from pipeline.jobs.record import name_in
 from pipeline.jobs.result import Engine, Output, Timing
 
+MOST_BYTES = 64 << 20  # half a million steps
+
 
 class _Part(BaseModel):
     # A later version may have said more.
@@ -59,6 +61,7 @@ class Log(_Part):
     loss: Losses
     timing: Timing | None
     peak_memory_bytes: int | None
+    peak_card_memory_bytes: int | None = None
     output: Output | None
     error: str | None
     variants: list[dict[str, Any]] | None = None
@@ -76,7 +79,7 @@ class Log(_Part):
 def read(outbox: Path, job_id: str) -> Log | None:
     """The published log of a job; None if nothing is published there, or something that is not ours."""
     try:
-        log = Log.model_validate_json(storage.read_record(outbox / job_id / f"{name_in(job_id)}.json"))
+        log = Log.model_validate_json(storage.read(outbox / job_id / f"{name_in(job_id)}.json", MOST_BYTES))
     except (OSError, ValidationError):
         return None
     return log if log.job.id == job_id else None

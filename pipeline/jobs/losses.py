@@ -15,6 +15,8 @@ from pipeline.jobs import variants
 from pipeline.manifest.parameters import Model
 
 FILE = "loss.jsonl"
+MOST_BYTES = 256 << 20  # of a log of a million steps
+MOST_ADDED_BYTES = 16 << 20  # since the last look, or the first of it
 _END_BYTES = 8192  # some forty lines
 
 
@@ -68,8 +70,8 @@ class LossLog:
 def opened(folder: Path, keep: int) -> Iterator[LossLog]:
     """The loss log of the job in ``folder`` for more lines, after the first ``keep`` of those that are there."""
     kept = read(folder)[:keep]
-    storage.write_atomic(folder / FILE, b"".join(loss.model_dump_json().encode("ascii") + b"\n" for loss in kept))
-    with (folder / FILE).open("ab") as file:
+    lines = b"".join(loss.model_dump_json().encode("ascii") + b"\n" for loss in kept)
+    with storage.opened_for_lines(folder / FILE, lines) as file:
         log = LossLog(file)
         yield log
         log.sync()
@@ -78,9 +80,11 @@ def opened(folder: Path, keep: int) -> Iterator[LossLog]:
 def read(folder: Path) -> list[Loss]:
     """The lines of a job's loss log, up to the first that is not whole: a machine that lost its power may leave one."""
     try:
-        return list(_parsed((folder / FILE).read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-        return []
+        return list(_parsed(storage.read(folder / FILE, MOST_BYTES)))
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return []
+        raise
 
 
 def recent(folder: Path) -> list[Loss]:
@@ -106,12 +110,12 @@ class Tail:
 
     def _added(self, path: Path) -> bytes:
         try:
-            with path.open("rb") as file:
+            with storage.open_file(path) as file:
                 inode = os.fstat(file.fileno()).st_ino
                 known, offset = self._read.get(path, (inode, 0))
                 file.seek(offset if known == inode else 0)
                 start = file.tell()
-                data = file.read()
+                data = file.read(MOST_ADDED_BYTES)
         except OSError:
             return b""
         whole = data[: data.rfind(b"\n") + 1]
@@ -129,10 +133,10 @@ def _logs(folder: Path) -> Iterator[tuple[int, Path]]:
 def _end(path: Path) -> bytes:
     """The last lines of a log, from the beginning of one."""
     try:
-        with path.open("rb") as file:
+        with storage.open_file(path) as file:
             start = max(0, file.seek(0, os.SEEK_END) - _END_BYTES)
             file.seek(start)
-            data = file.read()
+            data = file.read(_END_BYTES)
     except OSError:
         return b""
     return data[data.find(b"\n") + 1 :] if start else data

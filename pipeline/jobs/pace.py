@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ RECENT_STEPS = 20  # that a running job's pace is taken from
 # What a job shows of its own pace counts half against what was measured before when it is as much as this: a moment in
 # which the machine had other things to do, or a process its first step, says little of the rest.
 DOUBT_SECONDS, DOUBT_STEPS = 1.0, 3
+MOST_BYTES = 16 << 20  # of the book
 MAX_SAMPLE = 500  # pictures of a long queue that are looked at, evenly
 
 
@@ -42,7 +44,8 @@ class Paces:
         """As the file has it now."""
         if self._file is not None:
             with contextlib.suppress(OSError):
-                changed = self._file.stat().st_mtime
+                found = storage.look(self._file)
+                changed = found.st_mtime if found else 0.0
                 if changed != self._read[0]:
                     self._read = changed, _load(self._file)
         return self._read[1]
@@ -57,7 +60,7 @@ class Paces:
         if self._file is None:
             return
         with contextlib.suppress(OSError, Timeout, NotImplementedError):  # the last: a file system without locks
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(self._file.parent, exist_ok=True)  # the user's own cache
             with FileLock(f"{self._file}.lock", timeout=1):
                 storage.write_json(self._file, change(_load(self._file)).model_dump(mode="json"))
 
@@ -198,11 +201,11 @@ def cache_file() -> Path:
     """Where the book of this machine is kept."""
     import platformdirs
 
-    return platformdirs.user_cache_path("stylistic") / "pace.json"
+    return storage.real(platformdirs.user_cache_path("stylistic")) / "pace.json"
 
 
 def _load(file: Path) -> Book:
     try:
-        return Book.model_validate_json(file.read_bytes())
+        return Book.model_validate_json(storage.read(file, MOST_BYTES))
     except (OSError, ValidationError):
         return Book()

@@ -15,6 +15,7 @@ from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Model
 
 RECORD = "job.json"
+MOST_BYTES = 16 << 20  # of a sweep of thousands
 VARIANTS = "variants"  # a folder with a job of its own for each combination of a sweep
 
 
@@ -69,8 +70,12 @@ class Job(Model):
             RecordError: it is damaged, of another version, or not ours to read.
         """
         try:
-            return cls.model_validate_json(storage.read_record(folder / RECORD))
-        except (PermissionError, IsADirectoryError) as error:
+            return cls.model_validate_json(storage.read(folder / RECORD, MOST_BYTES))
+        except storage.OddError as error:
+            raise RecordError(
+                f"its record is not one of this version of Stylistic ({error.strerror}).", "Drop it again."
+            ) from None
+        except PermissionError as error:
             raise RecordError(f"its record {RECORD} cannot be read ({error.strerror}).", "Drop it again.") from None
         except ValidationError as error:
             problems = "; ".join(

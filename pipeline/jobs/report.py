@@ -10,6 +10,7 @@ from pipeline import storage
 from pipeline.manifest.parameters import Model
 
 FILE = ".report.json"
+MOST_BYTES = 16 << 20
 
 
 class Waits(Model):
@@ -43,6 +44,6 @@ def write(jobs: Path, report: Report) -> None:
 def read(jobs: Path) -> Report | None:
     """The last report; None if there is none that can be read."""
     try:
-        return Report.model_validate_json((jobs / FILE).read_bytes())
+        return Report.model_validate_json(storage.read(jobs / FILE, MOST_BYTES))
     except (OSError, ValidationError):
         return None

@@ -14,6 +14,7 @@ from pipeline.manifest.parameters import Model
 
 RESULT = "result"
 REPORT = "result.json"
+MOST_BYTES = 16 << 20  # of the report of a sweep of thousands
 
 
 class WeightsUsed(Model):
@@ -62,6 +63,7 @@ class Done(Model):
     engine: Engine
     timing: Timing
     peak_memory_bytes: int
+    peak_card_memory_bytes: int | None = None  # on a GPU
     chosen: dict[str, Any] = Field(default_factory=dict)  # what `auto` came to, by parameter
     output: Output
     variants: list[dict[str, Any]] | None = None  # of a sweep, a row of its table for each
@@ -81,7 +83,7 @@ _REPORT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator
 def leave(folder: Path, result: Result, files: dict[str, bytes] | None = None) -> None:
     """Write files into a job's folder and, when they are safe, the report that says that the job is through."""
     place = folder / RESULT
-    place.mkdir(exist_ok=True)
+    storage.ensure_folder(place)
     for name, data in (files or {}).items():
         storage.write_atomic(place / name, data)
     storage.write_json(place / REPORT, result.model_dump(mode="json"))
@@ -90,14 +92,19 @@ def leave(folder: Path, result: Result, files: dict[str, bytes] | None = None) -
 def read(folder: Path) -> Result | None:
     """How a job ended; None where its worker is not through, or the report is damaged: the job then goes on."""
     try:
-        return _REPORT.validate_json(storage.read_record(folder / RESULT / REPORT))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValidationError):
+        return _REPORT.validate_json(storage.read(folder / RESULT / REPORT, MOST_BYTES))
+    except ValidationError:
         return None
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return None
+        raise
 
 
 def files(folder: Path) -> list[Path]:
     """What is to be published."""
-    return sorted(p for p in (folder / RESULT).iterdir() if p.name != REPORT and not p.name.startswith("."))
+    paths = [folder / RESULT / name for name in storage.names(folder / RESULT)]
+    return [path for path in paths if path.name != REPORT and not path.name.startswith(".")]
 
 
 @dataclass(frozen=True)

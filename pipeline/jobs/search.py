@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.errors import JobError, UsageError
 from pipeline.jobs.record import Job, JobImage, is_job_id, name_in
 from pipeline.jobs.spool import Spool
@@ -28,13 +28,13 @@ def made_of(spool: Spool, name: str, digest: str) -> str | None:
 
 def _images(spool: Spool, job_id: str) -> dict[str, JobImage]:
     for place in (spool.running, spool.queued):
-        if (place / job_id).is_dir():
+        if storage.is_folder(place / job_id):
             return Job.load(place / job_id).images
     return spool.asked(job_id).images
 
 
 def _names(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
+        return storage.names(folder)
     except OSError:
         return []

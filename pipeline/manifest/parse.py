@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline import storage
 from pipeline.errors import ManifestError, shown
 from pipeline.manifest.document import Document, read_document
 from pipeline.manifest.model import Limits, Manifest
@@ -132,7 +133,7 @@ def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits)
         return fields
     path = presets / f"{preset}.yaml"
     try:
-        data = path.read_bytes()
+        data = storage.read_named(path, limits.max_manifest_bytes + 1)
     except FileNotFoundError:
         return fields
     except OSError as error:

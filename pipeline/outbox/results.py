@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import storage
 from pipeline.jobs import log, previews
 from pipeline.jobs.log import Log
 from pipeline.jobs.losses import Losses
@@ -29,15 +29,18 @@ class Results:
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each result, the newest first; none for what is no result of ours."""
-        present = [path for path in self._outbox.iterdir() if path.name[0] != "." and path.is_dir()]
+        found = storage.entries(self._outbox)
+        present = [entry.path for entry in found if entry.name[0] != "." and entry.is_folder]
         self._rows = {path.name: self._read(path) for path in present}
         rows = [row for _, row in self._rows.values() if row]
         return sorted(rows, key=lambda row: str(row["at"]), reverse=True)
 
     def _read(self, folder: Path) -> tuple[Any, dict[str, Any] | None]:
         try:
-            status = folder.stat()
-        except OSError:  # taken away while we looked
+            status = storage.look(folder)
+        except OSError:
+            status = None
+        if status is None:  # taken away while we looked
             return None, None
         version = status.st_ino, status.st_mtime_ns
         known = self._rows.get(folder.name)
@@ -73,6 +76,7 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
         "device": found.engine and found.engine.device,
         "precision": found.engine and found.engine.precision,
         "memory": found.peak_memory_bytes,
+        "card_memory": found.peak_card_memory_bytes,
         "attempts": found.job.attempts,
         "curve": _curve(found.loss),
         "dropped": next((name for name in names if name.startswith(f"{DROPPED}/")), None),
@@ -128,8 +132,7 @@ def _previews(folder: Path) -> list[str]:
 def _files(folder: Path) -> list[str]:
     """The files in a folder that can be named in an address."""
     try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_file())
+        names = [entry.name for entry in storage.entries(folder) if entry.name[0] != "." and entry.is_file]
     except OSError:
         return []
     return [name for name in names if _is_text(name)]
@@ -138,8 +141,7 @@ def _files(folder: Path) -> list[str]:
 def _folders(folder: Path) -> list[str]:
     """The folders in a result, but for the previews."""
     try:
-        with os.scandir(folder) as entries:
-            names = sorted(e.name for e in entries if e.name[0] != "." and e.is_dir(follow_symlinks=False))
+        names = [entry.name for entry in storage.entries(folder) if entry.name[0] != "." and entry.is_folder]
     except OSError:
         return []
     return [name for name in names if _is_text(name) and name != previews.FOLDER]

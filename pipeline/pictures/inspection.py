@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline import storage
 from pipeline.pictures import advice, images
 from pipeline.pictures.contact import contact_sheet
 
@@ -78,9 +79,9 @@ def inspect(
     Raises:
         ImageError: the image cannot be used.
     """
-    with path.open("rb") as file:
-        width, height = images.verify(file, path.name, max_pixels)
-    photo = images.load(path, image_size, path.name, max_pixels).rgb
+    with storage.open_named(path) as file:
+        width, height = images.verify(file, path.name, max_pixels, end_may_lack=True)
+        photo = images.decoded(file, image_size, path.name, max_pixels).rgb
     classes = classify(photo) if classify else None
     survivals, pictures = [], []
     if recover and classify and classes:
@@ -155,9 +156,15 @@ def table(found: Inspection) -> str:
     lines.append("  suggested parameters")
     width = max(len(suggestion.parameter) + len(str(suggestion.value)) for suggestion in found.suggestions) + 2
     for suggestion in found.suggestions:
-        value = ", ".join(suggestion.value) if isinstance(suggestion.value, list) else f"{suggestion.value:g}"
-        lines.append(f"    {f'{suggestion.parameter}: {value}':{width}}  {suggestion.reason}")
+        lines.append(f"    {f'{suggestion.parameter}: {_value(suggestion)}':{width}}  {suggestion.reason}")
     return "\n".join(lines)
+
+
+def _value(suggestion: Suggestion) -> str:
+    value = suggestion.value
+    if isinstance(value, list):
+        return ", ".join(value)
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _in_words(classes: Sequence[tuple[str, float]]) -> str:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.errors import EnvironmentFault
 from pipeline.jobs import attempt, cancel, losses, result
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.result import Done, Failed, Outcome
-from pipeline.jobs.spool import Spool
+from pipeline.jobs.spool import Spool, UntouchableError
 from pipeline.jobs.variants import SHEET
 from pipeline.runner.bar import Bar
 from pipeline.runner.executor import Executor, Run
@@ -168,13 +169,16 @@ class Dispatch:
             self._publisher.add_damaged(job_id, error)
             return
         except FileNotFoundError:
-            if (self._spool.queued / job_id).exists():
+            if storage.is_there(self._spool.queued / job_id):
                 raise
             return  # taken away meanwhile
-        except PermissionError as error:
-            self._spool.leave_alone(self._spool.queued / job_id, error)
+        except UntouchableError as untouchable:
+            self._spool.leave_alone(self._spool.queued / job_id, untouchable.error)
             return
-        except OSError:
+        except OSError as error:
+            if storage.is_refusal(error, *self._spool.places(job_id)):
+                self._spool.leave_alone(self._spool.queued / job_id, error)
+                return
             self.has_lost_track = True
             raise
         self.has_lost_track = True  # until it runs
@@ -272,8 +276,12 @@ class Dispatch:
             try:
                 self._spool.put_back(job, died=outcome.kind == "died")
             except FileNotFoundError:
-                if (self._spool.running / job.id).exists():
+                if storage.is_there(self._spool.running / job.id):
                     raise
+            except OSError as error:
+                if not storage.is_refusal(error, *self._spool.places(job.id)):
+                    raise
+                self._spool.leave_alone(self._spool.running / job.id, error)
         del self.running[job.id]
         if outcome.kind == "died":
             log.warning("%s: its worker process died (%d of %d)", job.id, job.deaths + 1, MAX_DEATHS)

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.jobs.attempt import LOOK_SECONDS, Fence
 from pipeline.jobs.pace import cache_file
 from pipeline.jobs.result import Outcome
@@ -34,7 +35,8 @@ def run(folder: Path, number: int, variant: int | None, options: Options) -> tup
     from distributed import Status, get_worker
 
     here = get_worker()
-    if not folder.is_dir():
+    folder = storage.real(folder.parent.parent) / folder.parent.name / folder.name  # as this host has it mounted
+    if not storage.is_folder(folder):
         reason = f"{socket.gethostname()} cannot see {folder}. Mount the jobs folder there at the same path."
         return Outcome("fault", reason), here.address
     limit = here.memory_manager.memory_limit

@@ -122,7 +122,7 @@ class TestResultsAmongPhotos:
     def test_submit_finds_no_photo_in_it(self, folder: Path) -> None:
         result(folder / "harbour-20260101-120000-1a2b")
         photo(folder / "a.png")
-        assert list(submit.find_photos([str(folder)])) == [folder / "a.png"]
+        assert list(submit.find_photos([str(folder)])[0]) == [folder / "a.png"]
         with pytest.raises(UsageError, match="no photo there"):
             submit.find_photos([str(folder / "harbour-20260101-120000-1a2b")])
 

@@ -74,7 +74,7 @@ class TestFoldersOfSystems:
     def test_submit_and_patterns_find_nothing_there(self, folder: Path, name: str) -> None:
         photo(folder / "a.png")
         photo(folder / name / "b.png")
-        assert list(submit.find_photos([str(folder)])) == [folder / "a.png"]
+        assert list(submit.find_photos([str(folder)])[0]) == [folder / "a.png"]
         assert patterns.photos(folder, "**/*.png") == ["a.png"]
         assert patterns.photos(folder, "*/*.png") == []
 
@@ -161,9 +161,11 @@ class TestPatterns:
     def test_submit_and_sweeps_keep_to_it(self, folder: Path) -> None:
         self.photos(folder / "trip", "a.png", "old/b.png", "c.tif.png")
         (folder / "trip" / ".stylisticignore").write_text("old/\n")
-        found = submit.find_photos([str(folder / "trip")], ["*.tif.*"])
+        found, _ = submit.find_photos([str(folder / "trip")], ["*.tif.*"])
         assert list(found) == [folder / "trip" / "a.png"]
-        assert list(submit.find_photos([str(folder / "trip" / "**" / "*.png")], ["c.*"])) == [folder / "trip" / "a.png"]
+        assert list(submit.find_photos([str(folder / "trip" / "**" / "*.png")], ["c.*"])[0]) == [
+            folder / "trip" / "a.png"
+        ]
         pair(folder)
         (folder / "s.yaml").write_text('style: painting.png\nsweep: {content: "trip/**/*.png"}\n')
         verdict = only(make(folder, settle_seconds=0, ignore=["c.*"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -83,14 +84,35 @@ def test_a_waiting_watcher_never_loads_tensorflow(place: Place, watching: Watchi
     done(place, 1)
     maps = Path(f"/proc/{process.pid}/maps").read_text()
     assert "libtensorflow" not in maps
-    (child,) = [
-        pid
-        for pid in os.listdir("/proc")
-        if pid.isdigit()
-        and _parent(pid) == process.pid
-        and "libtensorflow" in Path(f"/proc/{pid}/maps").read_text(errors="replace")
-    ]
-    assert child
+    (child,) = _children(process)
+    assert "libtensorflow" in Path(f"/proc/{child}/maps").read_text(errors="replace")
+
+
+@pytest.mark.stand_in
+def test_an_idle_watcher_lets_its_worker_go_and_starts_another_with_the_next_drop(
+    place: Place, watching: Watching
+) -> None:
+    place.pair()
+    process = watching("--idle-minutes", "0.02")
+    for number in (1, 2, 3):
+        place.manifest(f"{number}.yaml")
+        done(place, number)
+        wait_for(lambda: not _children(process))
+    assert {log["status"] for log in place.logs()} == {"done"}
+    assert [log["job"]["attempts"] for log in place.logs()] == [1, 1, 1]
+    process.terminate()
+    assert process.communicate(timeout=60)[1].count("memory and device are let go") == 3
+
+
+@pytest.mark.stand_in
+def test_with_no_idle_minutes_a_worker_stays(place: Place, watching: Watching) -> None:
+    place.pair()
+    process = watching("--idle-minutes", "0")
+    place.manifest("a.yaml")
+    done(place, 1)
+    (child,) = _children(process)
+    time.sleep(1.5)
+    assert _children(process) == [child]
 
 
 def test_an_idle_watcher_uses_under_one_percent_of_a_core(place: Place, watching: Watching) -> None:
@@ -109,11 +131,15 @@ def test_an_idle_watcher_uses_under_one_percent_of_a_core(place: Place, watching
     assert cpu_seconds() - before < 0.1
 
 
-def _parent(pid: str) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    except OSError:
-        return -1
+def _children(process: subprocess.Popen[str]) -> list[str]:
+    """Of a process, those that have not ended."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            state, parent = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:2]
+            if int(parent) == process.pid and state != "Z":
+                found.append(pid)
+    return found
 
 
 @pytest.mark.stand_in

@@ -96,7 +96,7 @@ def test_a_sweep_keeps_its_finished_variants(tmp_path: Path, monkeypatch: pytest
     previews.leave(first / "variants" / "002", {"picture": b"a small one"})
     if not has_links:
 
-        def refused(*_: object) -> None:
+        def refused(*_: object, **__: object) -> None:
             raise PermissionError(1, "no links here")
 
         monkeypatch.setattr(os, "link", refused)
