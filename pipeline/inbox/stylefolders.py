@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline import storage
-from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError
+from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError, ended
 from pipeline.inbox import jobfolder
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
 from pipeline.inbox.ignored import Ignored
@@ -65,7 +65,7 @@ class StyleFolders:
             except UnreadyError as error:
                 yield work.reader.label, error.waiting
             except JobError as error:
-                self.hints.add(f"{error} Its photos wait.")
+                self.hints.add(f"{ended(str(error))} Its photos wait.")
             except FileNotFoundError:
                 continue  # taken away while we looked
             except OSError as error:
@@ -106,6 +106,7 @@ class _Work:
         self._runner = drops.claimed.name
         self._drafts = drops.claimed / DRAFTS / found.folder.name
         self._unread: list[str] = []  # pictures of a kind that is not read
+        self._overdue: set[Path] = set()  # photos that have been waited for, and are still not whole
         self._painted: Painted | None = None  # until what an earlier life left has been seen to
 
     def look(self) -> Iterator[tuple[str, Waiting] | None]:
@@ -247,6 +248,7 @@ class _Work:
         except IncompleteImageError:
             if self._files.seconds(photo.path) < self._judge.timeout_seconds:
                 raise
+            self._overdue.add(photo.path)
         except HugeFileError:
             raise
         except ImageError:
@@ -264,7 +266,10 @@ class _Work:
             except (FileExistsError, FileNotFoundError, _ChangedError):
                 pass  # another was faster, or an image has changed: the next look tells
         note = painted.note(content)
-        self._finish(place, note)
+        for job in self._finish(place, note):
+            if photo.path in self._overdue:
+                self._judge.has_waited(job)
+        self._overdue.discard(photo.path)
         if note:
             painted.remember(content.photo, note.style)
             self._files.forget(photo.path)
@@ -296,15 +301,17 @@ class _Work:
         self._tidy()
         self._painted = painted
 
-    def _finish(self, place: Path, note: Note | None) -> None:
-        """Deliver a whole draft whose mark is ours, or was cut off; remove any other."""
+    def _finish(self, place: Path, note: Note | None) -> list[Path]:
+        """Deliver a whole draft whose mark is ours, or was cut off; remove any other. Gives the jobs in the inbox."""
+        delivered = []
         if note and note.runner in ("", self._runner):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 for draft in storage.entries(place):
                     if draft.is_folder and storage.is_file(draft.path / "job.yaml"):
-                        jobfolder.deliver(draft.path, self._inbox, draft.name)
+                        delivered.append(jobfolder.deliver(draft.path, self._inbox, draft.name))
         storage.remove(place)
         self._tidy()
+        return delivered
 
     def _tidy(self) -> None:
         for folder in (self._drafts, *self._drafts.parents[:3]):
