@@ -60,6 +60,12 @@ class IncompleteImageError(ImageError):
     """A picture that does not decode to its end; it may still be on its way."""
 
 
+class EndlessImageError(IncompleteImageError):
+    """A picture that lacks its end marker alone; ``size`` is its upright width and height in pixels."""
+
+    size = (0, 0)
+
+
 class UsageError(StylisticError):
     """The command was called wrongly."""
 

@@ -68,7 +68,7 @@ def inspect(
         if not as_json:
             click.echo(printable(inspection.table(found[-1])) + (f"\n  drawn in {sheet}" if sheet else ""))
     if as_json:
-        click.echo(json.dumps([one.data() for one in found], indent=1))
+        click.echo(json.dumps([one.data() for one in found], indent=1, allow_nan=False))
 
 
 def _classifier(weights: Path | None) -> tuple[Callable[[Any], Any], Callable[[Any, str], Any]]:

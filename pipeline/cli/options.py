@@ -77,6 +77,15 @@ library_option = option(
 )
 
 
+ignore_option = option(
+    "--ignore",
+    type=str,
+    multiple=True,
+    metavar="PATTERN",
+    help="What in folders is not looked at, as in a .gitignore; repeatable. A file .stylisticignore in a folder, too.",
+)
+
+
 def _count_or_auto(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
     return None if value == "auto" else int(COUNT(value, parameter, context))
 
@@ -86,6 +95,7 @@ runner_options = together(
     jobs_option,
     outbox_option,
     library_option,
+    ignore_option,
     option("--settle", type=click.FloatRange(0), default=2.0, help="Seconds a file must have kept still."),
     option("--poll", is_flag=True, help="For network shares: no file system events, no trust in file times."),
     option("--input-timeout", type=click.FloatRange(0), default=600.0, help="Seconds to wait for missing images."),

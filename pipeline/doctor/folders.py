@@ -7,13 +7,14 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from pipeline import storage
 from pipeline.inbox.alarm import Alarm
+from pipeline.inbox.apart import REMEDY, entanglements
 from pipeline.worker.finding import Finding, broken, ok, warning
 
 LITTLE_SPACE = 2_000_000_000  # bytes; a checkpoint of 2048 × 1536 pixels takes 0.9 GB, and twice that for a moment
@@ -21,13 +22,15 @@ NO_SPACE = 50_000_000
 EVENT_SECONDS = 3.0
 
 
-def examine(inbox: Path, jobs: Path, outbox: Path, poll: bool) -> Iterator[Finding]:
+def examine(inbox: Path, jobs: Path, outbox: Path, poll: bool, libraries: Sequence[Path] = ()) -> Iterator[Finding]:
     """Each folder, then what they are to each other.
 
     Args:
         inbox, jobs, outbox: as for a runner.
         poll: whether it does without file system events.
+        libraries: folders that images are taken from.
     """
+    yield apart(inbox, jobs, outbox, libraries)
     there = {}
     for name, folder in (("inbox", inbox), ("jobs", jobs), ("outbox", outbox)):
         found = writable(name, folder)
@@ -42,6 +45,13 @@ def examine(inbox: Path, jobs: Path, outbox: Path, poll: bool) -> Iterator[Findi
             yield rename(name, folder, jobs)
     if there["inbox"] and not poll:
         yield events(inbox)
+
+
+def apart(inbox: Path, jobs: Path, outbox: Path, libraries: Sequence[Path] = ()) -> Finding:
+    """Whether nothing that a runner writes lies among what it reads."""
+    if found := entanglements(inbox, libraries, jobs=jobs, outbox=outbox):
+        return broken("folders", "; ".join(found), REMEDY)
+    return ok("folders", "inbox, jobs and outbox are apart")
 
 
 def writable(name: str, folder: Path) -> Finding:

@@ -17,6 +17,8 @@ from pipeline.engine.roots import Tensor
 WASSERSTEIN_SCALE = 1e4  # about what the same style_weight needs with Gram matrices
 DIRECTIONS = 256  # in which a style's features spread most; at 512 channels they hold 99 % of the variance
 CONTENT_POWER = 5  # of the distance beyond the limit
+PROTECTION = 16.0  # times what content weighs elsewhere: at 4 a face is still torn
+PROTECTED_LIMIT = 0.1
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -166,35 +168,58 @@ def weighted_mean(losses: Sequence[Tensor], layer_weights: Tensor) -> Tensor:
     return tf.reduce_mean(layer_weights * tf.stack(losses))
 
 
-def content_distance(features: Tensor, target: Tensor, limit: Tensor | None = None) -> Tensor:
+def content_distance(
+    features: Tensor, target: Tensor, limit: Tensor | None = None, protected: Tensor | None = None
+) -> Tensor:
     """``D = mean((F − F_c)²)``; with a limit τ ``D · (D / (τ · mean(F_c²)))⁵``.
 
     The power keeps D near the limit, whatever draws the picture away from the photo: at one weight, calm and loud
     paintings lead to about the same distance (docs/decisions.md).
 
+    What is protected, m, stays out of D, which is of the rest then, ``mean((1 − m)(F − F_c)²)``, with the limit of the
+    rest: that goes as far as without it. It counts for itself instead, ``PROTECTION`` times as much as the rest does
+    at the limit.
+
     Args:
-        features: ``[1, H, W, C]``.
+        features: F, ``[1, H, W, C]``.
         target: F_c, float32, of the same shape.
         limit: the part of F_c that may be lost; None for no limit.
+        protected: m, ``[1, h, w, 1]`` in [0, 1]; None for nothing.
     """
+    held = None if protected is None else _shares(features, protected)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def compute(features: Tensor) -> Any:
         difference = tf.cast(features, tf.float32) - target
-        distance = tf.reduce_mean(tf.square(difference))
-        power, slope = 1.0, 2.0
-        if limit is not None:
-            excess = tf.math.divide_no_nan(distance, limit * tf.reduce_mean(tf.square(target)))
-            power = excess**CONTENT_POWER
-            slope = 2.0 * (1 + CONTENT_POWER) * power
+        if held is None:
+            loss, slope = _limited(tf.square(difference), tf.square(target), limit)
+        else:
+            rest = 1.0 - held
+            loss, slope = _limited(rest * tf.square(difference), rest * tf.square(target), limit)
+            if limit is None:
+                of_held = PROTECTION * tf.reduce_mean(held * tf.square(difference)), PROTECTION
+            else:
+                most = tf.minimum(limit, PROTECTED_LIMIT)
+                of_held = _limited(held * tf.square(difference), held * tf.square(target), most)
+            loss += of_held[0]
+            slope = rest * slope + held * of_held[1]
 
         def gradient(upstream: Tensor) -> Tensor:
-            factor = slope * upstream / tf.cast(tf.size(features), tf.float32)
+            factor = 2.0 * slope * upstream / tf.cast(tf.size(features), tf.float32)
             return tf.cast(factor * difference, features.dtype)
 
-        return distance * power, gradient
+        return loss, gradient
 
     return compute(features)
+
+
+def _limited(squares: Tensor, whole: Tensor, limit: Tensor | None) -> tuple[Tensor, Tensor]:
+    """``D · (D / (τ · W))⁵`` of the means D and W, or D without a limit, and its derivative by D."""
+    distance = tf.reduce_mean(squares)
+    if limit is None:
+        return distance, 1.0
+    power = tf.math.divide_no_nan(distance, limit * tf.reduce_mean(whole)) ** CONTENT_POWER
+    return distance * power, (1 + CONTENT_POWER) * power
 
 
 def total_variation_loss(image: Tensor) -> Tensor:

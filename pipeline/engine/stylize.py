@@ -116,6 +116,7 @@ class Stylizer:
         parameters: Parameters,
         resume: State | None = None,
         start: Image | None = None,
+        protected: Image | None = None,
     ) -> Iterator[Step]:
         """Optimize an image; yield a record after every step.
 
@@ -126,6 +127,8 @@ class Stylizer:
             parameters: of the objective and the optimizer; sizes have been applied to the images already.
             resume: the state of an earlier step, with which the run goes on to the same bytes.
             start: the picture to start from, RGB ``[H, W, 3]`` of any size; default: as ``parameters.init`` says.
+            protected: where content counts more (``objective.content_distance``), ``[H, W]`` float32 in [0, 1], as high
+                and wide as the content image; None for nowhere.
 
         Raises:
             ImageError: an image is too small for the deepest layer.
@@ -159,7 +162,7 @@ class Stylizer:
             else:
                 image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
                 tensors = optimizer.start(image)
-            targets = self._targets.at(content, scaled, styles, side / full_side, parameters)
+            targets = self._targets.at(content, scaled, styles, side / full_side, parameters, protected)
             advance = self._graph(tensors, targets, parameters)
             count = 1  # the first call of a size takes longer than its steps
             while number < done_before:
@@ -223,7 +226,7 @@ class Stylizer:
         recompute = _is_large(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
         is_limited = parameters.content_limit != "off"
         of_what = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, is_limited)
-        key = (*of_what, regions, masks, recompute)
+        key = (*of_what, regions, masks, recompute, len(targets.protected))
         if key in self._graphs:
             return self._graphs[key]
         optimizer = OPTIMIZERS[parameters.optimizer]
@@ -257,6 +260,7 @@ class Stylizer:
                 tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape), targets.style),
                 [MASK] * masks,
                 vector,
+                [MASK] * len(targets.protected),
             ),
             _LossWeights(number, number, number, vector, vector, number),
             Rates(number, number, number, number),
@@ -270,8 +274,9 @@ class Stylizer:
         """Total, content, style and total variation loss; of the parameters only what names a graph counts."""
         content_layers, style_layers = balance.layers(parameters)
         limit = None if parameters.content_limit == "off" else weights.content_limit
+        protected = targets.protected[0] if targets.protected else None
         heads: list[tuple[str, Head]] = [
-            (layer, functools.partial(objective.content_distance, target=target, limit=limit))
+            (layer, functools.partial(objective.content_distance, target=target, limit=limit, protected=protected))
             for layer, target in zip(content_layers, targets.content, strict=True)
         ]
         loss = STYLE_LOSSES[parameters.style_loss]

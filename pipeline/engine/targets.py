@@ -46,6 +46,7 @@ class Targets(NamedTuple):
     style: list[list[Any]]  # of each region, by layer, as the style loss keeps it
     masks: list[Tensor]  # [1, H, W, 1], of the regions that have one
     shares: Tensor  # of each region in the style loss
+    protected: list[Tensor]  # [1, H, W, 1], where content counts more; empty for nowhere
 
 
 class TargetStore:
@@ -60,7 +61,13 @@ class TargetStore:
         self._content_targets: dict[Any, list[Tensor]] = {}
 
     def at(
-        self, photo: Image, content: Tensor, styles: Sequence[Style], ratio: float, parameters: Parameters
+        self,
+        photo: Image,
+        content: Tensor,
+        styles: Sequence[Style],
+        ratio: float,
+        parameters: Parameters,
+        protected: Image | None = None,
     ) -> Targets:
         """Of a photo, which at this ratio is ``content``, and of the styles at the same ratio."""
         if photo is not self._content:
@@ -85,7 +92,8 @@ class TargetStore:
         key = (content.shape, content_layers)
         if key not in self._content_targets:
             self._content_targets[key] = self._content_graph(key[1])(content)
-        return Targets(self._content_targets[key], targets, masks, shares / tf.reduce_sum(shares))
+        where = [] if protected is None else [scales.resize_mask(protected, content)]
+        return Targets(self._content_targets[key], targets, masks, shares / tf.reduce_sum(shares), where)
 
     def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
         key = (style.key, style.image.shape, ratio, layers, loss)

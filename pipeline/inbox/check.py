@@ -10,6 +10,7 @@ from pipeline import storage
 from pipeline.errors import JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
+from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.model import Limits
 from pipeline.manifest.names import default_name
@@ -51,11 +52,13 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
     for image in manifest.images.values():
         try:
             with places.open(image) as opened:
-                sizes[image] = images.verify(opened, image, limits.max_pixels)
+                sizes[image] = images.verify(opened, image, limits.max_pixels, end_may_lack=True)
         except JobError as error:
             problems.append(f"{file}: {error}")
         except FileNotFoundError:
             problems.append(f"{file}: {image}: cannot be read: {places.missing(image)}.")
         except OSError as error:
             problems.append(f"{file}: {image}: cannot be read ({error.strerror}).")
+    if not problems and (narrow := too_narrow(manifest, sizes)):
+        problems.append(f"{file}: {narrow}")
     return Checked(problems, [] if problems else paintings(manifest, sizes))

@@ -8,7 +8,6 @@ import errno
 import functools
 import os
 import time
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.pictures import images
+from pipeline.manifest.names import folded
+from pipeline.pictures import suffixes
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Places:
 
 
 def _but_for_case(path: Path) -> Path | None:
-    """The one file whose path differs in case, or in how Unicode composes its letters, only."""
+    """The one file whose path differs in case, in how Unicode composes its letters, or in the kind of space, only."""
     here = Path(path.anchor)
     for part in path.parts[len(here.parts) :]:
         if not os.path.lexists(here / part):
-            alike = _listed(here, _second()).get(_folded(part), ())
+            alike = _listed(here, _second()).get(folded(part), ())
             if len(alike) != 1:
                 return None
             part = alike[0]
@@ -78,7 +78,7 @@ def _but_for_case(path: Path) -> Path | None:
 
 def _photos(folder: Path) -> tuple[str, ...]:
     names = (name for alike in _listed(folder, _second()).values() for name in alike)
-    return tuple(name for name in names if name.lower().endswith(images.PHOTO_SUFFIXES))
+    return tuple(filter(suffixes.is_read, names))
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -97,16 +97,12 @@ def _listed(folder: Path, _: int) -> Mapping[str, tuple[str, ...]]:
         return {}
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
-        found[_folded(name)] = (*found.get(_folded(name), ()), name)
+        found[folded(name)] = (*found.get(folded(name), ()), name)
     return found
 
 
 def _second() -> int:
     return int(time.monotonic())
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline import storage
-from pipeline.errors import ImageError, IncompleteImageError, JobError, ManifestError
+from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
+from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, Stillness
+from pipeline.jobs.narrow import too_narrow
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
+from pipeline.manifest.recognition import is_foreign, what_it_lacks
 from pipeline.pictures import images
 
 log = logging.getLogger(__name__)
@@ -51,6 +55,14 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Foreign:
+    """A document that is no manifest: another program's, or empty. It is left where it is."""
+
+    drop: Drop
+    reason: str
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Why a drop waits. A fault (permission, input/output) is the environment's and never times out."""
 
@@ -59,7 +71,7 @@ class Waiting:
     is_settling: bool = False
 
 
-Verdict = Ready | Rejected | Waiting
+Verdict = Ready | Rejected | Foreign | Waiting
 
 
 class BeingDecodedError(Exception):
@@ -72,6 +84,7 @@ class _Sighting:
 
     files: Stillness
     manifest: Manifest | None = None
+    foreign: Foreign | None = None
     parsed: Signature | None = None
     expanded: dict[str, str] | None = None  # what the patterns of a sweep matched, and when that last changed
     expanded_at: float = -math.inf
@@ -87,6 +100,7 @@ class Judge:
         trust_times: take a file as settled if its times say so at first sight; not for network shares, whose clock is
             another one.
         presets: a folder of presets of one's own.
+        ignored: what patterns leave out, besides what folders say themselves.
     """
 
     def __init__(
@@ -96,14 +110,17 @@ class Judge:
         limits: Limits,
         trust_times: bool,
         presets: Path | None = None,
+        ignored: Ignored = SYSTEMS,
     ) -> None:
         self._settle = settle_seconds
         self.timeout_seconds = input_timeout_seconds
         self.limits = limits
         self._trust_times = trust_times
         self.presets = presets
+        self._ignored = ignored
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, tuple[int, int] | ImageError] = {}
+        self._told: set[str] = set()
         self._decoder = ThreadPoolExecutor(1)
         self._decoding: tuple[Signature, Future[tuple[int, int]]] | None = None
 
@@ -136,15 +153,19 @@ class Judge:
                     if not seen.files.rests(drop.manifest):
                         return Waiting("settling", is_settling=True)
                     data = file.read(self.limits.max_manifest_bytes + 1)
-                    seen.manifest = parse_manifest(data, drop.label, drop.default_name, self.limits, self.presets)
+                    seen.foreign = _foreign(drop, data)
+                    if seen.foreign is None:
+                        seen.manifest = parse_manifest(data, drop.label, drop.default_name, self.limits, self.presets)
                     seen.parsed = signature
         except ManifestError as error:
             return Rejected(drop, None, signature, "\n".join(error.problems))
         except JobError as error:
             return Rejected(drop, None, signature, str(error))
+        if seen.foreign is not None:
+            return seen.foreign
         assert seen.manifest is not None
         try:
-            manifest = patterns.expand(seen.manifest, drop.places, self.limits)
+            manifest = patterns.expand(seen.manifest, drop.places, self.limits, self._ignored)
         except FileNotFoundError as error:
             return self._wait(drop, seen, seen.manifest, str(error))
         except JobError as error:
@@ -182,6 +203,14 @@ class Judge:
                 settling = True
             except FileNotFoundError:
                 problems.append(drop.places.missing(name))
+            except EndlessImageError as error:
+                if seen.files.is_recent(self.timeout_seconds):
+                    problems.append(str(error))
+                else:
+                    sizes.append(error.size)
+                    self._tell(
+                        f"{error.message} It is painted as it is, after {self.timeout_seconds:g} s (--input-timeout)."
+                    )
             except IncompleteImageError as error:
                 problems.append(str(error))
             except JobError as error:
@@ -190,7 +219,15 @@ class Judge:
             return self._wait(drop, seen, manifest, "; ".join(problems))
         if settling:
             return Waiting("settling", is_settling=True)
+        if narrow := too_narrow(manifest, dict(zip(manifest.images.values(), sizes, strict=True))):
+            return Rejected(drop, manifest, seen.parsed, f"{drop.label}: {narrow}")
         return Ready(drop, manifest, seen.parsed, sizes, signatures)
+
+    def _tell(self, sentence: str) -> None:
+        """Say it once."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            log.warning("%s", sentence)
 
     def decode(self, file: BinaryIO, name: str, signature: Signature) -> tuple[int, int]:
         """``images.verify``, once for every version of a file; errors as there.
@@ -205,7 +242,7 @@ class Judge:
         found = self._decoded[signature]
         if isinstance(found, ImageError):
             # As it was first raised: raised again and again it would carry every traceback along.
-            raise type(found)(found.message, found.advice)
+            raise copy.copy(found)
         return found
 
     def _decode(self, file: BinaryIO, name: str, signature: Signature) -> None:
@@ -229,6 +266,13 @@ class Judge:
             self._decode(file, name, signature)
 
 
+def _foreign(drop: Drop, data: bytes) -> Foreign | None:
+    """What is to be said of a document that is no manifest; one that is claimed is answered as any other."""
+    if drop.id is not None or not is_foreign(data, drop.label, is_named=drop.places.is_job_folder):
+        return None
+    return Foreign(drop, f"{drop.label} is not understood: {what_it_lacks(data)}; it stays where it is")
+
+
 def _verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
     with file:
         return images.verify(file, name, max_pixels)
@@ -236,15 +280,16 @@ def _verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
 
 def _excess(folder: Path, limits: Limits) -> str:
     """A sentence where a job folder is deeper or fuller than any that is meant; else nothing."""
-    count, pending = 0, [(folder, 0)]
+    count, pending = 0, [(folder, 0, True)]
     while pending:
-        place, depth = pending.pop()
+        place, depth, counts = pending.pop()
         if depth > limits.max_depth:
             return f"nested more than {limits.max_depth} folders deep (--max-depth)."
         for entry in storage.entries(place):
-            count += 1
+            counts_too = counts and not is_of_system(entry.name, entry.is_folder)
+            count += counts_too
             if count > limits.max_files:
                 return f"more than {limits.max_files:,} files (--max-files)."
             if entry.is_folder:
-                pending.append((entry.path, depth + 1))
+                pending.append((entry.path, depth + 1, counts_too))
     return ""

@@ -19,13 +19,15 @@ from typing import BinaryIO
 from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError
 from pipeline.inbox import jobfolder
-from pipeline.inbox.drops import UNREAD_SUFFIXES, Drops, StyleFolder, is_photo, is_style_name, printable
+from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
+from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.painted import Content, Note, Painted, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
 from pipeline.inbox.stillness import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
+from pipeline.pictures import suffixes
 from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
@@ -92,6 +94,7 @@ class _Work:
         self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
         self._inbox = drops.inbox
+        self._drops = drops
         self._judge = judge
         self._places = Places(drops.inbox, found.folder, drops.libraries)
         self.reader = TemplateReader(found, self._places, judge)
@@ -147,7 +150,7 @@ class _Work:
         """The photos that have not become jobs, as far as their files' versions tell."""
         start = len(str(self._folder)) + 1
         self._unread.clear()
-        for entry in self._walk(self._folder, self._judge.limits.max_depth - 1):
+        for entry in self._walk(self._folder, self._judge.limits.max_depth - 1, self._drops.ignored):
             name = str(entry.path)[start:]
             status = storage.follow(entry.path) if entry.is_link else storage.look(entry.path)
             if status is None or not stat.S_ISREG(status.st_mode):
@@ -162,6 +165,11 @@ class _Work:
             from_inbox = f"{self._folder.name}/{name}"
             if from_inbox in template.copies:
                 continue
+            if style_meant(name):
+                self.hints.add(
+                    printable(f"{from_inbox} is not painted: it is named like the style; rename it if it is a photo")
+                )
+                continue
             label = printable(from_inbox)
             if label != from_inbox:
                 self.hints.add(f"{label} is not looked at: its name is no UTF-8; rename it")
@@ -169,11 +177,9 @@ class _Work:
             self._files.sight(path, status)
             yield _Photo(path, name, from_inbox, label, signature)
         if self._unread:
-            first, others = printable(min(self._unread)), len(self._unread) - 1
-            several = f"{first} and {others:,} more" if others else first
-            self.hints.add(f"{several} cannot be read; save as JPEG, PNG or TIFF, and drop that")
+            self.hints.add(printable(f"{suffixes.told_unread(self._unread)}, and drop that"))
 
-    def _walk(self, folder: Path, depth: int) -> Iterator[storage.Entry]:
+    def _walk(self, folder: Path, depth: int, ignored: Ignored) -> Iterator[storage.Entry]:
         """Files and links that may be photos, in folders too; links to folders are not followed."""
         try:
             found = storage.entries(folder)
@@ -184,8 +190,9 @@ class _Work:
                 raise
             self.hints.add(printable(f"{os.path.relpath(folder, self._inbox)} is not looked at: {error.strerror}"))
             return
+        ignored = ignored.entering(folder)
         for entry in found:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or ignored.has(str(entry.path), entry.is_folder):
                 continue
             if is_style_name(entry.name):
                 if folder != self._folder:
@@ -193,13 +200,13 @@ class _Work:
                     self.hints.add(f"{place}/{entry.name} is not looked at: move {place} into the inbox itself")
             elif entry.is_folder:
                 if depth > 0:
-                    yield from self._walk(entry.path, depth - 1)
+                    yield from self._walk(entry.path, depth - 1, ignored)
                 else:
                     limit = f"nested more than {self._judge.limits.max_depth} folders deep (--max-depth)"
                     self.hints.add(printable(f"{self._folder.name}: a part is not looked at, as it is {limit}"))
             elif is_photo(entry.name) and (entry.is_file or entry.is_link):
                 yield entry
-            elif entry.name.lower().endswith(UNREAD_SUFFIXES):
+            elif suffixes.is_unread(entry.name):
                 self._unread.append(os.path.relpath(entry.path, self._inbox))
 
     def _content(self, photo: _Photo, template: Template, painted: Painted) -> Slices[Content]:

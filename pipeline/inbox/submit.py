@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,12 +12,17 @@ from typing import Any, BinaryIO
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
 from pipeline.inbox import jobfolder, patterns
+from pipeline.inbox.ignored import Ignored
+from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
+from pipeline.manifest.names import beginning
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
-from pipeline.pictures import images
+from pipeline.pictures import images, suffixes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,25 +35,38 @@ class Submission:
     paintings: list[Painting]
 
 
-def find_photos(given: Sequence[str]) -> dict[Path, str]:
-    """The photos that files, folders and patterns stand for, each with what its job is named after.
+def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[Path, str], list[str]]:
+    """The photos that files, folders and patterns stand for, each with what its job is named after, and the pictures
+    among them that are of a kind that is not read.
+
+    Args:
+        given: each of them.
+        ignore: patterns of what in folders is none of them.
 
     Raises:
         UsageError: one of them stands for nothing.
     """
     found: dict[Path, str] = {}
+    unread: list[str] = []
     for one in given:
         path = Path(one)
+        others: list[Path] = []
         if path.is_dir():
-            photos = {path / photo: photo for photo in patterns.photos(path, "**/*")}
+            ignored = Ignored.by(ignore, path)
+            photos = {path / photo: photo for photo in patterns.photos(path, "**/*", ignored)}
+            others = [path / other for other in patterns.photos(path, "**/*", ignored, suffixes.is_unread)]
+            for sentence in sorted(ignored.told):
+                log.warning("%s", sentence)
         elif patterns.is_pattern(one) and not os.path.lexists(path):
-            photos = {path: path.name for path in _matching(path)}
+            photos = {path: path.name for path in _matching(path, ignore, suffixes.is_read)}
+            others = _matching(path, ignore, suffixes.is_unread)
         else:
             photos = {path: path.name}
+        unread += map(str, others)
         if not photos:
-            raise UsageError(f"{one}: no photo there.")
+            raise UsageError(f"{one}: no photo there.", f"{suffixes.told_unread(unread)}." if unread else "")
         found |= {path: name for path, name in photos.items() if path not in found}
-    return found
+    return found, unread
 
 
 def plan(
@@ -90,6 +109,11 @@ def plan(
             raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
         planned.append((manifest, text, copies))
     sizes = _sizes(dict.fromkeys([*styles, *photos]), limits)
+    narrow = [
+        too_narrow(manifest, {copies[image]: sizes[image] for image in copies}) for manifest, _, copies in planned
+    ]
+    if any(narrow):
+        raise UsageError("\n".join(filter(None, narrow)))
     return [
         Submission(manifest, text, copies, paintings(manifest, {copies[image]: sizes[image] for image in copies}))
         for manifest, text, copies in planned
@@ -118,13 +142,13 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
             raise
 
 
-def _matching(pattern: Path) -> list[Path]:
-    """The photos that a pattern stands for, from the folder before its first mark."""
+def _matching(pattern: Path, ignore: Sequence[str], is_meant: Callable[[str], bool]) -> list[Path]:
+    """The pictures that a pattern stands for, from the folder before its first mark."""
     parts = pattern.parts
     first = next(number for number, part in enumerate(parts) if patterns.is_pattern(part))
-    folder = Path(*parts[:first])
+    folder, wanted = Path(*parts[:first]), str(Path(*parts[first:]))
     try:
-        return [folder / photo for photo in patterns.photos(folder, str(Path(*parts[first:])))]
+        return [folder / photo for photo in patterns.photos(folder, wanted, Ignored.by(ignore, folder), is_meant)]
     except ValueError as error:
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
 
@@ -158,7 +182,7 @@ def _file_names(files: Iterable[Path]) -> dict[Path, str]:
         name, number = file.name, 1
         while name.casefold() in map(str.casefold, names.values()):
             number += 1
-            name = f"{file.stem}-{number}{file.suffix}"
+            name = beginning(file.stem, 200) + f"-{number}{file.suffix}"
         names[file] = name
     return names
 
@@ -173,7 +197,7 @@ def _sizes(files: Iterable[Path], limits: Limits) -> dict[Path, tuple[int, int]]
     for path in files:
         try:
             with _opened(path) as file:
-                sizes[path] = images.verify(file, str(path), limits.max_pixels)
+                sizes[path] = images.verify(file, str(path), limits.max_pixels, end_may_lack=True)
         except (UsageError, ImageError) as error:
             problems.append(str(error))
     if problems:

@@ -23,11 +23,13 @@ from pydantic import (
 )
 
 from pipeline.errors import short, shown, suggestion
+from pipeline.manifest.names import valid_path
 
 VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
 )
 STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
+MAX_SIZE = 16_384  # pixels of a long side
 # What `auto` stands for, as shares of layers that are each divided by their own scale. Shallow style layers bring the
 # colour and leave the layout alone. A picture strays further from the photo at block4_conv2 than at block5_conv2.
 STYLE_SHARES = dict(zip(STYLE_LAYERS, (32.0, 16.0, 4.0, 1.0, 1.0), strict=True))
@@ -52,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "style_loss": "gram",
         "style_weight": 1e-2,
         "content_limit": "off",
+        "protect": "off",
         "content_layers": list(CONTENT_LAYERS),
         "style_layers": list(STYLE_LAYERS),
         "precision": "float32",
@@ -174,16 +177,49 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
+class Box(Model):
+    """A part of the photo, in parts of its width and height from its upper left corner."""
+
+    x: Float = Field(ge=0, lt=1)
+    y: Float = Field(ge=0, lt=1)
+    width: Float = Field(gt=0, le=1)
+    height: Float = Field(gt=0, le=1)
+
+
+PROTECTION_WORDS = ("auto", "faces", "off")
+
+
+def mask_of(protect: Any) -> str | None:
+    """The path where ``protect`` names a mask."""
+    return protect if isinstance(protect, str) and protect not in PROTECTION_WORDS else None
+
+
+def _protection(value: Any) -> Any:
+    if value is False:  # what YAML 1.1 makes of a bare `off`
+        return "off"
+    if isinstance(value, str):
+        if value not in PROTECTION_WORDS and "." not in value:
+            words = f"must be one of {', '.join(PROTECTION_WORDS)}, a list of boxes, or a mask's file"
+            raise ValueError(f"{words}, not {shown(value)}{suggestion(value, PROTECTION_WORDS)}")
+        return valid_path(value)
+    if isinstance(value, list):
+        return value
+    raise ValueError(
+        "must be auto, faces, off, a mask's file such as mask.png, or a list of boxes in parts of the photo such as"
+        f" [{{x: 0.4, y: 0.1, width: 0.2, height: 0.3}}], not {shown(value)}"
+    )
+
+
 class Parameters(Model):
     """How a picture is made; the defaults are those of the preset `standard`."""
 
     epochs: Int = Field(2, ge=1, le=1000)
     steps_per_epoch: Int = Field(100, ge=1, le=10_000)
-    image_size: Int = Field(512, ge=16, le=16_384, description="long side of the result, pixels")
+    image_size: Int = Field(512, ge=16, le=MAX_SIZE, description="long side of the result, pixels")
     style_size: Int = Field(
         default_factory=lambda earlier: earlier["image_size"],
         ge=16,
-        le=16_384,
+        le=MAX_SIZE,
         description="long side of the style image, pixels; default image_size",
     )
     style_scale: Float = Field(1.0, ge=0.1, le=10, description="times style_size: larger gives larger strokes")
@@ -198,6 +234,11 @@ class Parameters(Model):
         float | Literal["auto", "off"],
         *_number_or(1e3, "auto", "off", low=1e-3),
         Field(description="the part of the photo's features that may be lost; beyond it content weighs far more"),
+    ] = "auto"
+    protect: Annotated[
+        str | Annotated[list[Box], Field(min_length=1, max_length=1000)],
+        BeforeValidator(_protection),
+        Field(description="where content counts more: faces, boxes in parts of the photo, or a mask; `auto`: faces"),
     ] = "auto"
     total_variation_weight: Annotated[float | Literal["auto"], *_number_or(1e12, "auto")] = 30.0
     content_layers: _Layers = "auto"

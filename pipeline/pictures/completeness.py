@@ -8,6 +8,8 @@ from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile
 
+from pipeline.pictures import boxes, png
+
 BLOCK = 4096  # bytes; what copying tools write is a multiple of it
 TIFF_OFFSETS_AND_COUNTS = ((273, 279), (324, 325))  # of strips, of tiles
 
@@ -49,12 +51,13 @@ def may_be_on_its_way(file: BinaryIO, ran_out: bool, image: Image.Image | None) 
     if head.startswith(b"BM"):
         # Its header comes first, so that zeros behind it are black, and may say the size wrongly, though not by chance.
         return ran_out and int.from_bytes(head[2:6], "little") != size
-    if any(_gaps(file)):
+    end = _said_end(file, head)
+    if any(_gaps(file, size if end is None else end)):
         return True
     if head.startswith(b"RIFF"):
         return size < 8 + int.from_bytes(head[4:8], "little")
     if head[4:8] == b"ftyp":
-        return not _has_all_boxes(file, size)
+        return end is None
     if image is not None and image.format == "TIFF":
         return ran_out or size < _end_of_strips(image)
     return ran_out
@@ -68,38 +71,28 @@ def ends_unwritten(file: BinaryIO, image: Image.Image) -> bool:
     if image.format not in ("PNG", "WEBP", "AVIF", "HEIF"):
         return False
     file.seek(0)
-    head = file.read(8)
-    end = file.seek(0, io.SEEK_END)
-    if head.startswith(b"RIFF"):
-        end = min(end, 8 + int.from_bytes(head[4:], "little"))
+    end = _said_end(file, file.read(16)) or file.seek(0, io.SEEK_END)
     file.seek(max(0, end - 16))
-    return not any(file.read(16))
+    return not any(file.read(min(end, 16)))
 
 
-def _gaps(file: BinaryIO) -> Iterator[bool]:
-    """For each block, and for the end, whether it is all zeros, as what reserves a file first leaves them."""
+def _said_end(file: BinaryIO, head: bytes) -> int | None:
+    """Where a file ends by what its format says; None if it does not say, or if that is not there."""
+    size = file.seek(0, io.SEEK_END)
+    if head.startswith(b"RIFF"):
+        end = 8 + int.from_bytes(head[4:8], "little")
+        return end if end <= size else None
+    return boxes.content_end(file) if head[4:8] == b"ftyp" else png.end(file)
+
+
+def _gaps(file: BinaryIO, end: int) -> Iterator[bool]:
+    """For each block up to ``end``, and for that, whether it is zeros, as what reserves a file first leaves them."""
     file.seek(0)
-    end = b""
-    while block := file.read(BLOCK):
+    last = b""
+    while block := file.read(min(BLOCK, end - file.tell())):
         yield len(block) == BLOCK and not any(block)
-        end = (end + block)[-16:]
-    yield not any(end)
-
-
-def _has_all_boxes(file: BinaryIO, size: int) -> bool:
-    """Whether an ISO base media file (AVIF, HEIF; ISO/IEC 14496-12) has its index, its data, and ends with a box."""
-    at, kinds = 0, set()
-    while at < size:
-        file.seek(at)
-        header = file.read(16)
-        length = int.from_bytes(header[:4], "big")
-        if length == 1:
-            length = int.from_bytes(header[8:16], "big")
-        if length < 8:
-            return False
-        kinds.add(header[4:8])
-        at += length
-    return at == size and kinds >= {b"meta", b"mdat"}
+        last = (last + block)[-16:]
+    yield not any(last)
 
 
 def _end_of_strips(image: Any) -> int:

@@ -13,18 +13,33 @@ from typing import IO, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
+from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError, _imaging
 
 from pipeline import storage
-from pipeline.errors import HugeFileError, ImageError, IncompleteImageError
+from pipeline.errors import EndlessImageError, HugeFileError, ImageError, IncompleteImageError
+from pipeline.pictures import color_tags, png
+from pipeline.pictures.color_tags import Meaning
 from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_its_way
+from pipeline.pictures.depth import in_8_bits
+from pipeline.pictures.endless import decoded_without_end
+from pipeline.pictures.raw import what_raw
+from pipeline.pictures.spaces import Space
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".heic", ".heif")
 BYTES_A_PIXEL = 16  # at most: four channels of 32 bits
 # What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
 NEUTRAL = (128, 128, 128)
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}  # of an image, by its profile's colour space
 
 Rgb = npt.NDArray[np.float32]
 Alpha = npt.NDArray[np.uint8]
@@ -41,17 +56,29 @@ class Picture:
     alpha: Alpha | None
 
 
-def verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
+def verify(file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool = False) -> tuple[int, int]:
     """Decode an image to its end and give its upright width and height in pixels.
 
+    Args:
+        file: its bytes.
+        name: what errors call it.
+        max_pixels: larger ones are refused.
+        end_may_lack: whether one that lacks its end marker alone is as good as whole.
+
     Raises:
+        EndlessImageError: it does, and that may not be.
         IncompleteImageError: it breaks off, as a file does that is still being copied.
         HugeFileError: it has more bytes than ``max_pixels`` pixels can have.
         ImageError: it is no image of a known format, or has more than ``max_pixels`` pixels.
     """
-    image = _open(file, name, max_pixels)
+    image, lacks_end = _open(file, name, max_pixels)
     turned = _orientation(image) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else image.size
+    size = (image.height, image.width) if turned else image.size
+    if lacks_end and not end_may_lack:
+        error = EndlessImageError(f"{name}: lacks the end of its file, though no pixels.", "Copy the file again.")
+        error.size = size
+        raise error
+    return size
 
 
 def load(path: Path, long_side: int, name: str, max_pixels: int) -> Picture:
@@ -65,22 +92,30 @@ def decoded(file: BinaryIO, long_side: int, name: str, max_pixels: int) -> Pictu
 
     Transparent parts show a neutral grey in ``rgb``. Errors as ``verify``, naming the image ``name``.
     """
-    image = _upright(_open(file, name, max_pixels))
+    image, _ = _open(file, name, max_pixels)
+    turn = TURNS.get(_orientation(image))
     try:
-        image = _to_srgb(image)
+        meant = color_tags.meaning(image, file)
+        image, meant = in_8_bits(image, meant, file)
     except Exception as error:
-        raise ImageError(f"{name}: cannot be converted to RGB ({error}).", "Save it again as PNG or JPEG.") from None
+        raise _unusable(name, error) from None
     ratio = long_side / max(image.size)
     size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    try:
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.LANCZOS)
+        image = _to_srgb(image, meant)
+    except Exception as error:
+        raise _unusable(name, error) from None
+    if turn is not None:
+        image = image.transpose(turn)
     alpha = None
     if image.mode == "RGBA":
         channel = image.getchannel("A")
         ground = Image.new("RGB", image.size, NEUTRAL)
         ground.paste(image, mask=channel)
         image = ground
-        alpha = np.asarray(channel.resize(size, Image.Resampling.LANCZOS))
-    if image.size != size:
-        image = image.resize(size, Image.Resampling.LANCZOS)
+        alpha = np.asarray(channel)
     return Picture(np.asarray(image, np.float32) / np.float32(255.0), alpha)
 
 
@@ -92,8 +127,8 @@ def resized(rgb: Rgb, height: int, width: int) -> Rgb:
     return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
 
 
-def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
-    """The first frame, decoded."""
+def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, bool]:
+    """The first frame, decoded, and whether its file lacks its end marker alone."""
     prepare_pillow()
     size, most = file.seek(0, io.SEEK_END), max_pixels * BYTES_A_PIXEL
     if size > most:
@@ -101,8 +136,13 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
             f"{name}: {size:,} bytes; the limit is {most:,}, for {max_pixels:,} pixels (--max-pixels).",
             "Save it again as PNG or JPEG.",
         )
+    if what := what_raw(file):
+        raise ImageError(
+            f"{name}: {what}; that is not read.",
+            "Develop it with your camera's program or another, and save that as JPEG or TIFF.",
+        )
     file.seek(0)
-    watched = Watched(file)
+    watched = Watched(png.without_long_texts(file))
     image = None
     try:
         # Pillow warns of broken metadata, which does not concern the pixels.
@@ -122,8 +162,13 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     except MemoryError:
         raise ImageError(f"{name}: too large to decode in memory.", "Make it smaller.") from None
     except Exception as error:  # Pillow's decoders raise whatever their parsing runs into.
+        if image is not None and image.format in ("JPEG", "MPO") and watched.ran_out:
+            image.fp = None  # to leave the file open
+            image.close()  # as its memory is needed
+            if found := decoded_without_end(file):
+                return found, True
         raise _failure(file, name, watched.ran_out, image, error) from None
-    return image
+    return image, False
 
 
 def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None, error: Exception) -> ImageError:
@@ -158,66 +203,39 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # likewise
-        return image
+def _unusable(name: str, error: Exception) -> ImageError:
+    return ImageError(f"{name}: cannot be converted to RGB ({error}).", "Save it again as PNG or JPEG.")
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """RGB or RGBA, 8 bits, sRGB."""
-    profile = image.info.get("icc_profile")
-    image = _to_8_bit(image)
-    if image.mode in ("LA", "PA", "RGBa", "La") or (
-        image.mode in ("1", "P", "L", "RGB") and "transparency" in image.info
-    ):
-        image = image.convert("RGBA")
-    elif image.mode not in ("RGB", "RGBA", "L", "CMYK"):
-        image = image.convert("RGB")
-    if profile:
-        image = _apply_profile(image, profile)
-    return image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """8 bits a channel, rounded; what a grey value or colour makes transparent becomes alpha."""
-    transparent = image.info.get("transparency")
-    if image.mode == "RGB" and isinstance(transparent, tuple) and max(transparent) > 255:
-        image.info["transparency"] = tuple(value >> 8 for value in transparent)  # of 16 bits, where Pillow keeps 8
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-        return image
-    values = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        levels = (values.astype(np.uint32) + 128) // 257
+def _to_srgb(image: Image.Image, meant: Meaning) -> Image.Image:
+    """RGB or RGBA, in sRGB, of an image of 8 bits."""
+    has_alpha = image.mode in ("LA", "RGBA")
+    if isinstance(meant, Space) and meant.is_srgb:
+        return image.convert("RGBA" if has_alpha else "RGB")
+    if isinstance(meant, Space):
+        converted = Image.fromarray(meant.to_srgb(np.asarray(image.convert("RGB")), 255))
     else:
-        # Without a stated range: unit floats, 8 bits or 16 bits, by the largest value.
-        finite = np.nan_to_num(values.astype(np.float64))
-        top = float(finite.max(initial=0.0))
-        full = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 else max(top, 65535.0)
-        levels = np.rint(np.clip(finite / full * 255.0, 0, 255))
-    grey = Image.fromarray(levels.astype(np.uint8))
-    if transparent is not None:
-        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    return grey
+        converted = _by_profile(image, meant)
+    if has_alpha:
+        converted.putalpha(image.getchannel("A"))
+    return converted
 
 
-def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    alpha = image.getchannel("A") if image.mode == "RGBA" else None
+def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """RGB, in sRGB; a broken or foreign profile is passed over."""
+    plain = image.convert("RGB")
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(
-            image.convert("RGB") if alpha else image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
-    except (
-        ImageCms.PyCMSError,
-        OSError,
-        ValueError,
-        TypeError,
-    ):  # a broken or foreign profile: take the values as sRGB
-        return image
-    if converted is None:
-        return image
-    if alpha:
-        converted.putalpha(alpha)
-    return converted
+        mode = PROFILE_MODES[source.profile.xcolor_space.strip()]
+        colors = plain if mode == "RGB" else image if mode == image.mode else plain.getchannel(0)
+        if mode != "RGB" and mode != image.mode and not (mode == "L" and _is_grey(plain)):
+            return plain
+        converted = ImageCms.profileToProfile(colors, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, KeyError):
+        return plain
+    return converted or plain
+
+
+def _is_grey(image: Image.Image) -> bool:
+    red, green, blue = image.split()
+    return not any(ImageChops.difference(red, other).getbbox() for other in (green, blue))

@@ -80,7 +80,7 @@ def inspect(
         ImageError: the image cannot be used.
     """
     with storage.open_named(path) as file:
-        width, height = images.verify(file, path.name, max_pixels)
+        width, height = images.verify(file, path.name, max_pixels, end_may_lack=True)
         photo = images.decoded(file, image_size, path.name, max_pixels).rgb
     classes = classify(photo) if classify else None
     survivals, pictures = [], []
@@ -156,9 +156,15 @@ def table(found: Inspection) -> str:
     lines.append("  suggested parameters")
     width = max(len(suggestion.parameter) + len(str(suggestion.value)) for suggestion in found.suggestions) + 2
     for suggestion in found.suggestions:
-        value = ", ".join(suggestion.value) if isinstance(suggestion.value, list) else f"{suggestion.value:g}"
-        lines.append(f"    {f'{suggestion.parameter}: {value}':{width}}  {suggestion.reason}")
+        lines.append(f"    {f'{suggestion.parameter}: {_value(suggestion)}':{width}}  {suggestion.reason}")
     return "\n".join(lines)
+
+
+def _value(suggestion: Suggestion) -> str:
+    value = suggestion.value
+    if isinstance(value, list):
+        return ", ".join(value)
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _in_words(classes: Sequence[tuple[str, float]]) -> str:

@@ -81,7 +81,9 @@ def paint(
     finish = Finish(given.photo, parameters, session.stylizer)
 
     def optimized(resumed: Checkpoint | None) -> tuple[State, float] | None:
-        steps = session.stylizer.run(given.content.rgb, styles, parameters, _as_state(resumed), given.start)
+        steps = session.stylizer.run(
+            given.content.rgb, styles, parameters, _as_state(resumed), given.start, given.protected
+        )
         steps = photographed(steps, folder, parameters.steps_per_frame, finish)
         steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
         return _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
@@ -115,7 +117,7 @@ def _settled(given: Inputs, parameters: Parameters, session: Session) -> tuple[l
     styles = [Style(*style) for style in given.styles]
     asked = parameters.model_copy(update=given.chosen)
     settled = session.stylizer.settled(given.content.rgb, styles, asked)
-    return styles, settled, {**given.chosen, **changes(asked, settled)}
+    return styles, settled, changes(parameters, settled)
 
 
 def _done(

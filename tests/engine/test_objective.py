@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from pipeline.engine import objective
@@ -63,6 +64,43 @@ def test_content_counts_by_a_power_of_what_is_lost_over_the_limit() -> None:
 
     whole = float(np.mean(FEATURES**2))
     np.testing.assert_allclose([lost(0.25), lost(0.5), lost(1.0)], [whole / 128, whole / 2, whole * 32], rtol=1e-4)
+
+
+@pytest.mark.parametrize("limit", [None, 0.5, 0.01])
+def test_what_is_protected_counts_for_itself_and_the_rest_as_if_it_were_alone(limit: float | None) -> None:
+    """Of hard edges: the parts' own losses by their shares, with the protected part's lower limit, or its weight."""
+    features, target = (tf.constant(RNG.gamma(2.0, size=(1, 6, 8, 4)).astype(np.float32)) for _ in range(2))
+    where = np.zeros((1, 6, 8, 1), np.float32)
+    where[:, :3] = 1
+    limited = None if limit is None else tf.constant(limit)
+    lower_limit = None if limit is None else tf.constant(min(limit, objective.PROTECTED_LIMIT))
+    upper = objective.content_distance(features[:, :3], target[:, :3], lower_limit)
+    lower = objective.content_distance(features[:, 3:], target[:, 3:], limited)
+    apart = 0.5 * upper * (objective.PROTECTION if limit is None else 1.0) + 0.5 * lower
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(features)
+        loss = objective.content_distance(features, target, limited, tf.constant(where))
+        shares = tf.constant(where)
+        squares = tf.square(features - target)
+        held, rest = tf.reduce_mean(shares * squares), tf.reduce_mean((1 - shares) * squares)
+        if limited is None:
+            plain = objective.PROTECTION * held + rest
+        else:
+            of_held = min(float(limited), objective.PROTECTED_LIMIT) * tf.reduce_mean(shares * target**2)
+            of_rest = limited * tf.reduce_mean((1 - shares) * target**2)
+            plain = held * (held / of_held) ** 5 + rest * (rest / of_rest) ** 5
+    np.testing.assert_allclose(loss, apart, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(loss, features), tape.gradient(plain, features), rtol=1e-3)
+
+
+def test_nothing_and_everything_can_be_protected() -> None:
+    features, target = (tf.constant(RNG.gamma(2.0, size=(1, 6, 8, 4)).astype(np.float32)) for _ in range(2))
+    limit = tf.constant(0.5)
+    none = objective.content_distance(features, target, limit, tf.zeros([1, 6, 8, 1]))
+    np.testing.assert_allclose(none, objective.content_distance(features, target, limit), rtol=1e-6)
+    whole = objective.content_distance(features, target, limit, tf.ones([1, 6, 8, 1]))
+    lower = tf.constant(objective.PROTECTED_LIMIT)
+    np.testing.assert_allclose(whole, objective.content_distance(features, target, lower), rtol=1e-5)
 
 
 def test_total_variation_is_a_sum_of_absolute_steps() -> None:

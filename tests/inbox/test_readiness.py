@@ -235,3 +235,40 @@ def test_an_image_at_fault_is_told_again_without_its_history(folder: Path) -> No
             depth, frame = depth + 1, frame.tb_next
         depths.append(depth)
     assert len(set(depths)) == 1
+
+
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_painted_after_the_timeout_saying_so_once(
+    folder: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair(folder)
+    picture(seed=3).save(folder / "photo.jpg")
+    (folder / "photo.jpg").write_bytes((folder / "photo.jpg").read_bytes()[:-2])
+    drop(folder, content="photo.jpg")
+    inbox = make(folder)
+    for _ in range(3):
+        verdict = only(inbox)
+        clock.pass_(3)
+    assert verdict == Waiting("photo.jpg: lacks the end of its file, though no pixels. Copy the file again.")
+    assert caplog.text == ""
+    clock.pass_(600)
+    for _ in range(2):
+        ready = only(inbox)
+        assert isinstance(ready, Ready)
+        assert ready.sizes[0] == (80, 64)
+    assert (
+        caplog.text.count("photo.jpg: lacks the end of its file, though no pixels. It is painted as it is, after 600 s")
+        == 1
+    )
+
+
+def test_a_thin_panorama_fails_at_once_with_the_size_that_would_do(folder: Path, clock: Clock) -> None:
+    pair(folder)
+    picture(1000, 20, seed=3).save(folder / "photo.png")
+    drop(folder)
+    inbox = make(folder)
+    for _ in range(3):
+        verdict = only(inbox)
+        clock.pass_(3)
+    assert isinstance(verdict, Rejected)
+    assert "photo.png: 1000×20 pixels, too narrow" in verdict.reason
+    assert "image_size 775 would do." in verdict.reason

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from tests.conftest import Place, opened
+from tests.conftest import ROOT, Place, opened
+from tests.pictures.test_advice import ODD
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,7 @@ def whole_vgg19(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inspect(place: Place, *arguments: str) -> list[dict[str, Any]]:
     done = place.run("inspect", "--json", *arguments)
     assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)
+    found: list[dict[str, Any]] = json.loads(done.stdout, parse_constant=lambda constant: pytest.fail(constant))
     return found
 
 
@@ -99,3 +100,35 @@ def test_a_file_that_is_no_image_is_told(place: Place) -> None:
     done = place.run("inspect", "--no-classifier", "text.png")
     assert done.returncode != 0
     assert "not an image of a known format" in done.stderr
+
+
+def test_each_command_that_looks_takes_each_picture_of_the_project(place: Place) -> None:
+    pictures = sorted(map(str, [*ROOT.glob("examples/*/*.jpg"), *ROOT.glob("docs/*.jpg")]))
+    assert len(pictures) >= 5
+    assert [found["file"] for found in inspect(place, "--no-classes", *pictures)] == pictures
+    for command in (
+        ["inspect", "--no-classes", *pictures],
+        ["submit", "--dry-run", *pictures, "--style", pictures[0]],
+        ["submit", "--dry-run", pictures[0], "--style", *pictures],
+        ["submit", *pictures, "--style", pictures[-1]],
+        ["check", *map(str, ROOT.glob("examples/*/job.yaml"))],
+        ["check"],
+    ):
+        done = place.run(*command, *(map(str, place.inbox.glob("*/job.yaml")) if command == ["check"] else ()))
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+def test_an_odd_picture_is_told_in_json_and_painted_with_all_that_is_chosen_by_it(place: Place) -> None:
+    """Such as one of a single colour, as photo and as painting."""
+    for what, image in ODD.items():
+        image.save(place.photo(f"{what}.png"))
+    found = inspect(place, "--no-classes", *map(str, place.inbox.glob("*.png")))
+    assert len(found) == len(ODD)
+    place.pair()
+    chosen = {"denoise": "auto", "total_variation_weight": "auto"}
+    photos = [f"{what}.png" for what in ODD]
+    place.manifest("photos.yaml", content=photos[0], sweep={"content": photos}, parameters=chosen)
+    place.manifest("paintings.yaml", sweep={"style": photos}, parameters={**chosen, "color": "match"})
+    done = place.run("run")
+    logs = {log["job"]["name"]: log for log in place.logs()}
+    assert done.returncode == 0, [log["error"] for log in logs.values()]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pillow_heif
 import pytest
+from PIL import Image
 
-from pipeline.errors import ImageError, IncompleteImageError
-from pipeline.pictures import images
+from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError
+from pipeline.pictures import images, png
 from tests.conftest import picture
 
 LIMIT = 10_000_000
@@ -37,6 +41,10 @@ def encoded(form: str, options: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def open_image(file: io.BytesIO) -> Image.Image:
+    return Image.open(png.without_long_texts(file))
+
+
 def verdict(data: bytes) -> str:
     try:
         images.verify(io.BytesIO(data), "a", LIMIT)
@@ -61,6 +69,64 @@ class TestCopiesThatAreNotThrough:
         allowed = {"incomplete", "whole"} if raw else {"incomplete"}  # what is unwritten may be black there
         for length in range(0, len(data) - 30, len(data) // 40):
             assert verdict(data[:length] + b"\0" * (len(data) - length)) in allowed, f"{length} of {len(data)} bytes"
+
+
+# What stands behind the end of whole pictures.
+TAILS = {
+    "zeros of a block": bytes(5000),
+    "a few zeros": bytes(7),
+    "a line's end": b"\r\n",
+    "a maker's trailer": b"SEFT \1\2\3" * 200,
+    "a free box": struct.pack(">I4s", 5000, b"free") + bytes(4992),
+    "a skip box up to the end": struct.pack(">I4s", 0, b"skip") + bytes(5000),
+    "a free box and zeros": struct.pack(">I4s", 8, b"free") + bytes(5000),
+    "another picture": encoded("JPEG", {}),
+}
+
+
+@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize(("form", "options"), FILES, ids=lambda value: str(value))
+def test_what_the_format_says_is_the_end_is_the_end(form: str, options: dict[str, Any], tail: str) -> None:
+    assert verdict(encoded(form, options) + TAILS[tail]) == "whole"
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+LONG = zlib.compress(bytes(range(250)) * 10_000)
+# Chunks of a PNG with more than Pillow takes, by what they are.
+LONG_TEXTS = {
+    "compressed text": chunk(b"zTXt", b"prompt\0\0" + LONG),
+    "international text": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LONG),
+    "international text with a language": chunk(b"iTXt", b"Title\0\1\0de\0Titel\0" + LONG),
+    "a profile": chunk(b"iCCP", b"icc\0\0" + LONG),
+    "a hundred texts": chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1_000_000))) * 100,
+    "plain texts of 70 MB": chunk(b"tEXt", b"a\0" + b"b" * 10_000_000) * 7,
+    "compressed text that is damaged": chunk(b"zTXt", b"prompt\0\0" + LONG[:99] + b"\xff" * 99),
+}
+
+
+@pytest.mark.parametrize("text", LONG_TEXTS)
+@pytest.mark.parametrize("mark", [b"IDAT", b"IEND"])
+def test_a_png_is_read_whatever_texts_it_has(text: str, mark: bytes) -> None:
+    data = encoded("PNG", {})
+    at = data.index(mark) - 4
+    longer = data[:at] + LONG_TEXTS[text] + data[at:]
+    assert verdict(longer) == "whole"
+    assert verdict(longer[: -len(longer) + longer.index(b"IDAT") + 99]) == "incomplete"
+    with open_image(io.BytesIO(longer)) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(picture(200, 150, seed=4)))
+
+
+def test_a_png_of_too_long_texts_has_its_other_texts_and_zeros_behind_its_end() -> None:
+    data = encoded("PNG", {})
+    texts = chunk(b"tEXt", b"Software\0of a telephone") + LONG_TEXTS["compressed text"] + LONG_TEXTS["a profile"]
+    longer = data[:33] + texts + data[33:]
+    with open_image(io.BytesIO(longer + bytes(9999))) as image:
+        assert image.info["Software"] == "of a telephone"
+        assert "prompt" not in image.info
+    assert verdict(longer + bytes(9999)) == "whole"
 
 
 def bmp(header: bytes, rest: bytes, size: int | None = None) -> bytes:
@@ -120,3 +186,47 @@ def test_a_broken_tiff_says_nothing_but_its_sentence(capfd: pytest.CaptureFixtur
     data[1000:3000] = b"\x55" * 2000
     assert "decoder error" in verdict(bytes(data))
     assert capfd.readouterr() == ("", "")
+
+
+JPEGS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "progressive": {"progressive": True},
+    "with restart markers": {"restart_marker_blocks": 4},
+    "of full colour": {"subsampling": 0},
+    "of best quality": {"quality": 100},
+    "with a comment": {"comment": b"a comment"},
+}
+
+
+class TestJpegsWithoutEnd:
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    @pytest.mark.parametrize("kind", JPEGS)
+    def test_one_that_lacks_its_end_marker_alone_has_all_its_pixels(self, tmp_path: Path, kind: str, mode: str) -> None:
+        buffer = io.BytesIO()
+        picture(203, 151, seed=4).convert(mode).save(buffer, "JPEG", **JPEGS[kind])
+        (tmp_path / "whole.jpg").write_bytes(buffer.getvalue())
+        whole = images.load(tmp_path / "whole.jpg", 203, "whole.jpg", LIMIT).rgb
+        for lacking in (1, 2):
+            data = buffer.getvalue()[:-lacking]
+            with pytest.raises(EndlessImageError, match="lacks the end of its file, though no pixels") as told:
+                images.verify(io.BytesIO(data), "a.jpg", LIMIT)
+            assert told.value.size == images.verify(io.BytesIO(data), "a.jpg", LIMIT, end_may_lack=True) == (203, 151)
+            (tmp_path / "a.jpg").write_bytes(data)
+            assert np.array_equal(images.load(tmp_path / "a.jpg", 203, "a.jpg", LIMIT).rgb, whole)
+
+    @pytest.mark.parametrize("kind", JPEGS)
+    def test_one_that_lacks_pixels_has_no_such_excuse(self, kind: str) -> None:
+        data = encoded("JPEG", JPEGS[kind])
+        # Of a progressive one that ends with a scan but the last nobody can tell.
+        most = 300 if kind == "progressive" else len(data) - 20
+        for lacking in (*range(3, 20), *range(20, most, 97)):
+            with pytest.raises(IncompleteImageError) as told:
+                images.verify(io.BytesIO(data[:-lacking]), "a.jpg", LIMIT, end_may_lack=True)
+            assert type(told.value) is IncompleteImageError, lacking
+
+    def test_one_of_a_telephone_that_is_turned_says_its_upright_size(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        with pytest.raises(EndlessImageError) as told:
+            images.verify(io.BytesIO(encoded("JPEG", {"exif": exif})[:-2]), "a.jpg", LIMIT)
+        assert told.value.size == (150, 200)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from pipeline.errors import HugeFileError, ImageError
-from pipeline.pictures import images
+from pipeline.pictures import images, suffixes
 from tests.conftest import picture
 
 LIMIT = 10_000_000
@@ -203,10 +203,14 @@ class TestHeic:
             images.load(tmp_path / "a.heic", 80, "a.heic", 100_000)
 
 
-def test_patterns_of_photos_know_a_suffix_of_every_format() -> None:
+def test_every_suffix_that_a_decoder_knows_is_read_or_told_of() -> None:
     pillow_heif.register_heif_opener()
     known = Image.registered_extensions()
-    assert {known[suffix] for suffix in images.PHOTO_SUFFIXES} == set(images.FORMATS)
+    read = {suffix for suffix, form in known.items() if form in (*images.FORMATS, "MPO")}
+    no_pictures = {suffix for suffix, form in known.items() if form in ("HDF5", "GRIB", "BUFR", "MPEG", "IPTC")}
+    assert read == set(suffixes.READ)
+    assert {suffix for suffix, form in known.items() if form in Image.OPEN} - read - no_pictures <= set(suffixes.UNREAD)
+    assert not read & set(suffixes.UNREAD)
 
 
 class TestSizes:

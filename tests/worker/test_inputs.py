@@ -65,7 +65,9 @@ def test_an_image_gone_from_a_job_is_the_jobs_failure_and_a_gone_folder_is_not(t
         inputs.load(folder, record, 10**6)
 
 
-@pytest.mark.parametrize("change", [{"image_size": 32}, {"style_scale": 2}, {"color": "match"}, {"init": "style"}])
+@pytest.mark.parametrize(
+    "change", [{"image_size": 32}, {"style_scale": 2}, {"color": "match"}, {"init": "style"}, {"protect": "off"}]
+)
 def test_what_makes_other_images_has_another_key(tmp_path: Path, change: dict[str, Any]) -> None:
     plain, changed = (
         Job.load(job(tmp_path / f"a-20260101-000000-000{name}", **given)) for name, given in (("1", {}), ("2", change))

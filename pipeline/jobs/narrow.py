@@ -1,0 +1,66 @@
+"""Pictures that are too narrow for the layers that look at them, and the size that would do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from pipeline.manifest.model import Manifest
+from pipeline.manifest.parameters import MAX_SIZE, STYLE_SHARES, Parameters
+from pipeline.manifest.schedule import schedule, smallest_side
+
+Size = tuple[int, int]  # width and height, pixels
+
+
+def too_narrow(manifest: Manifest, sizes: Mapping[str, Size]) -> str:
+    """A sentence where nothing of a manifest can be painted, as a picture is too narrow for that; else nothing.
+
+    Args:
+        manifest: the effective one.
+        sizes: width and height of each image, by its path as the manifest writes it.
+    """
+    found = ""
+    for run in manifest.variants() if manifest.sweep else [manifest]:
+        content = sizes[run.content]
+        of_styles = (_style(run.parameters, style.image, sizes[style.image], content) for style in run.style)
+        told = _content(run.parameters, run.content, content) or next(filter(None, of_styles), "")
+        if not told:
+            return ""
+        found = found or told
+    return found
+
+
+def _content(parameters: Parameters, name: str, size: Size) -> str:
+    needed, side = smallest_side(parameters.layers), parameters.image_size
+    if min(_at(size, side)) >= needed:
+        return ""
+    width, height = _at(size, side)
+    fits = _fitting(size, needed)
+    remedy = f"image_size {fits} would do." if fits <= MAX_SIZE else "Use a part of it that is less narrow."
+    return f"{name}: {size[0]}×{size[1]} pixels, too narrow: at image_size {side} it is {width}×{height}. {remedy}"
+
+
+def _style(parameters: Parameters, name: str, size: Size, content: Size) -> str:
+    needed = smallest_side(STYLE_SHARES if parameters.style_layers == "auto" else parameters.style_layers)
+    width, height = _at(content, parameters.image_size)
+    ratio = schedule(parameters, height, width)[0][0] / max(width, height)
+    side = max(1, round(parameters.style_size * parameters.style_scale))
+    if min(_at(_at(size, side), side * ratio)) >= needed:
+        return ""
+    fits = math.ceil(_fitting(size, math.ceil(needed / ratio)) / parameters.style_scale)
+    remedy = f"style_size {fits} would do." if fits <= MAX_SIZE else "Use a part of it that is less narrow."
+    scale = f" at the coarsest of its scales ({side * ratio:.0f} pixels)" if ratio < 1 else ""
+    return f"{name}: {size[0]}×{size[1]} pixels, too narrow at style_size {parameters.style_size}{scale}. {remedy}"
+
+
+def _at(size: Size, long_side: float) -> Size:
+    ratio = long_side / max(size)
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
+def _fitting(size: Size, needed: int) -> int:
+    """The long side at which the short one is as long as needed."""
+    side = math.ceil((needed - 0.5) * max(size) / min(size))
+    while min(_at(size, side)) < needed:
+        side += 1
+    return side
