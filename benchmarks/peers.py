@@ -21,9 +21,11 @@ from pipeline.engine.extractor import MEAN, depth
 from pipeline.engine.weights import Kernel
 from pipeline.manifest.parameters import VGG19_LAYERS
 
+torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")
+
 
 def make_step(
-    kernels: Mapping[str, Kernel], content: Any, style: Any, precision: str, compiled: bool = False
+    kernels: Mapping[str, Kernel], content: Any, style: Any, precision: str, mode: str = "eager"
 ) -> Callable[[], float]:
     """A function that makes one step of Adam and gives the loss before it.
 
@@ -32,7 +34,7 @@ def make_step(
         content: RGB ``[H, W, 3]`` in [0, 1].
         style: likewise, of any size.
         precision: ``"float32"`` or ``"bfloat16"``, the latter with channels last.
-        compiled: by ``torch.compile``.
+        mode: ``"eager"``, or of ``torch.compile``: ``"default"``, or ``"reduce-overhead"``, which is CUDA graphs.
     """
     dtype = getattr(torch, precision)
     layout = torch.channels_last if precision == "bfloat16" else torch.contiguous_format
@@ -76,7 +78,7 @@ def make_step(
         ).abs().sum()
         return 1e-2 * style_loss + 1e4 / len(CONTENT_LAYERS) * content_loss + 30.0 * variation
 
-    objective = torch.compile(loss_of) if compiled else loss_of
+    objective = loss_of if mode == "eager" else torch.compile(loss_of, mode=mode)
 
     def step() -> float:
         optimizer.zero_grad()

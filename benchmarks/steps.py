@@ -59,12 +59,12 @@ def main() -> None:
         if arguments.peers:
             from benchmarks import peers
 
-            for name, precision, compiled in (
-                ("PyTorch float32", "float32", False),
-                ("PyTorch bfloat16", "bfloat16", False),
-                ("PyTorch bfloat16 compiled", "bfloat16", True),
+            for name, precision, mode in (
+                ("PyTorch float32", "float32", "eager"),
+                ("PyTorch bfloat16", "bfloat16", "eager"),
+                ("PyTorch bfloat16 compiled", "bfloat16", "default"),
             ):
-                contenders[name] = peers.make_step(weights.kernels, content, style, precision, compiled)
+                contenders[name] = peers.make_step(weights.kernels, content, style, precision, mode)
         seconds = _in_turn(contenders)
         if arguments.peers:
             seconds["pastiche"] = peers.pastiche_seconds(content, style)

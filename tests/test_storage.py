@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import shutil
+import socket
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,10 +74,10 @@ class TestWriting:
         (tmp_path / "top" / "b").touch()
         real = os.unlink
 
-        def refuse(path: Path) -> None:
-            if path.name == "a":
-                raise PermissionError(13, "Permission denied", str(path))
-            real(path)
+        def refuse(name: str, **settings: int) -> None:
+            if name == "a":
+                raise PermissionError(13, "Permission denied", name)
+            real(name, **settings)
 
         monkeypatch.setattr(os, "unlink", refuse)
         storage.clear_away(tmp_path / "top")
@@ -89,9 +95,9 @@ class TestWriting:
         (tmp_path / "a" / "b" / "c").mkdir(parents=True)
         meanwhile: Iterator[Callable[[], None]] = iter([trash.rmdir, lambda: None, lambda: shutil.rmtree(trash)])
 
-        def rename(source: Path, target: Path) -> None:
+        def rename(source: str, target: str, **folders: int) -> None:
             next(meanwhile)()
-            real(source, target)
+            real(source, target, **folders)
 
         monkeypatch.setattr(os, "rename", rename)
         storage.discard(tmp_path / "a", trash)
@@ -115,12 +121,12 @@ def test_what_can_be_made_only_once_is_made_once(
 ) -> None:
     path, real = tmp_path / "mark", os.link
 
-    def link(source: Path, target: Path) -> None:
+    def link(source: str, target: str, **settings: Any) -> None:
         if not has_links:
             raise PermissionError(1, "Operation not permitted")
-        assert source.read_bytes() == b"whole"
-        assert not target.exists(), "another runner would take a mark that is being written for one that was cut off"
-        real(source, target)
+        assert (tmp_path / source).read_bytes() == b"whole"
+        assert not path.exists(), "another runner would take a mark that is being written for one that was cut off"
+        real(source, target, **settings)
 
     monkeypatch.setattr(os, "link", link)
     storage.make_once(path, b"whole", tmp_path / "first")
@@ -129,3 +135,179 @@ def test_what_can_be_made_only_once_is_made_once(
     with pytest.raises(FileExistsError):
         storage.make_once(path, b"another", tmp_path / "second")
     assert path.read_bytes() == b"whole"
+
+
+def remove_in(folder: Path) -> None:
+    storage.remove(folder / "in")
+
+
+class TestWhatOthersPutThere:
+    """A name of ours is a link, a pipe or a folder by the time that it is used."""
+
+    @pytest.fixture
+    def private(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "private"
+        (folder / "in").mkdir(parents=True)
+        for path in (folder / "a", folder / "in" / "b"):
+            path.write_text("kept")
+        return folder
+
+    @pytest.fixture(autouse=True)
+    def untouched(self, private: Path) -> Iterator[None]:
+        yield
+        found = {str(path.relative_to(private)): path.is_file() and path.read_text() for path in private.rglob("*")}
+        assert found == {"a": "kept", "in": False, "in/b": "kept"}
+
+    @pytest.fixture
+    def link(self, tmp_path: Path, private: Path) -> Path:
+        link = tmp_path / "link"
+        link.symlink_to(private)
+        return link
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            storage.remove_tree,
+            storage.names,
+            storage.entries,
+            storage.sync_folder,
+            storage.ensure_folder,
+            lambda link: storage.write_atomic(link / "a", b"new"),
+            lambda link: storage.create(link / "new"),
+            lambda link: storage.make_folder(link / "new"),
+            lambda link: storage.ensure_folder(link / "new"),
+            lambda link: storage.read(link / "a", 100),
+            lambda link: storage.open_file(link / "a"),
+            lambda link: storage.touch(link / "a"),
+            remove_in,
+            lambda link: storage.remove_file(link / "a"),
+            lambda link: storage.remove_tree(link / "in"),
+            lambda link: storage.move(link / "a", link.with_name("taken")),
+            lambda link: storage.move(link.with_name("own"), link / "new"),
+            lambda link: storage.discard(link / "in", link.with_name("trash")),
+            lambda link: storage.discard(link.with_name("own"), link),
+            lambda link: storage.link_or_copy(link / "a", link.with_name("taken")),
+            lambda link: storage.link_or_copy(link.with_name("own") / "c", link / "new"),
+            lambda link: storage.make_once(link / "new", b"", link.with_name("first")),
+            lambda link: storage.make_once(link.with_name("mark"), b"", link / "new"),
+            lambda link: storage.at_once(storage.copy_tree(link, link.with_name("taken"))),
+            lambda link: storage.at_once(storage.copy_tree(link.with_name("own"), link / "new")),
+        ],
+    )
+    def test_no_link_is_followed_and_it_is_told_by_name(self, link: Path, act: Callable[[Path], object]) -> None:
+        link.with_name("own").mkdir()
+        (link.with_name("own") / "c").touch()
+        try:
+            act(link)
+        except NotADirectoryError as error:
+            assert (error.strerror, error.filename) == ("Not a directory, but a link", str(link))
+        else:
+            assert act is remove_in, "to be removed, nothing has to be there"
+        assert link.is_symlink()
+        assert (link.with_name("own") / "c").exists()
+
+    def test_a_link_itself_is_removed_thrown_away_and_not_seen_as_a_folder(self, tmp_path: Path, link: Path) -> None:
+        assert not storage.is_folder(link)
+        assert storage.is_there(link)
+        assert [(entry.is_folder, entry.is_link) for entry in storage.entries(tmp_path) if entry.path == link] == [
+            (False, True)
+        ]
+        storage.discard(link, tmp_path / "trash")
+        assert not link.is_symlink()
+        link.symlink_to(tmp_path / "private" / "a")
+        storage.remove(link)
+        assert not link.is_symlink()
+
+    @pytest.mark.parametrize("kind", ["link", "nowhere", "loop", "long", "pipe", "file", "folder"])
+    def test_a_file_is_written_whatever_stands_at_its_temporary_name(
+        self, tmp_path: Path, private: Path, kind: str
+    ) -> None:
+        beside = tmp_path / ".page.me"
+        targets: dict[str, Path | str] = {
+            "link": private / "a",
+            "nowhere": private / "new",
+            "loop": beside,
+            "long": "x" * 300,
+        }
+        if kind in targets:
+            beside.symlink_to(targets[kind])
+        elif kind == "pipe":
+            os.mkfifo(beside)
+        elif kind == "file":
+            os.link(private / "a", beside)
+        else:
+            (beside / "theirs").mkdir(parents=True)
+        storage.write_atomic(tmp_path / "page", b"new", "me")
+        assert (tmp_path / "page").read_bytes() == b"new"
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".page")] == (
+            [".page.me"] if kind == "folder" else []
+        )
+
+    @pytest.mark.parametrize("kind", ["link", "pipe", "socket", "device", "folder", "huge"])
+    def test_only_files_are_read_and_up_to_a_limit_and_nothing_waits(
+        self, tmp_path: Path, private: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        odd = tmp_path / "odd"
+        monkeypatch.chdir(tmp_path)  # an address has no more than a hundred characters
+        if kind == "link":
+            odd.symlink_to(private / "a")
+        elif kind == "pipe":
+            os.mkfifo(odd)
+        elif kind == "socket":
+            with socket.socket(socket.AF_UNIX) as ours:
+                ours.bind("odd")
+        elif kind == "device":
+            odd = Path("/dev/zero")
+        elif kind == "folder":
+            odd.mkdir()
+        else:
+            odd.touch()
+            os.truncate(odd, 1 << 40)
+        with pytest.raises(storage.OddError) as raised:
+            storage.read(odd, 1000)
+        assert raised.value.strerror == ("more than 1,000 bytes" if kind == "huge" else f"a {kind}")
+
+    @pytest.mark.parametrize("target", ["loop", "x" * 300, "a/b"])
+    def test_what_cannot_be_looked_at_is_not_there(self, tmp_path: Path, target: str) -> None:
+        (tmp_path / "loop").symlink_to(target)
+        (tmp_path / "a").touch()
+        for path in (tmp_path / "loop" / "in", tmp_path / ("y" * 300), tmp_path / "a" / "b"):
+            assert storage.look(path) is None
+        assert storage.follow(tmp_path / "loop") is None
+
+    @pytest.mark.parametrize("which", ["top", "inner"])
+    def test_a_folder_that_is_exchanged_for_a_link_in_mid_removal_a_thousand_times_leads_nowhere(
+        self, tmp_path: Path, private: Path, which: str
+    ) -> None:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)  # so that the two meet within a removal
+        top, link = tmp_path / "shared" / "top", tmp_path / "shared" / "link"
+        victim = top if which == "top" else top / "in"
+        is_over, numbers = threading.Event(), itertools.count()
+        exchanges = 0
+
+        def exchange() -> None:
+            nonlocal exchanges
+            while not is_over.is_set():
+                with contextlib.suppress(OSError):
+                    link.symlink_to(private)
+                with contextlib.suppress(OSError):
+                    os.rename(victim, top.with_name(f"away-{next(numbers)}"))
+                    os.rename(link, victim)
+                    exchanges += 1
+
+        top.parent.mkdir()
+        other = threading.Thread(target=exchange)
+        other.start()
+        try:
+            while exchanges < 1000:
+                with contextlib.suppress(OSError):  # another is in the way: what matters is what is left
+                    storage.ensure_folder(top / "in", within=top.parent)
+                    for name in ("1", "2", "in/3", "in/4"):
+                        storage.mark(top / name)
+                with contextlib.suppress(OSError):
+                    storage.remove(top)
+        finally:
+            is_over.set()
+            other.join()
+            sys.setswitchinterval(before)

@@ -14,6 +14,7 @@ from pipeline.cli.options import (
     device_option,
     inbox_option,
     jobs_option,
+    library_option,
     option,
     outbox_option,
     weights_cache,
@@ -27,6 +28,7 @@ from pipeline.errors import EnvironmentFault
 @inbox_option
 @jobs_option
 @outbox_option
+@library_option
 @option("--poll", is_flag=True, help="As for `watch`: no file system events are asked for.")
 @weights_option
 @device_option

@@ -11,6 +11,7 @@ import click
 
 from pipeline.cli.options import (
     FILE,
+    ignore_option,
     inbox_option,
     jobs_option,
     library_option,
@@ -75,6 +76,7 @@ def _renew_page(spool: Spool, outbox: Path) -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter, or preset or priority.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be written, and write nothing.")
 @inbox_option
+@ignore_option
 @presets_option
 @limit_options
 @click.pass_context
@@ -87,6 +89,7 @@ def submit(
     settings: tuple[str, ...],
     dry_run: bool,
     inbox: Path,
+    ignore: tuple[str, ...],
     presets: Path | None,
     **limits: int,
 ) -> None:
@@ -107,7 +110,7 @@ def submit(
     if not photos:
         raise UsageError("no photo.", "Name photos before --style: what follows it are paintings.")
     if styles:
-        found, unread = submitting.find_photos(photos)
+        found, unread = submitting.find_photos(photos, ignore)
         if unread:
             click.echo(printable(f"{told_unread(unread)}."), err=True)
     elif len(photos) > 1:  # as it was before there was --style: one photo, then the paintings

@@ -60,5 +60,5 @@ def main() -> None:
         log.error("stylistic: %s", error)
         sys.exit(error.exit_code)
     except OSError as error:
-        log.error("stylistic: %s: %s", error.strerror or error, error.filename)
+        log.error("stylistic: %s%s", error.strerror or error, f": {error.filename}" if error.filename else "")
         sys.exit(EnvironmentFault.exit_code)

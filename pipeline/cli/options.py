@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,18 @@ from pipeline.errors import EnvironmentFault
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
+
+class _Folder(click.Path):
+    """A folder, free of links from here on."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """As it was named if no part of its path is a link, else where that leads."""
+        from pipeline import storage
+
+        return storage.real(Path(str(super().convert(value, parameter, context))))
+
+
+FOLDER = _Folder(path_type=Path, file_okay=False)
 COUNT = click.IntRange(1)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -67,6 +77,15 @@ library_option = option(
 )
 
 
+ignore_option = option(
+    "--ignore",
+    type=str,
+    multiple=True,
+    metavar="PATTERN",
+    help="What in folders is not looked at, as in a .gitignore; repeatable. A file .stylisticignore in a folder, too.",
+)
+
+
 def _count_or_auto(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
     return None if value == "auto" else int(COUNT(value, parameter, context))
 
@@ -76,6 +95,7 @@ runner_options = together(
     jobs_option,
     outbox_option,
     library_option,
+    ignore_option,
     option("--settle", type=click.FloatRange(0), default=2.0, help="Seconds a file must have kept still."),
     option("--poll", is_flag=True, help="For network shares: no file system events, no trust in file times."),
     option("--input-timeout", type=click.FloatRange(0), default=600.0, help="Seconds to wait for missing images."),
@@ -94,6 +114,12 @@ runner_options = together(
         callback=_count_or_auto,
         default="1",
         help="Jobs at once on this machine; `auto`: one a card, or without cards what paints most.",
+    ),
+    option(
+        "--idle-minutes",
+        type=click.FloatRange(0),
+        default=10.0,
+        help="Without a job, after which memory and device are let go until the next; 0: never.",
     ),
     option("--scheduler", metavar="ADDRESS", help="Run the jobs on a Dask cluster, such as tcp://host:8786."),
     option("--scheduler-file", type=FILE, help="The same, by the file in which a scheduler has written its address."),
@@ -117,13 +143,15 @@ def require_folders(context: click.Context, **folders: Path) -> None:
     Raises:
         EnvironmentFault: a folder that was named is missing, or a default one cannot be made.
     """
+    from pipeline import storage
+
     for name, folder in folders.items():
         is_default = context.get_parameter_source(name) is ParameterSource.DEFAULT
-        if not is_default and not folder.is_dir():
-            what = "no folder" if os.path.lexists(folder) else "not there"
+        if not is_default and not storage.is_folder(folder):
+            what = "no folder" if storage.is_there(folder) else "not there"
             raise EnvironmentFault(f"{folder}: {what} (--{name}).", "Make it first, or mend its name.")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            storage.ensure_folder(folder)
         except OSError as error:
             raise EnvironmentFault(f"{folder}: cannot be made ({error.strerror}).") from None
 

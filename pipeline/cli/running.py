@@ -111,6 +111,7 @@ def _runner(
     jobs: Path,
     outbox: Path,
     library: tuple[Path, ...],
+    ignore: tuple[str, ...],
     settle: float,
     input_timeout: float,
     checkpoint_seconds: float,
@@ -125,11 +126,14 @@ def _runner(
     workers: int | None,
     scheduler: str | None,
     scheduler_file: Path | None,
+    idle_minutes: float,
     **others: Any,
 ) -> Runner:
     from pipeline.inbox.alarm import Alarm
+    from pipeline.inbox.apart import REMEDY, entanglements
     from pipeline.inbox.claims import Claims
     from pipeline.inbox.drops import Drops
+    from pipeline.inbox.ignored import Ignored
     from pipeline.inbox.readiness import Judge
     from pipeline.inbox.scan import Scanner
     from pipeline.jobs.lock import Lease
@@ -139,17 +143,21 @@ def _runner(
     from pipeline.runner.loop import Runner
     from pipeline.worker.session import Options
 
+    if found := entanglements(inbox, library, jobs=jobs, outbox=outbox):
+        raise UsageError("; ".join(found) + ".", REMEDY)
     require_folders(click.get_current_context(), inbox=inbox, jobs=jobs, outbox=outbox)
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))
     log.info("inbox %s, jobs %s, outbox %s", inbox, jobs, outbox.resolve())
     limits = Limits(max_pixels, **{key: value for key, value in others.items() if key.startswith("max_")})
     spool = Spool(jobs, keep_inputs)
     claims = Claims(inbox, jobs, spool.retries)
-    drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library])
+    ignored = Ignored.by(ignore, inbox)
+    drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library], ignored)
     weights, paces = weights and weights.resolve(), cache_file()
-    worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces)
+    idle_seconds = 60 * idle_minutes or None
+    worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces, idle_seconds=idle_seconds)
     return Runner(
-        Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets)),
+        Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets, ignored)),
         claims,
         spool,
         Lease(jobs),
@@ -174,6 +182,7 @@ def _executor(options: Options, workers: int | None, scheduler: str | None, sche
             raise UsageError("--workers is for this machine, --scheduler for a cluster.", "Give one of them.")
         return ClusterExecutor(connector(scheduler, scheduler_file), options)
     environments = share.environments(workers, options.device)
+    options = dataclasses.replace(options, processes_a_card=share.of_card(environments))
     if len(environments) > 1 and (available := memory.available()) is not None:
         options = dataclasses.replace(options, memory_limit=available // len(environments))
     return LocalExecutor(options, environments)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import FOLDER, jobs_option, option, outbox_option
+from pipeline.cli.options import FOLDER, ignore_option, jobs_option, option, outbox_option
 from pipeline.console import printable
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ FAILURES, LEFT_ALONE = 1, 3
 @option(
     "--inbox", type=FOLDER, default=None, help="Where manifests and images are dropped; default: the last runner's."
 )
+@ignore_option
 @jobs_option
 @outbox_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as docs/status.md has it.")
-def status(inbox: Path | None, jobs: Path, outbox: Path, as_json: bool) -> None:
+def status(inbox: Path | None, ignore: tuple[str, ...], jobs: Path, outbox: Path, as_json: bool) -> None:
     """What runs, what waits and for what, and how jobs ended.
 
     Exit codes: 0 all well; 1 something has failed since yesterday; 3 work waits and no runner is alive.
@@ -45,7 +46,7 @@ def status(inbox: Path | None, jobs: Path, outbox: Path, as_json: bool) -> None:
     spool = Spool(jobs)
     found = look(spool, outbox, Paces(cache_file()))
     if found.runner.state != "alive":
-        found = found.model_copy(update={"dropped": _dropped(inbox or Path(found.inbox or "inbox"), spool)})
+        found = found.model_copy(update={"dropped": _dropped(inbox or Path(found.inbox or "inbox"), spool, ignore)})
     if as_json:
         click.echo(json.dumps(found.model_dump(mode="json"), indent=1))
     else:
@@ -53,15 +54,18 @@ def status(inbox: Path | None, jobs: Path, outbox: Path, as_json: bool) -> None:
     sys.exit(LEFT_ALONE if found.is_left_alone else FAILURES if found.failed_since_yesterday else 0)
 
 
-def _dropped(inbox: Path, spool: Spool) -> int | None:
+def _dropped(inbox: Path, spool: Spool, ignore: tuple[str, ...]) -> int | None:
     """How much lies in an inbox that nobody sees to; None if that cannot be told."""
+    from pipeline import storage
     from pipeline.inbox.claims import Claims
+    from pipeline.inbox.ignored import Ignored
     from pipeline.inbox.unseen import count
 
-    if not inbox.is_dir():
-        return None
     inbox = inbox.resolve()
-    return count(inbox, Claims(inbox, spool.folder.resolve(), spool.retries).folder, spool.retries)
+    if not storage.is_folder(inbox):
+        return None
+    claimed = Claims(inbox, spool.folder.resolve(), spool.retries).folder
+    return count(inbox, claimed, spool.retries, Ignored.by(ignore, inbox))
 
 
 def _lines(found: Overview) -> Iterator[str]:

@@ -33,13 +33,14 @@ def clean(older_than: str, remove: bool, results: bool, jobs: Path, outbox: Path
       stylistic clean --older-than 30d
       stylistic clean --older-than 30d --remove
     """
+    from pipeline import storage
     from pipeline.jobs.pace import Paces, cache_file
     from pipeline.jobs.spool import Spool
     from pipeline.outbox import cleaning, page
 
     before = time.time() - _seconds(older_than)
     for folder in (jobs, outbox) if results else (jobs,):
-        if not folder.is_dir():
+        if not storage.is_folder(folder):
             raise EnvironmentFault(f"{folder}: not there.", "Name it with --jobs or --outbox.")
     spool = Spool(jobs)
     found = cleaning.find(spool, outbox if results else None, before)
@@ -47,7 +48,7 @@ def clean(older_than: str, remove: bool, results: bool, jobs: Path, outbox: Path
         several = list(group)
         click.echo(f"{kind}: {len(several):,}, {sum(one.size for one in several) / 1e6:,.1f} MB")
         for one in several:
-            if one.path.is_dir():
+            if storage.is_folder(one.path):
                 click.echo(printable(f"  {one.path}, {(time.time() - one.since) / 86_400:.0f} days old"))
             if remove:
                 cleaning.remove(one, spool)

@@ -28,13 +28,14 @@ class Place:
     weights: Path | None
     cache: Path
     device: str  # auto, cpu or gpu
+    library: tuple[Path, ...] = ()
 
 
 def examine(place: Place) -> Iterator[Finding]:
     """Look at one link after the other; each is told before the next one is looked at, which may end the process."""
     yield machine.python()
     yield machine.packages()
-    yield from folders.examine(place.inbox, place.jobs, place.outbox, place.poll)
+    yield from folders.examine(place.inbox, place.jobs, place.outbox, place.poll, place.library)
     yield machine.weights(_weights(place), place.cache, place.weights is not None)
     yield machine.cores(machine.cores_allowed(), machine.quota())
     yield machine.instructions(machine.cpu_flags(), platform.machine())

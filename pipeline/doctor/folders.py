@@ -7,13 +7,14 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from pipeline import storage
 from pipeline.inbox.alarm import Alarm
+from pipeline.inbox.apart import REMEDY, entanglements
 from pipeline.worker.finding import Finding, broken, ok, warning
 
 LITTLE_SPACE = 2_000_000_000  # bytes; a checkpoint of 2048 × 1536 pixels takes 0.9 GB, and twice that for a moment
@@ -21,13 +22,15 @@ NO_SPACE = 50_000_000
 EVENT_SECONDS = 3.0
 
 
-def examine(inbox: Path, jobs: Path, outbox: Path, poll: bool) -> Iterator[Finding]:
+def examine(inbox: Path, jobs: Path, outbox: Path, poll: bool, libraries: Sequence[Path] = ()) -> Iterator[Finding]:
     """Each folder, then what they are to each other.
 
     Args:
         inbox, jobs, outbox: as for a runner.
         poll: whether it does without file system events.
+        libraries: folders that images are taken from.
     """
+    yield apart(inbox, jobs, outbox, libraries)
     there = {}
     for name, folder in (("inbox", inbox), ("jobs", jobs), ("outbox", outbox)):
         found = writable(name, folder)
@@ -44,6 +47,13 @@ def examine(inbox: Path, jobs: Path, outbox: Path, poll: bool) -> Iterator[Findi
         yield events(inbox)
 
 
+def apart(inbox: Path, jobs: Path, outbox: Path, libraries: Sequence[Path] = ()) -> Finding:
+    """Whether nothing that a runner writes lies among what it reads."""
+    if found := entanglements(inbox, libraries, jobs=jobs, outbox=outbox):
+        return broken("folders", "; ".join(found), REMEDY)
+    return ok("folders", "inbox, jobs and outbox are apart")
+
+
 def writable(name: str, folder: Path) -> Finding:
     """Whether a file can be written into the folder, made durable, renamed and removed.
 
@@ -52,11 +62,11 @@ def writable(name: str, folder: Path) -> Finding:
         folder: which need not be there.
     """
     remedy = f"Let this user in (`id -un` says who), or name another with --{name}."
-    if not folder.exists() and not folder.is_symlink():
-        above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not storage.is_there(folder):
+        above = next(parent for parent in folder.absolute().parents if storage.is_there(parent))
         try:
             with _probe(above) as probe:
-                probe.touch()
+                storage.mark(probe)
         except OSError as error:
             return broken(name, f"{folder} is not there, and cannot be made in {above} ({error.strerror})", remedy)
         return warning(name, f"{folder} is not there yet", f"A runner makes it; or name another with --{name}.")
@@ -102,7 +112,7 @@ def locks(jobs: Path, lock: Callable[[Path], FileLock] = FileLock) -> Finding:
         return broken("jobs, locks", f"there are none ({error})", remedy)
 
 
-def rename(name: str, folder: Path, jobs: Path, move: Callable[[Path, Path], None] = os.rename) -> Finding:
+def rename(name: str, folder: Path, jobs: Path, move: Callable[[Path, Path], None] = storage.move) -> Finding:
     """Whether what is taken in and what is done can be renamed between a folder and the jobs folder, or is copied.
 
     Args:
@@ -114,7 +124,7 @@ def rename(name: str, folder: Path, jobs: Path, move: Callable[[Path, Path], Non
     name = f"{name} and jobs"
     try:
         with _probe(folder) as here, _probe(jobs) as there:
-            here.touch()
+            storage.mark(here)
             move(here, there)
     except OSError as error:
         if error.errno != errno.EXDEV:
@@ -136,7 +146,7 @@ def events(inbox: Path, seconds: float = EVENT_SECONDS) -> Finding:
         if problem := alarm.keep_alive():
             return warning(name, problem, remedy)
         with _probe(inbox) as probe:
-            probe.touch()
+            storage.mark(probe)
             if not alarm.rung.wait(seconds):
                 return warning(name, f"none came within {seconds:g} s of a new file", remedy)
     finally:
@@ -152,4 +162,4 @@ def _probe(folder: Path) -> Iterator[Path]:
         yield path
     finally:
         with contextlib.suppress(OSError):
-            path.unlink()
+            storage.remove_file(path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from pipeline.engine.objective import Tensor
+from pipeline.engine.roots import Tensor
 from pipeline.manifest.parameters import VGG19_LAYERS
 from pipeline.manifest.schedule import block
 

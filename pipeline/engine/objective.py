@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-Tensor = Any  # TensorFlow ships no types
+from pipeline.engine import roots
+from pipeline.engine.roots import Tensor
 
 WASSERSTEIN_SCALE = 1e4  # about what the same style_weight needs with Gram matrices
 DIRECTIONS = 256  # in which a style's features spread most; at 512 channels they hold 99 % of the variance
 CONTENT_POWER = 5  # of the distance beyond the limit
-ROOT_FLOOR = 1e-7  # of the largest eigenvalue: float32 tells nothing below it
+PROTECTION = 16.0  # times what content weighs elsewhere: at 4 a face is still torn
+PROTECTED_LIMIT = 0.1
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -47,115 +50,98 @@ def gram_statistics(features: Tensor, mask: Tensor | None = None) -> Tensor:
     return gram_matrix(features * tf.cast(shares, features.dtype)) * (positions / (tf.reduce_sum(shares**2) + 1e-6))
 
 
-def gram_distance(features: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """``mean((G − target)²)`` of a Gram matrix ``[C, C]``."""
-    return tf.reduce_mean(tf.square(gram_statistics(features, mask) - target))
+def gram_distances(statistics: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """``mean((G − target)²)`` of the Gram matrix ``[C, C]`` of each layer; ``[layers]``."""
+    pairs = zip(statistics, targets, strict=True)
+    return tf.stack([tf.reduce_mean(tf.square(gram - target)) for gram, target in pairs])
 
 
-def covariance(features: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """``Σ = Fᵀ W F − μμᵀ`` and ``μ = Fᵀ w`` of features ``[1, H, W, C]``, float32 ``[C, C]`` and ``[C]``, where each
-    position weighs ``w``: by the mask's square, or alike.
+def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The second moments ``M = Fᵀ W F`` of features ``[1, H, W, C]`` and, as the last row, their mean ``μ = Fᵀ w``;
+    float32 ``[C + 1, C]``. Each position weighs ``w``: by the mask's square, or alike.
 
-    The products of Σ are in float32 whatever the features' precision, as a difference has no bits to spare; that of
-    the gradient, ``W (F (dΣ + dΣᵀ) + dμ − μ (dΣ + dΣᵀ))``, is in the features'.
+    The products are in float32 whatever the features' precision, as a covariance is a difference and has no bits to
+    spare; that of the gradient, ``W (F (dM + dMᵀ) + dμ)``, is in the features'.
     """
-    shape = tf.shape(features)
-    weights = _weights(features, mask)
+    channels = features.shape[3]
+    squares = None if mask is None else tf.reshape(_shares(features, mask) ** 2, [-1, 1])
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def compute(columns: Tensor) -> Any:
         exact = tf.cast(columns, tf.float32)
-        weighted = exact if mask is None else exact * weights
-        product, mean = tf.matmul(weighted, exact, transpose_a=True), tf.reduce_sum(weighted, 0)
-        if mask is None:
-            product, mean = product * weights, mean * weights
+        if squares is None:
+            weighted, whole = exact, 1.0 / tf.cast(tf.shape(columns)[0], tf.float32)
+        else:
+            weighted, whole = exact * squares, 1.0 / (tf.reduce_sum(squares) + 1e-6)
+        product, mean = tf.matmul(weighted, exact, transpose_a=True), tf.reduce_sum(weighted, 0, keepdims=True)
 
-        def gradient(of_covariance: Tensor, of_mean: Tensor) -> Tensor:
-            symmetric = of_covariance + tf.transpose(of_covariance)
-            offset = of_mean - tf.linalg.matvec(symmetric, mean)
-            if mask is None:
-                symmetric, offset = symmetric * weights, offset * weights
-            symmetric, offset = (tf.cast(part, columns.dtype) for part in (symmetric, offset))
-            slope = tf.nn.bias_add(columns @ symmetric, offset)
-            return slope if mask is None else slope * tf.cast(weights, columns.dtype)
+        def gradient(upstream: Tensor) -> Tensor:
+            of_product, of_mean = tf.split(upstream * whole, [channels, 1])
+            symmetric = tf.cast(of_product + tf.transpose(of_product), columns.dtype)
+            slope = tf.nn.bias_add(columns @ symmetric, tf.cast(tf.reshape(of_mean, [-1]), columns.dtype))
+            return slope if squares is None else slope * tf.cast(squares, columns.dtype)
 
-        return (product - mean[:, None] * mean[None, :], mean), gradient
+        return tf.concat([product, mean], 0) * whole, gradient
 
-    found: tuple[Tensor, Tensor] = compute(tf.reshape(features, [shape[1] * shape[2], shape[3]]))
-    return found
+    return compute(tf.reshape(features, [-1, channels]))
 
 
-def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The second moments of features ``Σ + μμᵀ`` and, as the last row, their mean μ; float32 ``[C + 1, C]``."""
-    spread, mean = covariance(features, mask)
-    return tf.concat([spread + mean[:, None] * mean[None, :], mean[None]], 0)
+class WassersteinTarget(NamedTuple):
+    """What is kept of a style's moments: the terms of a distance that need no root are ``Σ plain ⊙ [M; μ] + rest``."""
+
+    factor: Tensor  # L [min(C, DIRECTIONS), C], of which LᵀL is the covariance in its directions of most variance
+    plain: Tensor  # [C + 1, C]: the identity and, as the last row, −2μ'
+    rest: Tensor  # |μ'|² + |L|²
 
 
-def factored(moments: Tensor) -> Tensor:
-    """``L``, of which ``LᵀL`` is the covariance in its ``DIRECTIONS`` of most variance, and as the last row the mean;
-    ``[min(C, DIRECTIONS) + 1, C]``."""
-    mean = moments[-1]
-    values, vectors = tf.linalg.eigh(moments[:-1] - mean[:, None] * mean[None, :])
-    factor = tf.transpose(vectors * tf.sqrt(tf.maximum(values, 0.0)))
-    return tf.concat([factor[-DIRECTIONS:], mean[None]], 0)
+def wasserstein_target(moments: Tensor) -> WassersteinTarget:
+    """Of a style's moments ``[C + 1, C]``."""
+    mean = moments[-1:]
+    values, vectors = tf.linalg.eigh(_covariance(moments[:-1], mean))
+    factor = tf.transpose(vectors * tf.sqrt(tf.maximum(values, 0.0)))[-DIRECTIONS:]
+    plain = tf.concat([tf.eye(moments.shape[1]), -2.0 * mean], 0)
+    return WassersteinTarget(factor, plain, tf.reduce_sum(tf.square(mean)) + tf.reduce_sum(tf.square(factor)))
 
 
-def wasserstein_distance(features: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The square of the 2-Wasserstein distance of two normal distributions, by channel and scaled.
+def wasserstein_distances(statistics: Sequence[Tensor], targets: Sequence[WassersteinTarget]) -> Tensor:
+    """The squares of the 2-Wasserstein distances of normal distributions, by channel and scaled; ``[layers]``.
 
     ``|μ − μ'|² + tr Σ + tr Σ' − 2 tr (Σ'^½ Σ Σ'^½)^½`` (Dowson and Landau 1982,
-    https://doi.org/10.1016/0047-259X(82)90077-X). With Σ = XᵀX and Σ' = LᵀL the last trace is that of ``(L Σ Lᵀ)^½`` or
-    ``(X Lᵀ L Xᵀ)^½``, the smaller matrix where positions are few.
+    https://doi.org/10.1016/0047-259X(82)90077-X) with ``Σ = M − μμᵀ``. With Σ' = LᵀL the last trace is that of
+    ``(L Σ Lᵀ)^½``; its gradient by Σ is ``Q = ½ Lᵀ (L Σ Lᵀ)^-½ L``, by μ ``−2Qμ``.
 
     Args:
-        features: of the image.
-        target: ``factored`` moments of the style's.
-        mask: which positions count, ``[1, h, w, 1]``.
+        statistics: ``moments`` of the image ``[C + 1, C]``, one a layer.
+        targets: of the style.
     """
-    factor, target_mean = target[:-1], target[-1]
-    positions, channels = tf.reduce_prod(tf.shape(features)[1:3]), tf.shape(features)[3]
-    spread, mean = covariance(features, mask)
+    scales = np.array([WASSERSTEIN_SCALE / found.shape[1] for found in statistics], np.float32)
 
-    def between_positions() -> Tensor:
-        moved = tf.matmul(_deviations(features, mean, mask), factor, transpose_b=True)
-        return tf.matmul(moved, moved, transpose_b=True)
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def compute(*statistics: Tensor) -> Any:
+        parts = [tf.split(found, [found.shape[1], 1]) for found in statistics]
+        products = [
+            tf.matmul(target.factor @ _covariance(*part), target.factor, transpose_b=True)
+            for part, target in zip(parts, targets, strict=True)
+        ]
+        traces, slopes = roots.traces(products)
+        plain = tf.stack([tf.reduce_sum(f * target.plain) for f, target in zip(statistics, targets, strict=True)])
+        rest = tf.stack([target.rest for target in targets])
 
-    def between_directions() -> Tensor:
-        return tf.matmul(factor @ spread, factor, transpose_b=True)
+        def gradient(upstream: Tensor) -> list[Tensor]:
+            found = []
+            of_layers = tf.unstack(upstream * scales)
+            for of_layer, slope, (_, mean), target in zip(of_layers, slopes, parts, targets, strict=True):
+                q = tf.matmul(target.factor, slope @ target.factor, transpose_a=True)
+                found.append(of_layer * (target.plain - 2.0 * tf.concat([q, -2.0 * (mean @ q)], 0)))
+            return found
 
-    product = tf.cond(positions < tf.shape(factor)[0], between_positions, between_directions)
-    apart = tf.reduce_sum(tf.square(mean - target_mean)) + tf.linalg.trace(spread) + tf.reduce_sum(tf.square(factor))
-    return WASSERSTEIN_SCALE * (apart - 2.0 * _trace_of_root(product)) / tf.cast(channels, tf.float32)
+        return scales * (plain + rest - 2.0 * traces), gradient
 
-
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def _trace_of_root(matrix: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """``tr A^½`` of a symmetric, positive semidefinite matrix, with the gradient ``½ A^-½``: no difference of
-    eigenvalues is in it, which makes that of a decomposition unstable."""
-    values, vectors = tf.linalg.eigh(matrix)
-    values = tf.maximum(values, 0.0)
-    floor = ROOT_FLOOR * values[-1] + 1e-30
-    roots = tf.sqrt(values + floor)
-
-    def gradient(upstream: Tensor) -> Tensor:
-        return tf.matmul(vectors * (0.5 * upstream / roots), vectors, transpose_b=True)
-
-    return tf.reduce_sum(roots - tf.sqrt(floor)), gradient
+    return compute(*statistics)
 
 
-def _deviations(features: Tensor, mean: Tensor, mask: Tensor | None) -> Tensor:
-    """``X = W^½ (F − μ)`` ``[H·W, C]``, float32, of which ``XᵀX`` is the covariance."""
-    shape = tf.shape(features)
-    columns = tf.cast(tf.reshape(features, [shape[1] * shape[2], shape[3]]), tf.float32)
-    return (columns - mean) * tf.sqrt(_weights(features, mask))
-
-
-def _weights(features: Tensor, mask: Tensor | None) -> Tensor:
-    """What each position weighs: ``[H·W, 1]`` that add up to 1, or the one number that is all of them."""
-    if mask is None:
-        return 1.0 / tf.cast(tf.reduce_prod(tf.shape(features)[1:3]), tf.float32)
-    squares = tf.reshape(_shares(features, mask) ** 2, [-1, 1])
-    return squares / (tf.reduce_sum(squares) + 1e-6)
+def _covariance(second_moments: Tensor, mean: Tensor) -> Tensor:
+    return second_moments - tf.transpose(mean) * mean
 
 
 def _shares(features: Tensor, mask: Tensor) -> Tensor:
@@ -164,16 +150,16 @@ def _shares(features: Tensor, mask: Tensor) -> Tensor:
 
 
 class StyleLoss(NamedTuple):
-    """How far an image is from a style at one layer."""
+    """How far an image is from a style."""
 
     statistics: Callable[..., Tensor]  # of features (and mask); a weighted mean of several styles' is a style's again
-    target: Callable[[Tensor], Tensor]  # what is kept of a style's statistics
-    distance: Callable[..., Tensor]  # of an image's features from a target (and mask)
+    target: Callable[[Tensor], Any]  # what is kept of a style's statistics
+    distances: Callable[[Sequence[Tensor], Sequence[Any]], Tensor]  # of an image's statistics from targets, by layer
 
 
 STYLE_LOSSES = {
-    "gram": StyleLoss(gram_statistics, tf.identity, gram_distance),
-    "wasserstein": StyleLoss(moments, factored, wasserstein_distance),
+    "gram": StyleLoss(gram_statistics, tf.identity, gram_distances),
+    "wasserstein": StyleLoss(moments, wasserstein_target, wasserstein_distances),
 }
 
 
@@ -182,22 +168,58 @@ def weighted_mean(losses: Sequence[Tensor], layer_weights: Tensor) -> Tensor:
     return tf.reduce_mean(layer_weights * tf.stack(losses))
 
 
-def content_distance(features: Tensor, target: Tensor, limit: Tensor | None = None) -> Tensor:
+def content_distance(
+    features: Tensor, target: Tensor, limit: Tensor | None = None, protected: Tensor | None = None
+) -> Tensor:
     """``D = mean((F − F_c)²)``; with a limit τ ``D · (D / (τ · mean(F_c²)))⁵``.
 
     The power keeps D near the limit, whatever draws the picture away from the photo: at one weight, calm and loud
     paintings lead to about the same distance (docs/decisions.md).
 
+    What is protected, m, stays out of D, which is of the rest then, ``mean((1 − m)(F − F_c)²)``, with the limit of the
+    rest: that goes as far as without it. It counts for itself instead, ``PROTECTION`` times as much as the rest does
+    at the limit.
+
     Args:
-        features: ``[1, H, W, C]``.
+        features: F, ``[1, H, W, C]``.
         target: F_c, float32, of the same shape.
         limit: the part of F_c that may be lost; None for no limit.
+        protected: m, ``[1, h, w, 1]`` in [0, 1]; None for nothing.
     """
-    distance = tf.reduce_mean(tf.square(tf.cast(features, tf.float32) - target))
+    held = None if protected is None else _shares(features, protected)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def compute(features: Tensor) -> Any:
+        difference = tf.cast(features, tf.float32) - target
+        if held is None:
+            loss, slope = _limited(tf.square(difference), tf.square(target), limit)
+        else:
+            rest = 1.0 - held
+            loss, slope = _limited(rest * tf.square(difference), rest * tf.square(target), limit)
+            if limit is None:
+                of_held = PROTECTION * tf.reduce_mean(held * tf.square(difference)), PROTECTION
+            else:
+                most = tf.minimum(limit, PROTECTED_LIMIT)
+                of_held = _limited(held * tf.square(difference), held * tf.square(target), most)
+            loss += of_held[0]
+            slope = rest * slope + held * of_held[1]
+
+        def gradient(upstream: Tensor) -> Tensor:
+            factor = 2.0 * slope * upstream / tf.cast(tf.size(features), tf.float32)
+            return tf.cast(factor * difference, features.dtype)
+
+        return loss, gradient
+
+    return compute(features)
+
+
+def _limited(squares: Tensor, whole: Tensor, limit: Tensor | None) -> tuple[Tensor, Tensor]:
+    """``D · (D / (τ · W))⁵`` of the means D and W, or D without a limit, and its derivative by D."""
+    distance = tf.reduce_mean(squares)
     if limit is None:
-        return distance
-    excess = tf.math.divide_no_nan(distance, limit * tf.reduce_mean(tf.square(target)))
-    return distance * excess**CONTENT_POWER
+        return distance, 1.0
+    power = tf.math.divide_no_nan(distance, limit * tf.reduce_mean(whole)) ** CONTENT_POWER
+    return distance * power, (1 + CONTENT_POWER) * power
 
 
 def total_variation_loss(image: Tensor) -> Tensor:

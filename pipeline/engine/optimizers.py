@@ -7,14 +7,17 @@ Each has ``start(image)``, ``step(evaluate, state, rates)`` and ``result(state)`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import tensorflow as tf
 
-from pipeline.engine.objective import Tensor
+from pipeline.engine.roots import Tensor
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
+FirstGuess = Callable[[Tensor], Tensor]
 
 
 class Rates(NamedTuple):
@@ -84,17 +87,20 @@ class LBFGSState(NamedTuple):
     loss: Tensor  # the lowest so far
     direction: Tensor
     length: Tensor
-    moves: Tensor  # [PAIRS, 1, H, W, 3], newest last
+    moves: Tensor  # [PAIRS, H·W·3], in a ring
     turns: Tensor  # the gradient's changes over these moves
+    oldest: Tensor  # [PAIRS], 1 for the pair that the next one replaces, 0 for the others
+    scale: Tensor  # of the first guess of the inverse Hessian, by the newest pair; 0 before there is one
 
 
 class LBFGS:
     """L-BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.4) with backtracking, projected on [0, 1].
 
     A trial point that lowers the loss enough is accepted and gives a new direction; another halves the step. Each step
-    is one evaluation either way. Pixels that are held by a bound do not move. Enough is Armijo's condition, less
-    ``NOISE`` times the loss (Berahas, Byrd and Nocedal 2019, https://arxiv.org/abs/1803.10173): bfloat16's rounding
-    hides the last small decreases, and a search that insisted on them would halve its step for ever.
+    is one evaluation either way, and both ways are computed: a GPU would have to wait for the answer. Pixels that are
+    held by a bound do not move. Enough is Armijo's condition, less ``NOISE`` times the loss (Berahas, Byrd and Nocedal
+    2019, https://arxiv.org/abs/1803.10173): bfloat16's rounding hides the last small decreases, and a search that
+    insisted on them would halve its step for ever.
 
     The first guess of the inverse Hessian is a sum over coarser scales (Bramble, Pasciak and Xu 1990,
     https://doi.org/10.2307/2008789), as the loss bends less in a coarse detail of the image than in a fine one. Of
@@ -109,81 +115,108 @@ class LBFGS:
     GRAIN = 0.8  # of single pixels' details, which is held back
 
     def start(self, image: Tensor) -> LBFGSState:
-        zeros = tf.zeros_like(image)
-        history = tf.zeros([self.PAIRS, *image.shape], tf.float32)
+        zeros, zero = tf.zeros_like(image), tf.zeros([])
+        history = tf.zeros([self.PAIRS, math.prod(image.shape)])
         infinity = tf.constant(float("inf"))
-        return LBFGSState(image, image, zeros, infinity, zeros, tf.zeros([]), history, history)
+        oldest = tf.one_hot(0, self.PAIRS)
+        return LBFGSState(image, image, zeros, infinity, zeros, zero, history, history, oldest, zero)
 
     def restore(self, arrays: list[Tensor]) -> LBFGSState:
         return LBFGSState(*arrays)
 
     def step(self, evaluate: Evaluate, state: LBFGSState, rates: Rates) -> tuple[LBFGSState, Tensor]:
         losses, gradient = evaluate(state.image)
-        move = state.image - state.accepted
+        move, turn = state.image - state.accepted, gradient - state.gradient
         # Infinite before the first evaluation, which is accepted as it comes.
         bound = state.loss * (1.0 + self.NOISE) + self.SUFFICIENT_DECREASE * _dot(state.gradient, move)
-        state = tf.cond(
-            losses[0] <= bound,
-            lambda: self._accept(state, losses[0], gradient, move, rates.learning_rate),
-            lambda: self._retreat(state),
+        accepts = losses[0] <= bound
+        bend = _dot(move, turn)
+        bends_upward = bend > 1e-6 * tf.sqrt(_dot(move, move) * _dot(turn, turn))
+        remembers = accepts & bends_upward & tf.math.is_finite(state.loss)
+        replaced = ((state.oldest > 0.0) & remembers)[:, None]
+        moves = tf.where(replaced, tf.reshape(move, [1, -1]), state.moves)
+        turns = tf.where(replaced, tf.reshape(turn, [1, -1]), state.turns)
+        oldest = tf.where(remembers, tf.roll(state.oldest, 1, 0), state.oldest)
+
+        held = ((state.image <= 0.0) & (gradient > 0.0)) | ((state.image >= 1.0) & (gradient < 0.0))
+        free = tf.cast(~held, tf.float32)
+        steepest = -gradient * free
+        preconditioned_turn = _preconditioned(turn)
+        scale = tf.where(remembers, tf.math.divide_no_nan(bend, _dot(turn, preconditioned_turn)), state.scale)
+        factor = tf.where(scale > 0.0, scale, 1.0)
+        direction = free * _inverse_hessian(
+            steepest, moves, turns, oldest, first_guess=lambda image: factor * _preconditioned(image)
+        )
+        descends = _dot(direction, gradient) < 0.0
+        direction = tf.where(descends, direction, steepest)
+        # Without curvature nothing tells the length: move the pixels by the learning rate on average.
+        first = rates.learning_rate / (tf.reduce_mean(tf.abs(direction)) + 1e-30)
+        length = tf.where((scale > 0.0) & descends, 1.0, first)
+
+        accepted = tf.where(accepts, state.image, state.accepted)
+        direction = tf.where(accepts, direction, state.direction)
+        length = tf.where(accepts, length, 0.5 * state.length)
+        state = LBFGSState(
+            image=tf.clip_by_value(accepted + length * direction, 0.0, 1.0),
+            accepted=accepted,
+            gradient=tf.where(accepts, gradient, state.gradient),
+            loss=tf.where(accepts, tf.minimum(state.loss, losses[0]), state.loss),
+            direction=direction,
+            length=length,
+            moves=moves,
+            turns=turns,
+            oldest=oldest,
+            scale=scale,
         )
         return state, losses
 
     def result(self, state: LBFGSState) -> Tensor:
         return state.accepted
 
-    def _accept(
-        self, state: LBFGSState, loss: Tensor, gradient: Tensor, move: Tensor, learning_rate: Tensor
-    ) -> LBFGSState:
-        turn = gradient - state.gradient
-        bends_upward = tf.logical_and(
-            tf.math.is_finite(state.loss), _dot(move, turn) > 1e-6 * tf.sqrt(_dot(move, move) * _dot(turn, turn))
-        )
-        moves, turns = tf.cond(
-            bends_upward,
-            lambda: (tf.concat([state.moves[1:], move[None]], 0), tf.concat([state.turns[1:], turn[None]], 0)),
-            lambda: (state.moves, state.turns),
-        )
-        held = ((state.image <= 0.0) & (gradient > 0.0)) | ((state.image >= 1.0) & (gradient < 0.0))
-        free = tf.cast(~held, tf.float32)
-        steepest = -gradient * free
-        direction = _two_loop(steepest, moves, turns) * free
-        has_history = _dot(moves[-1], moves[-1]) > 0.0
-        descends = _dot(direction, gradient) < 0.0
-        direction = tf.where(descends, direction, steepest)
-        # Without curvature nothing tells the length: move the pixels by the learning rate on average.
-        first = learning_rate / (tf.reduce_mean(tf.abs(direction)) + 1e-30)
-        length = tf.where(tf.logical_and(has_history, descends), 1.0, first)
-        image = tf.clip_by_value(state.image + length * direction, 0.0, 1.0)
-        lowest = tf.minimum(state.loss, loss)
-        return LBFGSState(image, state.image, gradient, lowest, direction, length, moves, turns)
-
-    def _retreat(self, state: LBFGSState) -> LBFGSState:
-        length = state.length * 0.5
-        image = tf.clip_by_value(state.accepted + length * state.direction, 0.0, 1.0)
-        return state._replace(image=image, length=length)
-
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     return tf.reduce_sum(a * b)
 
 
-def _two_loop(direction: Tensor, moves: Tensor, turns: Tensor) -> Tensor:
-    """The inverse Hessian's estimate from (move, turn) pairs, times ``direction``; pairs of zeros count for nothing."""
-    pairs = [(moves[i], turns[i]) for i in range(LBFGS.PAIRS)]
-    factors = []
-    for move, turn in reversed(pairs):
-        inverse_curvature = tf.math.divide_no_nan(1.0, _dot(move, turn))
-        factor = inverse_curvature * _dot(move, direction)
-        direction = direction - factor * turn
-        factors.append((inverse_curvature, factor))
-    newest_move, newest_turn = pairs[-1]
-    direction, preconditioned_turn = _preconditioned(direction), _preconditioned(newest_turn)
-    scale = tf.math.divide_no_nan(_dot(newest_move, newest_turn), _dot(newest_turn, preconditioned_turn))
-    direction = direction * tf.where(scale > 0.0, scale, 1.0)
-    for (move, turn), (inverse_curvature, factor) in zip(pairs, reversed(factors), strict=True):
-        direction = direction + move * (factor - inverse_curvature * _dot(turn, direction))
-    return direction
+# [k, j]: which entry of ``oldest`` is 1 if slot j of the ring has the pair of rank k, the oldest being of rank 0.
+_RANKS = (np.arange(LBFGS.PAIRS) - np.arange(LBFGS.PAIRS)[:, None]) % LBFGS.PAIRS
+
+
+def _inverse_hessian(
+    direction: Tensor, moves: Tensor, turns: Tensor, oldest: Tensor, first_guess: FirstGuess
+) -> Tensor:
+    """The two loops of algorithm 7.4: the inverse Hessian's estimate from (move, turn) pairs, times ``direction``.
+
+    Each loop is a triangular system of ten numbers, the long vectors being read by products alone (cf. Chen et al.
+    2014, "Large-scale L-BFGS using MapReduce"). With s and y the moves and turns, oldest first, R the upper triangle of
+    ``s_i·y_j`` and D its diagonal: the first loop leaves ``q = g − Σ a_i y_i`` with ``a = R⁻¹ (s·g)``, the second makes
+    ``r + Σ c_i s_i`` of the first guess ``r`` with ``c = R⁻ᵀ (D a − y·r)``. Pairs of zeros count for nothing.
+
+    Args:
+        direction: ``[1, H, W, 3]``.
+        moves: ``[PAIRS, H·W·3]``, in a ring.
+        turns: likewise.
+        oldest: ``[PAIRS]``, 1 where the ring begins, else 0.
+        first_guess: of the inverse Hessian, times an image.
+    """
+    in_order = tf.gather(oldest, _RANKS)
+    products = in_order @ tf.matmul(tf.matmul(moves, turns, transpose_b=True), in_order, transpose_b=True)
+    bends = tf.linalg.diag_part(products)
+    # Of a pair of zeros the row says that nothing is nothing.
+    triangle = tf.linalg.band_part(products, 0, -1) + tf.linalg.diag(tf.cast(bends == 0.0, tf.float32))
+
+    def along(history: Tensor, image: Tensor) -> Tensor:
+        return in_order @ tf.matmul(history, tf.reshape(image, [-1, 1]))
+
+    def combined(history: Tensor, factors: Tensor) -> Tensor:
+        return tf.reshape(tf.matmul(tf.matmul(factors, in_order, transpose_a=True), history), tf.shape(direction))
+
+    first = tf.linalg.triangular_solve(triangle, along(moves, direction), lower=False)
+    direction = first_guess(direction - combined(turns, first))
+    second = tf.linalg.triangular_solve(
+        triangle, bends[:, None] * first - along(turns, direction), lower=False, adjoint=True
+    )
+    return direction + combined(moves, second)
 
 
 def _preconditioned(image: Tensor) -> Tensor:

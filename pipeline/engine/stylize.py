@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,8 +15,9 @@ import tensorflow as tf
 
 from pipeline.engine import balance, objective, scales
 from pipeline.engine.extractor import Extractor, Head
-from pipeline.engine.objective import STYLE_LOSSES, Tensor
+from pipeline.engine.objective import STYLE_LOSSES
 from pipeline.engine.optimizers import OPTIMIZERS, Rates
+from pipeline.engine.roots import Tensor
 from pipeline.engine.scales import Image
 from pipeline.engine.targets import MASK, Style, Targets, TargetStore, any_size, require_size
 from pipeline.errors import JobError
@@ -38,6 +40,7 @@ BYTES_PER_PIXEL_OF_STYLE = {
     ("wasserstein", "float32"): 700,
     ("wasserstein", "bfloat16"): 1050,
 }
+STEPS_A_CALL = 100  # at most
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
 
 
@@ -95,13 +98,14 @@ class Stylizer:
 
     Args:
         extractor: where features come from.
-        steps_per_call: how many steps one call of a graph makes. More than one is for a GPU, whose steps are shorter
-            than the way through Python; the result is the same.
+        call_seconds: about how long one call of a graph may take, as a run can be left between calls only. With 0 each
+            call makes one step. More is for a GPU, whose steps are shorter than the way through Python; the result
+            is the same.
     """
 
-    def __init__(self, extractor: Extractor, steps_per_call: int = 1) -> None:
+    def __init__(self, extractor: Extractor, call_seconds: float = 0.0) -> None:
         self._extractor = extractor
-        self.steps_per_call = steps_per_call
+        self._call_seconds = call_seconds
         self._graphs: dict[Any, Any] = {}
         self._targets = TargetStore(extractor)
 
@@ -112,6 +116,7 @@ class Stylizer:
         parameters: Parameters,
         resume: State | None = None,
         start: Image | None = None,
+        protected: Image | None = None,
     ) -> Iterator[Step]:
         """Optimize an image; yield a record after every step.
 
@@ -122,6 +127,8 @@ class Stylizer:
             parameters: of the objective and the optimizer; sizes have been applied to the images already.
             resume: the state of an earlier step, with which the run goes on to the same bytes.
             start: the picture to start from, RGB ``[H, W, 3]`` of any size; default: as ``parameters.init`` says.
+            protected: where content counts more (``objective.content_distance``), ``[H, W]`` float32 in [0, 1], as high
+                and wide as the content image; None for nowhere.
 
         Raises:
             ImageError: an image is too small for the deepest layer.
@@ -155,16 +162,20 @@ class Stylizer:
             else:
                 image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
                 tensors = optimizer.start(image)
-            targets = self._targets.at(content, scaled, styles, side / full_side, parameters)
+            targets = self._targets.at(content, scaled, styles, side / full_side, parameters, protected)
+            advance = self._graph(tensors, targets, parameters)
+            count = 1  # the first call of a size takes longer than its steps
             while number < done_before:
                 # A call ends where a picture is wanted: only its last state is known.
                 every = parameters.steps_per_frame or done_before
                 until = min(done_before, number - number % every + every)
-                count = self.steps_per_call if number + self.steps_per_call <= until else 1
-                advance = self._graph(count, tensors, targets, parameters)
-                tensors, records = advance(tensors, targets, weights, rates)
+                count = min(count, until - number)
+                begun = time.perf_counter()
+                tensors, records = advance(tf.constant(count), tensors, targets, weights, rates)
+                found = records.numpy()[:count].tolist()  # waits for the device
                 state = State(number + count, index, tensors)
-                for total, content_part, style_part, variation in records.numpy().tolist():
+                count = self._next_count(count, time.perf_counter() - begun)
+                for total, content_part, style_part, variation in found:
                     number += 1
                     if not math.isfinite(total):
                         raise JobError(
@@ -173,6 +184,17 @@ class Stylizer:
                         )
                     yield Step(number, side, total, content_part, style_part, variation, state)
             image = optimizer.result(tensors)
+
+    def stages(self, height: int, width: int, parameters: Parameters) -> list[tuple[int, list[tuple[int, ...]]]]:
+        """Of each scale of a run at this size: its last step, and the shapes of the tensors of a state there."""
+        found, last = [], 0
+        for side, steps in schedule(parameters, height, width):
+            last += steps
+            with tf.Graph().as_default():  # nothing is computed there
+                image = tf.zeros([1, *scales.size(height, width, side / max(height, width)), 3])
+                state = OPTIMIZERS[parameters.optimizer].start(image)
+            found.append((last, [tuple(tensor.shape) for tensor in state]))
+        return found
 
     def settled(self, content: Image, styles: Sequence[Style], parameters: Parameters) -> Parameters:
         """Parameters with a value in place of every `auto` of the objective, chosen by the images at full size; the
@@ -191,20 +213,26 @@ class Stylizer:
         result: Image = np.asarray(optimizer.result(optimizer.restore(list(state.tensors))), np.float32)[0]
         return result
 
-    def _graph(self, count: int, tensors: tuple[Tensor, ...], targets: Targets, parameters: Parameters) -> Any:
-        """``count`` steps as a graph, traced once for images of any size and weights of any value."""
+    def _next_count(self, count: int, seconds: float) -> int:
+        """How many steps the next call makes after one of ``count``: at most twice as many, as what came first may have
+        waited for something."""
+        return max(1, min(2 * count, int(count * self._call_seconds / seconds), STEPS_A_CALL))
+
+    def _graph(self, tensors: tuple[Tensor, ...], targets: Targets, parameters: Parameters) -> Any:
+        """Any number of steps up to ``STEPS_A_CALL`` as a graph, traced once for images of any size and weights of any
+        value. Nothing of the device is looked at within it: it would have to wait for all that was begun."""
         content_layers, style_layers = map(tuple, balance.layers(parameters))
         regions, masks = len(targets.style), len(targets.masks)
         recompute = _is_large(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
         is_limited = parameters.content_limit != "off"
         of_what = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, is_limited)
-        key = (count, *of_what, regions, masks, recompute)
+        key = (*of_what, regions, masks, recompute, len(targets.protected))
         if key in self._graphs:
             return self._graphs[key]
         optimizer = OPTIMIZERS[parameters.optimizer]
 
         def advance(
-            state: tuple[Tensor, ...], targets: Targets, weights: _LossWeights, rates: Rates
+            count: Tensor, state: tuple[Tensor, ...], targets: Targets, weights: _LossWeights, rates: Rates
         ) -> tuple[tuple[Tensor, ...], Tensor]:
             def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
                 with tf.GradientTape() as tape:
@@ -212,20 +240,27 @@ class Stylizer:
                     losses = self._losses(image, targets, weights, parameters, recompute)
                 return tf.stack(losses), tape.gradient(losses[0], image)
 
-            records = []
-            for _ in range(count):
+            def step(done: Tensor, state: tuple[Tensor, ...], records: Tensor) -> tuple[Tensor, Any, Tensor]:
                 state, losses = optimizer.step(evaluate, state, rates)
-                records.append(losses)
-            return state, tf.stack(records)
+                return done + 1, state, tf.where(rows == done, losses, records)
+
+            rows = tf.range(STEPS_A_CALL)[:, None]
+            start = (tf.constant(0), state, tf.zeros([STEPS_A_CALL, 4]))
+            if not self._call_seconds:
+                return step(tf.constant(0), *start[1:])[1:]
+            _, state, records = tf.while_loop(lambda done, *_: done < count, step, start, parallel_iterations=1)
+            return state, records
 
         number, vector = tf.TensorSpec([]), tf.TensorSpec([None])
         signature = [
+            tf.TensorSpec([], tf.int32),
             tf.nest.map_structure(lambda t: any_size(t.shape), tensors),
             Targets(
                 [tf.TensorSpec([1, None, None, None])] * len(content_layers),
-                [[tf.TensorSpec([None, None])] * len(style_layers)] * regions,
+                tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape), targets.style),
                 [MASK] * masks,
                 vector,
+                [MASK] * len(targets.protected),
             ),
             _LossWeights(number, number, number, vector, vector, number),
             Rates(number, number, number, number),
@@ -239,22 +274,20 @@ class Stylizer:
         """Total, content, style and total variation loss; of the parameters only what names a graph counts."""
         content_layers, style_layers = balance.layers(parameters)
         limit = None if parameters.content_limit == "off" else weights.content_limit
+        protected = targets.protected[0] if targets.protected else None
         heads: list[tuple[str, Head]] = [
-            (layer, functools.partial(objective.content_distance, target=target, limit=limit))
+            (layer, functools.partial(objective.content_distance, target=target, limit=limit, protected=protected))
             for layer, target in zip(content_layers, targets.content, strict=True)
         ]
+        loss = STYLE_LOSSES[parameters.style_loss]
         masks = [None] * (len(targets.style) - len(targets.masks)) + targets.masks
-        distance = STYLE_LOSSES[parameters.style_loss].distance
-        for of_region, mask in zip(targets.style, masks, strict=True):
-            for layer, target in zip(style_layers, of_region, strict=True):
-                heads.append((layer, functools.partial(distance, target=target, mask=mask)))
-        found = iter(self._extractor.summaries(image, heads, recompute))
-        distances = list(itertools.islice(found, len(content_layers)))
-        content = objective.weighted_mean(distances, weights.content_layers)
-        style = 0.0
-        for share in tf.unstack(targets.shares, len(targets.style)):
-            distances = list(itertools.islice(found, len(style_layers)))
-            style += share * objective.weighted_mean(distances, weights.style_layers)
+        heads += [(layer, functools.partial(loss.statistics, mask=mask)) for mask in masks for layer in style_layers]
+        found = self._extractor.summaries(image, heads, recompute)
+        content = objective.weighted_mean(found[: len(content_layers)], weights.content_layers)
+        aims = list(itertools.chain.from_iterable(targets.style))
+        distances = loss.distances(found[len(content_layers) :], aims)
+        by_region = tf.reduce_mean(weights.style_layers * tf.reshape(distances, [len(masks), -1]), 1)
+        style = tf.reduce_sum(targets.shares * by_region)
         variation = objective.total_variation_loss(image)
         parts = [weights.content * content, weights.style * style, weights.total_variation * variation]
         return [tf.add_n(parts), *parts]

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from pipeline.engine import balance, scales
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.objective import STYLE_LOSSES, Tensor
+from pipeline.engine.objective import STYLE_LOSSES
+from pipeline.engine.roots import Tensor
 from pipeline.engine.scales import Image
 from pipeline.errors import ImageError
 from pipeline.manifest.parameters import Parameters
@@ -42,9 +43,10 @@ class Targets(NamedTuple):
     """Of a picture at one size. Content is ``[1, h, w, C]`` by layer, float32."""
 
     content: list[Tensor]
-    style: list[list[Tensor]]  # of each region, by layer
+    style: list[list[Any]]  # of each region, by layer, as the style loss keeps it
     masks: list[Tensor]  # [1, H, W, 1], of the regions that have one
     shares: Tensor  # of each region in the style loss
+    protected: list[Tensor]  # [1, H, W, 1], where content counts more; empty for nowhere
 
 
 class TargetStore:
@@ -59,7 +61,13 @@ class TargetStore:
         self._content_targets: dict[Any, list[Tensor]] = {}
 
     def at(
-        self, photo: Image, content: Tensor, styles: Sequence[Style], ratio: float, parameters: Parameters
+        self,
+        photo: Image,
+        content: Tensor,
+        styles: Sequence[Style],
+        ratio: float,
+        parameters: Parameters,
+        protected: Image | None = None,
     ) -> Targets:
         """Of a photo, which at this ratio is ``content``, and of the styles at the same ratio."""
         if photo is not self._content:
@@ -84,7 +92,8 @@ class TargetStore:
         key = (content.shape, content_layers)
         if key not in self._content_targets:
             self._content_targets[key] = self._content_graph(key[1])(content)
-        return Targets(self._content_targets[key], targets, masks, shares / tf.reduce_sum(shares))
+        where = [] if protected is None else [scales.resize_mask(protected, content)]
+        return Targets(self._content_targets[key], targets, masks, shares / tf.reduce_sum(shares), where)
 
     def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
         key = (style.key, style.image.shape, ratio, layers, loss)
@@ -127,14 +136,13 @@ class TargetStore:
         """The content and the style loss, by layer, of a picture without features beside these images at full size."""
         targets = self.at(content, scales.resize(content, 1.0), styles, 1.0, parameters)
         of_content = [float(tf.reduce_mean(tf.square(target))) for target in targets.content]
-        nothing = [tf.zeros([1, 1, 1, target.shape[-1]]) for target in targets.style[0]]
-        distance = STYLE_LOSSES[parameters.style_loss].distance
-        of_regions = [
-            [float(distance(features, target)) for features, target in zip(nothing, of_region, strict=True)]
-            for of_region in targets.style
+        content_layers, style_layers = map(tuple, balance.layers(parameters))
+        loss = STYLE_LOSSES[parameters.style_loss]
+        nothing = [
+            tf.zeros_like(s) for s in self._style_statistics(styles[0], 1.0, style_layers, parameters.style_loss)
         ]
-        of_style = np.asarray(targets.shares) @ np.array(of_regions)
-        content_layers, style_layers = balance.layers(parameters)
+        of_regions = np.stack([loss.distances(nothing, of_region) for of_region in targets.style])
+        of_style = np.asarray(targets.shares) @ of_regions
         return (
             dict(zip(content_layers, of_content, strict=True)),
             dict(zip(style_layers, of_style.tolist(), strict=True)),
@@ -142,8 +150,14 @@ class TargetStore:
 
 
 def any_size(shape: Sequence[int]) -> tf.TensorSpec:
-    """float32 ``[..., 1, H, W, 3]`` with H and W left open; scalars stay scalars."""
-    return tf.TensorSpec([*shape[:-3], None, None, 3] if len(shape) >= 3 else shape)
+    """float32 ``[..., 1, H, W, 3]`` with H and W left open, ``[n, N]`` with N; scalars and vectors stay as they are."""
+    match tuple(shape):
+        case [*before, _, _, 3]:
+            return tf.TensorSpec([*before, None, None, 3])
+        case [count, _]:
+            return tf.TensorSpec([count, None])
+        case fixed:
+            return tf.TensorSpec(fixed)
 
 
 def require_size(image: Any, what: str, layers: Sequence[str]) -> None:

@@ -70,11 +70,13 @@ def queue(spool: Spool, repetition: Repetition) -> None:
     draft = spool.draft(repetition.job.id)
     for part, source in repetition.sources.items():
         target = draft / repetition.job.images[part].stored
-        try:
-            os.link(source, target)
-        except OSError:
-            with source.open("rb") as file:
-                storage.at_once(storage.copy_stream(file, target))
+        if source.is_relative_to(spool.folder):
+            storage.link_or_copy(source, target)
+            continue
+        with storage.open_file(source) as file:  # whoever may change it there is not to change the job's
+            digest = storage.at_once(storage.copy_stream(file, target))
+        if digest != repetition.job.images[part].sha256:
+            raise UsageError(f"{repetition.job.images[part].file}: has just been changed.", "Try again.")
     spool.admit(draft, repetition.job, spool.queued)
 
 
@@ -87,10 +89,16 @@ def _as_it_was_written(manifest: Manifest) -> dict[str, Any]:
     return data
 
 
+def _is_of(path: Path, sha256: str) -> bool:
+    """Whether a file has this content: what it is named after somebody else's record may have said."""
+    with storage.open_file(path) as file:
+        return storage.at_once(storage.digest_of(file)) == sha256
+
+
 def _source(spool: Spool, job_id: str, image: JobImage, places: Places) -> Path:
     """Where an image lies: with the failed job, among the kept ones, or where its manifest found it."""
     for path in (spool.failed / job_id / image.stored, spool.inputs.find(image.sha256)):
-        if path is not None and path.is_file():
+        if path is not None and storage.is_file(path) and _is_of(path, image.sha256):
             return path
     with contextlib.suppress(OSError, JobError), places.open(image.file) as file:
         if storage.at_once(storage.digest_of(file)) == image.sha256:

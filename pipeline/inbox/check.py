@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline import storage
 from pipeline.errors import JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
@@ -35,7 +36,9 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
     places = Places(folder.parent if is_job_folder else folder, folder, tuple(libraries), is_job_folder)
     name = default_name(folder.name if is_job_folder else file.name)
     try:
-        manifest = parse_manifest(file.read_bytes(), str(file), name, limits, presets)
+        manifest = parse_manifest(
+            storage.read_named(file, limits.max_manifest_bytes + 1), str(file), name, limits, presets
+        )
         manifest = patterns.expand(manifest, places, limits)
     except ManifestError as error:
         return Checked(list(error.problems), [])

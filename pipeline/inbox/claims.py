@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,6 +46,7 @@ class Claims:
     """
 
     def __init__(self, inbox: Path, jobs: Path, retries: Path) -> None:
+        self._inbox = inbox
         self.folder = inbox / CLAIMED / runner_name(jobs)
         self.rejected = inbox / REJECTED
         self._retries = retries
@@ -61,11 +61,11 @@ class Claims:
         """
         if drop.id is not None:
             return drop
-        self.folder.mkdir(parents=True, exist_ok=True)
+        storage.ensure_folder(self.folder, within=self._inbox)
         while True:
             job_id = new_id(name)
             claims = [self.folder / f"{job_id}{suffix}" for suffix in ("", *MANIFEST_SUFFIXES)]
-            if not is_taken(job_id) and not any(claim.exists() for claim in claims):
+            if not is_taken(job_id) and not any(map(storage.is_there, claims)):
                 break
         is_folder = drop.places.is_job_folder
         target = self.folder / (job_id if is_folder else job_id + drop.entry.suffix.lower())
@@ -88,10 +88,12 @@ class Claims:
             LostClaimError: another runner has taken it over.
         """
         try:
-            if drop.entry.is_dir() and not drop.entry.is_symlink():
+            if not storage.is_there(drop.entry):
+                raise LostClaimError(drop.label)
+            if storage.is_folder(drop.entry):
                 storage.discard(drop.entry, drop.entry.parent / ".trash")
             else:
-                drop.entry.unlink()
+                storage.remove_file(drop.entry)
                 storage.sync_folder(drop.entry.parent)
         except FileNotFoundError:
             raise LostClaimError(drop.label) from None
@@ -101,26 +103,27 @@ class Claims:
     def keep_fresh(self) -> None:
         """Show that this runner lives, and take over what one that shows nothing for long has claimed."""
         with contextlib.suppress(FileNotFoundError):
-            self.folder.stat()  # of which an error names the folder, as that of the next line does not
-            os.utime(self.folder)
+            storage.touch(self.folder)
         now = time.monotonic()
         others = {}
-        for other in _listing(self.folder.parent):
+        for entry in _listing(self.folder.parent):
+            other = entry.path
             if other == self.folder:
                 continue
-            if not other.is_dir() or not other.name.startswith("runner-"):
+            if not entry.is_folder or not other.name.startswith("runner-"):
                 self._take_over(other)  # as versions before had them
                 continue
-            try:
-                sign = other.stat().st_mtime_ns
-            except FileNotFoundError:  # its runner has tidied up
+            status = storage.look(other)
+            if status is None:  # its runner has tidied up
                 continue
+            sign = status.st_mtime_ns
             before, since = self._others.get(other, (sign, now))
             others[other] = (sign, since if sign == before else now)
             if now - others[other][1] > LEASE_SECONDS:
                 log.warning("%s: its runner shows no life; taking over what it has claimed", other)
-                for claim in _listing(other):
-                    self._take_over(claim)
+                with storage.passed_over():  # somebody else's folder may not be ours to list
+                    for claim in _listing(other):
+                        self._take_over(claim.path)
                 storage.remove_if_empty(other)
         self._others = others
 
@@ -129,13 +132,14 @@ class Claims:
         for folder in (self.folder, self._retries):
             storage.clear_away(folder / ".trash")
         for kept in _listing(self._retries):
-            if not (kept / "drop").exists():  # it has gone back to where failed jobs are
-                storage.clear_away(kept)
+            with storage.passed_over():
+                if not storage.is_there(kept.path / "drop"):  # it has gone back to where failed jobs are
+                    storage.clear_away(kept.path)
         storage.remove_if_empty(self._retries)
         self.tidy()
 
     def _take_over(self, claim: Path) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        storage.ensure_folder(self.folder, within=self._inbox)
         with contextlib.suppress(OSError):  # it is gone, or another was faster
             storage.move(claim, self.folder / claim.name)
 
@@ -144,8 +148,8 @@ class Claims:
         storage.remove_if_empty(self.folder.parent)
 
 
-def _listing(folder: Path) -> list[Path]:
+def _listing(folder: Path) -> list[storage.Entry]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return [entry for entry in storage.entries(folder) if not entry.name.startswith(".")]
     except FileNotFoundError:
         return []

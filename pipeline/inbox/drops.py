@@ -1,28 +1,32 @@
-"""What counts as a drop: a manifest, a folder with a ``job.yaml``, an earlier claim, a failed one to retry.
-
-What comes near to one, but is none, gets a hint.
-"""
+"""What counts as a drop: a manifest, a folder with a ``job.yaml``, an earlier claim, a failed one to retry."""
 
 from __future__ import annotations
 
-import itertools
+import difflib
 import os
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import storage
+from pipeline.inbox import conflicts
+from pipeline.inbox.documents import Documents
+from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.places import Places
-from pipeline.jobs.record import name_in
+from pipeline.jobs.record import is_job_id, name_in
 from pipeline.manifest.names import default_name
+from pipeline.manifest.recognition import EMPTY
 from pipeline.pictures import suffixes
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 STYLE_NAMES = tuple(f"style{suffix}" for suffix in MANIFEST_SUFFIXES)
-DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
-ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
-HINT_SECONDS = 5.0  # that a folder must have kept still before what it lacks is told
-NESTED = 20  # folders within one that are looked into for what somebody may have meant
+
+# What copying adds to a name: a number, or "copy" in the language of the system.
+_ADDED = re.compile(r"[\s._-]*(?:\(\d+\)|\d+|copy|kopie|copie|copia|cópia|kopia|kopi|kopya|копия|コピー|副本|복사본)$")
+NEARNESS = 0.75  # of a name to "style", which may be a slip
+HINT_SECONDS = 5.0  # that a file or folder must have kept still before what it lacks is told
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,21 @@ class StyleFolder:
 
     folder: Path
     style: Path  # style.yaml, or style.jpg
+    picture: str | None = None  # the style.jpg beside a style.yaml, which need not name it
 
     @property
     def has_manifest(self) -> bool:
         """Whether the style is a manifest."""
-        return _is_manifest(self.style.name)
+        return is_manifest(self.style.name)
+
+
+@dataclass(frozen=True)
+class Other:
+    """What lies in an inbox and is no drop; of a folder the names in it, and those of its style."""
+
+    path: Path
+    names: Sequence[str] | None = None
+    styles: Sequence[str] = ()
 
 
 class Drops:
@@ -58,61 +72,103 @@ class Drops:
         claimed: where this runner's claims are.
         retries: ``jobs/.retry``, whose drops are treated as claimed ones.
         libraries: further folders that manifests may name images in.
+        ignored: what is not looked at.
     """
 
-    def __init__(self, inbox: Path, claimed: Path, retries: Path, libraries: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        inbox: Path,
+        claimed: Path,
+        retries: Path,
+        libraries: Sequence[Path],
+        ignored: Ignored = SYSTEMS,
+    ) -> None:
         self.hints: set[str] = set()  # what somebody may have meant as a drop
+        self.others: list[Other] = []
         self.style_folders: list[StyleFolder] = []
         self.inbox = inbox
         self.claimed = claimed
         self._retries = retries
         self.libraries = tuple(libraries)
+        self.documents = Documents()
+        self.ignored = self._ignored = Ignored(ignored.rules)  # in the inbox, and before it was looked at
+        self._copies: dict[str, tuple[str, str]] = {}
 
     def look(self) -> list[Drop]:
         """All that are there: claimed ones of an earlier life first, then by name.
 
-        Sets ``hints`` and ``style_folders``.
+        Sets ``hints``, ``style_folders`` and ``others``.
         """
-        self.hints, self.style_folders = set(), []
+        self.hints, self.style_folders, self.others = set(), [], []
+        self._ignored.told.clear()
+        self.ignored = self._ignored.entering(self.inbox)
         return [*self._claimed(), *self._to_retry(), *self._dropped()]
 
     def _claimed(self) -> Iterator[Drop]:
-        for entry in _listing(self.claimed):
-            if entry.is_dir() and not entry.is_symlink():
-                manifest, name = job_manifest(entry) or entry / "job.yaml", name_in(entry.name)
-                yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, entry.name)
+        for found in _listing(self.claimed):
+            entry, job_id = found.path, found.name if found.is_folder else found.path.stem
+            if not is_job_id(job_id):  # nobody's claim: it is left, and its name becomes part of no path
+                continue
+            name = name_in(job_id)
+            if found.is_folder:
+                manifest = job_manifest(entry) or entry / "job.yaml"
+                yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, job_id)
             else:
-                name = name_in(entry.stem)
-                yield Drop(entry, entry, self._flat(), name + entry.suffix, name, entry.stem)
+                yield Drop(entry, entry, self._flat(), name + entry.suffix, name, job_id)
 
     def _to_retry(self) -> Iterator[Drop]:
-        for entry in _listing(self._retries):
+        for entry in (found.path for found in _listing(self._retries) if is_job_id(found.name)):
             kept, name = entry / "drop", name_in(entry.name)
-            if (entry / "drop.folder").exists():
+            if storage.is_there(entry / "drop.folder"):
                 if manifest := job_manifest(kept):
                     yield Drop(entry, manifest, self._within(kept), manifest.name, name, entry.name)
             elif manifest := next(iter(_manifests(kept)), None):
                 yield Drop(entry, manifest, self._flat(), manifest.name, name, entry.name)
 
     def _dropped(self) -> Iterator[Drop]:
-        with os.scandir(self.inbox) as entries:
-            found = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+        found = [entry for entry in storage.entries(self.inbox) if not entry.name.startswith(".")]
+        names = {entry.name for entry in found}
         for entry in found:
-            path = Path(entry.path)
-            if entry.is_dir(follow_symlinks=False):
-                names = _names(path)
-                if job := next(filter(_is_job, names), None):
-                    label = printable(f"{entry.name}/{job}")
-                    yield Drop(path, path / job, self._within(path), label, default_name(entry.name))
-                    continue
-                styles = [name for name in names if name.lower() in STYLE_NAMES] or list(filter(is_style_name, names))
-                if styles and not _is_manifest(entry.name):
-                    self.style_folders.append(StyleFolder(path, path / styles[0]))
-                self.hints |= {printable(hint) for hint in _hints_of_folder(path, names, styles)}
-            elif _is_manifest(entry.name):
+            path = entry.path
+            if self.ignored.has(str(path), entry.is_folder):
+                continue
+            if copy := self._conflict(entry.name, names, entry.is_folder):
+                self.hints.add(printable(conflicts.told(entry.name, copy)))
+            elif entry.is_folder:
+                yield from self._in_folder(path)
+            elif is_manifest(entry.name):
                 yield Drop(path, path, self._flat(), printable(entry.name), default_name(entry.name))
-            elif hint := _hint_of_file(entry.name):
-                self.hints.add(printable(hint))
+            else:
+                self.others.append(Other(path))
+
+    def _in_folder(self, folder: Path) -> Iterator[Drop]:
+        ignored = self.ignored.entering(folder)
+        names = [name for name in names_in(folder) if not ignored.has(str(folder / name), is_folder=False)]
+        styles = [name for name in names if name.lower() in STYLE_NAMES and not self._is_foreign(folder / name)]
+        pictures = list(filter(is_style_name, names))
+        styles = styles or pictures
+        job = next(filter(is_job, names), None)
+        if job and not (styles and self.documents.lack(folder / job)):
+            label = printable(f"{folder.name}/{job}")
+            yield Drop(folder, folder / job, self._within(folder), label, default_name(folder.name))
+            return
+        if styles and not is_manifest(folder.name):
+            self.style_folders.append(StyleFolder(folder, folder / styles[0], next(iter(pictures), None)))
+        self.others.append(Other(folder, names, styles))
+
+    def _is_foreign(self, style: Path) -> bool:
+        """Whether a document named style is another program's; not while somebody may be writing it."""
+        return age(style) > HINT_SECONDS and self.documents.lack(style) not in ("", EMPTY)
+
+    def _conflict(self, name: str, names: Collection[str], is_folder: bool) -> tuple[str, str] | None:
+        """What a drop is a conflict copy of; remembered, as the original may have been taken."""
+        if is_folder:
+            return conflicts.original(name, is_folder)
+        found = conflicts.original(name) or conflicts.beside(name, names)
+        if found is None or not is_manifest(found[0]):
+            return self._copies.get(name)
+        self._copies[name] = found
+        return found
 
     def _flat(self) -> Places:
         return Places(self.inbox, self.inbox, self.libraries)
@@ -123,7 +179,7 @@ class Drops:
 
 def job_manifest(folder: Path) -> Path | None:
     """The ``job.yaml`` (or .yml, .json) that makes a folder a job."""
-    return next((folder / name for name in _names(folder) if _is_job(name)), None)
+    return next((folder / name for name in names_in(folder) if is_job(name)), None)
 
 
 def printable(name: str) -> str:
@@ -141,71 +197,55 @@ def is_style_name(name: str) -> bool:
     return name[:6].lower() == "style." and is_photo(name) and name.count(".") == 1
 
 
-def _hints_of_folder(folder: Path, names: Sequence[str], styles: Sequence[str]) -> Iterator[str]:
-    """What somebody may have meant by a folder that is no job."""
-    if len(styles) > 1:
-        yield f"{folder.name}: {styles[0]} is its style, and {styles[1]} is not looked at; keep one of them"
-    for name in (name for name in names if _is_manifest(name) and name not in styles):
-        if _is_job(name.lower()):
-            yield f"{folder.name}/{name} is not looked at; rename it to {name.lower()}"
-        else:
-            job = f"job{os.path.splitext(name)[1].lower()}"
-            yield f"{folder.name}/{name} is not looked at: the manifest of a folder is named {job}; rename it to that"
-        return
-    if styles or _age(folder) < HINT_SECONDS:
-        return
-    nested = {name: _names(folder / name) for name in names[:NESTED]}
-    if inner := next((name for name, its in nested.items() if any(map(is_style_name, its))), None):
-        yield f"{folder.name}/{inner} is not looked at: a style folder lies in the inbox itself; move it there"
-    elif any(map(is_photo, itertools.chain(names, *nested.values()))):
-        yield (
-            f"{folder.name} has photos and no style: only what a manifest names is painted;"
-            f" put a painting into it as {folder.name}/style.jpg, and each is painted like that"
-        )
-
-
-def _hint_of_file(name: str) -> str:
-    """What somebody may have meant by a file that is no drop; else nothing."""
-    stem, suffix = os.path.splitext(name)
-    if suffix.lower() == ".txt" and _is_manifest(stem):
-        return f"{name} is not looked at, as it ends in {suffix}; rename it to {stem}"
-    if suffix.lower() in DOCUMENT_SUFFIXES:
-        return f"{name} is not looked at: a manifest is plain text; save it as that, under the name {stem}.yaml"
-    if name.lower().endswith(ARCHIVE_SUFFIXES):
-        return f"{name} is not looked at: an archive; unpack it, and drop the folder"
-    return ""
-
-
-def _is_manifest(name: str) -> bool:
+def is_manifest(name: str) -> bool:
+    """Whether a file name is one that a manifest may have."""
     return name.lower().endswith(MANIFEST_SUFFIXES)
 
 
-def _is_job(name: str) -> bool:
-    return _is_manifest(name) and os.path.splitext(name)[0] == "job"
+def is_job(name: str) -> bool:
+    """Whether a file name is that of the manifest that makes a folder a job."""
+    return is_manifest(name) and os.path.splitext(name)[0] == "job"
 
 
 def _manifests(folder: Path) -> list[Path]:
-    return [folder / name for name in _names(folder) if _is_manifest(name)]
+    return [folder / name for name in names_in(folder) if is_manifest(name)]
 
 
-def _age(folder: Path) -> float:
-    """Seconds since something came to, or went from, a folder."""
+def age(path: Path) -> float:
+    """Seconds since a file was written, or something came to, or went from, a folder."""
+    with storage.passed_over():
+        if found := storage.look(path):
+            return time.time() - found.st_mtime
+    return 0.0
+
+
+def style_meant(name: str, is_sure: bool = True) -> bool:
+    """Whether a picture is named like a style but for what copying, or a hidden suffix, has added: ``style (1).jpg``.
+
+    Args:
+        name: of the file.
+        is_sure: leave slips out, such as ``stile.jpg``.
+    """
+    if is_style_name(name) or not is_photo(name):
+        return False
+    stem = re.sub(rf"\s*(?:{'|'.join(map(re.escape, suffixes.READ))})(?=\.|$)", "", name.lower())
+    before, stem = "", stem.strip()
+    while before != stem:
+        before, stem = stem, _ADDED.sub("", stem)
+    return stem == "style" or (not is_sure and difflib.SequenceMatcher(None, stem, "style").ratio() >= NEARNESS)
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder, sorted, but for hidden ones and those of systems; none where it cannot be read."""
     try:
-        return time.time() - folder.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _names(folder: Path) -> list[str]:
-    """The names in a folder, sorted; none where it cannot be read."""
-    try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        names = [name for name in storage.names(folder) if not name.startswith(".")]
     except OSError:
         return []
+    return [name for name in names if not is_of_system(name) and not is_of_system(name, is_folder=True)]
 
 
-def _listing(folder: Path) -> list[Path]:
+def _listing(folder: Path) -> list[storage.Entry]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return [entry for entry in storage.entries(folder) if not entry.name.startswith(".")]
     except FileNotFoundError:
         return []

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
 from pathlib import Path, PurePath
 
 from pipeline import storage
-from pipeline.manifest.names import default_name
+from pipeline.manifest.names import default_name, end, safe
 
 MAX_NAME_CHARACTERS = 50
 
@@ -22,13 +20,13 @@ def name_of(photo: str, prefix: str = "") -> str:
     """
     path = PurePath(photo)
     parts = [part for part in (prefix, *path.parent.parts, path.stem) if part not in ("", "..", path.anchor)]
-    text = "-".join(re.sub(r"[^\w. -]+", "-", part) for part in parts)
-    return default_name(text[-MAX_NAME_CHARACTERS:].lstrip(" .-_") or "photo")
+    text = end("-".join(map(safe, parts)), MAX_NAME_CHARACTERS)
+    return default_name(text.lstrip(" .-_") or "photo")
 
 
 def deliver(draft: Path, inbox: Path, name: str) -> Path:
     """Move a whole job folder into the inbox, under a name that nothing has; gives its path."""
-    while os.path.lexists(target := inbox / f"{name}-{secrets.token_hex(2)}"):
+    while storage.is_there(target := inbox / f"{name}-{secrets.token_hex(2)}"):
         pass
     storage.move(draft, target)
     return target

@@ -6,27 +6,30 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field
 
 from pipeline import storage
 from pipeline.inbox.stillness import Signature
+from pipeline.jobs.fields import SpoiltError, Text, read_json
 
 PAINTED = ".painted"
+MOST_BYTES = 1 << 16  # of a mark
 
-Version = tuple[int, int, int]
+_Int = Annotated[int, Field(strict=True, ge=-(2**64), le=2**64)]
+Version = tuple[_Int, _Int, _Int]
 
 
 class Note(BaseModel):
     """What a mark says besides its name."""
 
-    photo: str  # relative to the style folder
+    photo: Text  # relative to the style folder
     version: Version  # of the photo's file
-    style: str  # what the style was, as a digest
-    runner: str  # "" if its writing was cut off
+    style: Text  # what the style was, as a digest
+    runner: Text  # "" if its writing was cut off
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Painted:
     """
 
     def __init__(self, inbox: Path, name: str, runner: str) -> None:
+        self._inbox = inbox
         self._folder = inbox / PAINTED / name
         self._runner = runner
         self._photos: set[str] = set()
@@ -78,12 +82,10 @@ class Painted:
     def note(self, content: Content) -> Note | None:
         """What its mark says in truth, another runner's too; None if there is no mark."""
         try:
-            data = storage.read_record(self._folder / content.mark)
+            return read_json(Note, storage.read(self._folder / content.mark, MOST_BYTES))
         except FileNotFoundError:
             return None
-        try:
-            return Note.model_validate_json(data)
-        except ValidationError:
+        except (SpoiltError, storage.OddError):
             return Note(photo="", version=(0, 0, 0), style=content.style, runner="")
 
     def remember(self, photo: str, style: str) -> None:
@@ -103,19 +105,19 @@ class Painted:
         Raises:
             FileExistsError: it has become one; perhaps another runner's.
         """
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
+        if not storage.is_folder(self._folder):
+            storage.ensure_folder(self._folder, within=self._inbox)
             storage.sync_folder(self._folder.parent)
         text = Note(photo=photo, version=version, style=content.style, runner=self._runner).model_dump_json()
         storage.make_once(self._folder / content.mark, text.encode() + b"\n", draft / "mark")
 
     def _load(self) -> None:
-        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as marks:
-            for mark in marks:
-                photo = mark.name.partition(".")[0]
+        with contextlib.suppress(FileNotFoundError):
+            for mark in storage.names(self._folder):
+                photo = mark.partition(".")[0]
                 self._photos.add(photo)
-                with contextlib.suppress(ValidationError, OSError):  # the name says the most of it
-                    note = Note.model_validate_json(storage.read_record(Path(mark.path)))
+                with contextlib.suppress(SpoiltError, OSError):  # the name says the most of it
+                    note = read_json(Note, storage.read(self._folder / mark, MOST_BYTES))
                     self._pairs.add((photo, note.style))
                     self._hashes[note.photo] = note.version, photo
 

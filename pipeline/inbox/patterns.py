@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.errors import JobError
+from pipeline.inbox.ignored import SYSTEMS, Ignored
 from pipeline.inbox.places import Places
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.pictures import suffixes
@@ -17,13 +19,14 @@ MAX_DEPTH = 16  # of folders that `**` stands for
 _Part = re.Pattern[str] | None  # None for `**`
 
 
-def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
+def expand(manifest: Manifest, places: Places, limits: Limits, ignored: Ignored = SYSTEMS) -> Manifest:
     """The manifest with the photos that the patterns of its sweep stand for, by name.
 
     Args:
         manifest: returned as it is if its sweep has no pattern.
         places: where patterns start: beside the manifest, else in the first library in which one matches.
         limits: refused beyond.
+        ignored: what is not looked at.
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
@@ -32,16 +35,17 @@ def expand(manifest: Manifest, places: Places, limits: Limits) -> Manifest:
     contents = (manifest.sweep or {}).get("content", [])
     if not any(isinstance(content, str) and is_pattern(content) for content in contents):
         return manifest
+    ignored = ignored.entering(places.inbox)
     paths: list[str] = []
     for content in contents:
-        if not isinstance(content, str) or not is_pattern(content) or places.path(content).is_file():
+        if not isinstance(content, str) or not is_pattern(content) or storage.is_there(places.path(content)):
             paths.append(content)
             continue
         if Path(content).is_absolute() or ".." in Path(content).parts:
             raise JobError(f"`sweep`, {content}: a pattern must stay inside the inbox.")
         folders = (places.folder, *places.libraries)
         try:
-            matches = next(filter(None, (photos(folder, content) for folder in folders)), [])
+            matches = next(filter(None, (photos(folder, content, ignored) for folder in folders)), [])
         except ValueError as error:
             raise JobError(f"`sweep`, {content}: not a pattern ({error}).") from None
         if not matches:
@@ -58,16 +62,19 @@ def is_pattern(path: str) -> bool:
     return any(mark in path for mark in "*?[")
 
 
-def photos(folder: Path, pattern: str, is_meant: Callable[[str], bool] = suffixes.is_read) -> list[str]:
+def photos(
+    folder: Path, pattern: str, ignored: Ignored = SYSTEMS, is_meant: Callable[[str], bool] = suffixes.is_read
+) -> list[str]:
     """The photos below a folder that a pattern stands for, relative to it, by name.
 
     ``*``, ``?`` and ``[…]`` stand within a name, ``**`` for any folders. Links to folders are not followed; hidden
-    names and files that are not meant by their names, as by their suffix those of no photo, are left out.
+    names, what is ignored and files that are not meant by their names, as by their suffix those of no photo, are left
+    out.
 
     Raises:
         ValueError: it is no pattern.
     """
-    parts: list[_Part] = []
+    folder, parts = storage.real(folder), list[_Part]()
     for part in Path(pattern).parts:
         if "**" in part and part != "**":
             raise ValueError("`**` must stand alone between slashes")
@@ -75,29 +82,30 @@ def photos(folder: Path, pattern: str, is_meant: Callable[[str], bool] = suffixe
             parts.append(re.compile(fnmatch.translate(part), re.IGNORECASE))
         elif not parts or parts[-1] is not None:  # one after another stand for no more than one
             parts.append(None)
-    found = {os.path.relpath(path, folder) for path in _walk(str(folder), parts, MAX_DEPTH)}
+    found = {os.path.relpath(path, folder) for path in _walk(folder, parts, MAX_DEPTH, ignored)}
     return sorted(filter(is_meant, found))
 
 
-def _walk(folder: str, parts: list[_Part], depth: int) -> Iterator[str]:
+def _walk(folder: Path, parts: list[_Part], depth: int, ignored: Ignored) -> Iterator[Path]:
     """Every file whose path below the folder has the parts."""
     if not parts:
         return
     part, *rest = parts
     if part is None:
-        yield from _walk(folder, rest, depth)
+        yield from _walk(folder, rest, depth, ignored)
+    ignored = ignored.entering(folder)
     try:
-        with os.scandir(folder) as entries:
-            found = [entry for entry in entries if not entry.name.startswith(".")]
+        found = [entry for entry in storage.entries(folder) if not entry.name.startswith(".")]
     except OSError:  # gone, no folder, or not ours to read: nothing to be found
         return
     for entry in found:
-        is_folder = entry.is_dir(follow_symlinks=False)
+        if ignored.has(str(entry.path), entry.is_folder):
+            continue
         if part is None:
-            if is_folder and depth > 0:
-                yield from _walk(entry.path, parts, depth - 1)
+            if entry.is_folder and depth > 0:
+                yield from _walk(entry.path, parts, depth - 1, ignored)
         elif part.match(entry.name):
-            if is_folder:
-                yield from _walk(entry.path, rest, depth)
-            elif not rest and entry.is_file():
+            if entry.is_folder:
+                yield from _walk(entry.path, rest, depth, ignored)
+            elif not rest and (entry.is_file or (entry.is_link and storage.leads_to_file(entry.path))):
                 yield entry.path

@@ -7,15 +7,15 @@ import difflib
 import errno
 import functools
 import os
-import stat
 import time
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline import storage
 from pipeline.errors import JobError
+from pipeline.manifest.names import folded
 from pipeline.pictures import suffixes
 
 
@@ -64,11 +64,11 @@ class Places:
 
 
 def _but_for_case(path: Path) -> Path | None:
-    """The one file whose path differs in case, or in how Unicode composes its letters, only."""
+    """The one file whose path differs in case, in how Unicode composes its letters, or in the kind of space, only."""
     here = Path(path.anchor)
     for part in path.parts[len(here.parts) :]:
         if not os.path.lexists(here / part):
-            alike = _listed(here, _second()).get(_folded(part), ())
+            alike = _listed(here, _second()).get(folded(part), ())
             if len(alike) != 1:
                 return None
             part = alike[0]
@@ -92,12 +92,12 @@ def _nearest(stem: str, names: tuple[str, ...]) -> str | None:
 def _listed(folder: Path, _: int) -> Mapping[str, tuple[str, ...]]:
     """The names in a folder by what they have in common but for case; listed once in a second, as thousands may ask."""
     try:
-        names = sorted(os.listdir(folder))
+        names = storage.names(storage.real(folder))
     except OSError:
         return {}
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
-        found[_folded(name)] = (*found.get(_folded(name), ()), name)
+        found[folded(name)] = (*found.get(folded(name), ()), name)
     return found
 
 
@@ -105,46 +105,27 @@ def _second() -> int:
     return int(time.monotonic())
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
-
-
 @contextlib.contextmanager
 def open_inside(path: Path, roots: list[Path], name: str) -> Iterator[BinaryIO]:
-    """Open a regular file that lies in one of ``roots``, links followed, whatever is swapped meanwhile.
-
-    The path is resolved once; then every folder on the way from the root is opened without following links, so that a
-    link put there after the check leads nowhere.
+    """``storage.open_within``, for the file that a person calls ``name``.
 
     Raises:
         JobError: it leads out of the roots, or is no regular file.
         FileNotFoundError: it, or a folder on the way, is not there (or has just become a link).
     """
-    target = Path(os.path.realpath(path))
-    root = next((r for r in map(Path, map(os.path.realpath, roots)) if target.is_relative_to(r)), None)
-    if root is None or target == root:
+    try:
+        file = storage.open_within(path, roots)
+    except storage.OutsideError:
         raise JobError(
             f"{name}: leads outside the inbox.", "Put the image into the inbox, or name its folder with --library."
-        )
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        *folders, file_name = target.relative_to(root).parts
-        for folder in folders:
-            inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
-        # Opening a FIFO would wait for a writer.
-        opened = os.open(file_name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=descriptor)
+        ) from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise FileNotFoundError(errno.ENOENT, "not there", str(path)) from error
-        if error.errno in (errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV):
+        if isinstance(error, storage.OddError):
+            raise JobError(f"{name}: {error.strerror}, not an image file.") from None
+        if error.errno == errno.ENAMETOOLONG:
             raise JobError(f"{name}: not a path of an image file ({error.strerror}).") from None
         raise
-    finally:
-        os.close(descriptor)
-    if not stat.S_ISREG(os.fstat(opened).st_mode):
-        os.close(opened)
-        raise JobError(f"{name}: a folder or a device, not an image file.")
-    with os.fdopen(opened, "rb") as file:
+    with file:
         yield file

@@ -6,6 +6,7 @@ import copy
 import logging
 import math
 import os
+import stat
 import time
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,14 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline import storage
 from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
+from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, Stillness
 from pipeline.jobs.narrow import too_narrow
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
+from pipeline.manifest.recognition import is_foreign, what_it_lacks
 from pipeline.pictures import images
 
 log = logging.getLogger(__name__)
@@ -51,6 +55,14 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Foreign:
+    """A document that is no manifest: another program's, or empty. It is left where it is."""
+
+    drop: Drop
+    reason: str
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Why a drop waits. A fault (permission, input/output) is the environment's and never times out."""
 
@@ -59,7 +71,7 @@ class Waiting:
     is_settling: bool = False
 
 
-Verdict = Ready | Rejected | Waiting
+Verdict = Ready | Rejected | Foreign | Waiting
 
 
 class BeingDecodedError(Exception):
@@ -72,6 +84,7 @@ class _Sighting:
 
     files: Stillness
     manifest: Manifest | None = None
+    foreign: Foreign | None = None
     parsed: Signature | None = None
     expanded: dict[str, str] | None = None  # what the patterns of a sweep matched, and when that last changed
     expanded_at: float = -math.inf
@@ -87,6 +100,7 @@ class Judge:
         trust_times: take a file as settled if its times say so at first sight; not for network shares, whose clock is
             another one.
         presets: a folder of presets of one's own.
+        ignored: what patterns leave out, besides what folders say themselves.
     """
 
     def __init__(
@@ -96,12 +110,14 @@ class Judge:
         limits: Limits,
         trust_times: bool,
         presets: Path | None = None,
+        ignored: Ignored = SYSTEMS,
     ) -> None:
         self._settle = settle_seconds
         self.timeout_seconds = input_timeout_seconds
         self.limits = limits
         self._trust_times = trust_times
         self.presets = presets
+        self._ignored = ignored
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, tuple[int, int] | ImageError] = {}
         self._told: set[str] = set()
@@ -125,9 +141,10 @@ class Judge:
         """
         seen = self._sightings.setdefault(drop.entry, _Sighting(self.stillness()))
         signature: Signature | None = None
-        if drop.manifest.is_symlink():
+        found = storage.look(drop.manifest)
+        if found is not None and stat.S_ISLNK(found.st_mode):
             return Rejected(drop, None, None, f"{drop.label}: a link, not a file; put the manifest itself here.")
-        if drop.id is not None and not drop.manifest.exists():
+        if drop.id is not None and found is None:
             return Rejected(drop, None, None, f"{drop.label} is gone.")
         try:
             with open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
@@ -136,15 +153,19 @@ class Judge:
                     if not seen.files.rests(drop.manifest):
                         return Waiting("settling", is_settling=True)
                     data = file.read(self.limits.max_manifest_bytes + 1)
-                    seen.manifest = parse_manifest(data, drop.label, drop.default_name, self.limits, self.presets)
+                    seen.foreign = _foreign(drop, data)
+                    if seen.foreign is None:
+                        seen.manifest = parse_manifest(data, drop.label, drop.default_name, self.limits, self.presets)
                     seen.parsed = signature
         except ManifestError as error:
             return Rejected(drop, None, signature, "\n".join(error.problems))
         except JobError as error:
             return Rejected(drop, None, signature, str(error))
+        if seen.foreign is not None:
+            return seen.foreign
         assert seen.manifest is not None
         try:
-            manifest = patterns.expand(seen.manifest, drop.places, self.limits)
+            manifest = patterns.expand(seen.manifest, drop.places, self.limits, self._ignored)
         except FileNotFoundError as error:
             return self._wait(drop, seen, seen.manifest, str(error))
         except JobError as error:
@@ -245,6 +266,13 @@ class Judge:
             self._decode(file, name, signature)
 
 
+def _foreign(drop: Drop, data: bytes) -> Foreign | None:
+    """What is to be said of a document that is no manifest; one that is claimed is answered as any other."""
+    if drop.id is not None or not is_foreign(data, drop.label, is_named=drop.places.is_job_folder):
+        return None
+    return Foreign(drop, f"{drop.label} is not understood: {what_it_lacks(data)}; it stays where it is")
+
+
 def _verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
     with file:
         return images.verify(file, name, max_pixels)
@@ -252,16 +280,16 @@ def _verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
 
 def _excess(folder: Path, limits: Limits) -> str:
     """A sentence where a job folder is deeper or fuller than any that is meant; else nothing."""
-    count, pending = 0, [(folder, 0)]
+    count, pending = 0, [(folder, 0, True)]
     while pending:
-        place, depth = pending.pop()
+        place, depth, counts = pending.pop()
         if depth > limits.max_depth:
             return f"nested more than {limits.max_depth} folders deep (--max-depth)."
-        with os.scandir(place) as entries:
-            for entry in entries:
-                count += 1
-                if count > limits.max_files:
-                    return f"more than {limits.max_files:,} files (--max-files)."
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append((Path(entry.path), depth + 1))
+        for entry in storage.entries(place):
+            counts_too = counts and not is_of_system(entry.name, entry.is_folder)
+            count += counts_too
+            if count > limits.max_files:
+                return f"more than {limits.max_files:,} files (--max-files)."
+            if entry.is_folder:
+                pending.append((entry.path, depth + 1, counts_too))
     return ""

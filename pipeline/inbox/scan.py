@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
+from pipeline.inbox import hints
 from pipeline.inbox.drops import Drop, Drops
-from pipeline.inbox.readiness import Judge, Rejected, Verdict, Waiting
+from pipeline.inbox.readiness import Foreign, Judge, Rejected, Verdict, Waiting
 from pipeline.inbox.stylefolders import StyleFolders
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Scanner:
         drops = self.drops.look()
         self._judge.forget_others({drop.entry for drop in drops})
         self._found = {}
+        foreign = []
         for drop in drops:
             try:
                 verdict = self._judge.judge(drop)
@@ -49,10 +51,13 @@ class Scanner:
                 verdict = Rejected(drop, None, None, f"internal error: {error!r}. Please report it.")
             if isinstance(verdict, Waiting):
                 self.wait(drop, verdict)
+            elif isinstance(verdict, Foreign):
+                foreign.append(verdict.reason)
             yield verdict
         for told in self._styles.look():
             if told:
                 self._found[told[0]] = told[1]
             yield None
-        self.drops.hints |= self._styles.hints
+        self.drops.hints |= self._styles.hints | hints.find(self.drops) | set(hints.some_of(foreign))
+        self.drops.hints |= set(hints.some_of(list(self.drops.ignored.told)))
         self.waiting = self._found

@@ -94,39 +94,40 @@ def keep_rejected(claims: Claims, spool: Spool, job: Job, drop: Drop) -> Slices[
     is_folder = drop.places.is_job_folder
     dropped = drop.places.folder if is_folder else drop.manifest
     kept = place / KEPT if is_folder else place / KEPT / drop.label
-    if not place.exists():
+    if not storage.is_there(place):
         draft = spool.draft(job.id)
         if is_folder:
-            (draft / f"{KEPT}.folder").touch()
+            storage.mark(draft / f"{KEPT}.folder")
         spool.admit(draft, job, spool.failed)
-    if os.path.lexists(dropped):  # else an earlier life has come so far
-        kept.parent.mkdir(exist_ok=True)
+    if storage.is_there(dropped):  # else an earlier life has come so far
+        storage.ensure_folder(kept.parent)
         try:
             storage.move(dropped, kept)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            if dropped.is_symlink() or _size(dropped) > MAX_COPIED_BYTES:
-                claims.rejected.mkdir(exist_ok=True)
+            if _size(dropped) > MAX_COPIED_BYTES:
+                storage.ensure_folder(claims.rejected)
                 storage.move(drop.entry, claims.rejected / drop.entry.name)
                 log.warning("%s is too large to be copied from the inbox; it lies in %s", drop.label, claims.rejected)
             else:
                 building = place / ".copy"
-                storage.remove_tree(building)
-                building.mkdir()
+                storage.remove(building)
+                storage.make_folder(building)
                 yield from storage.copy_tree(dropped, building / kept.name)
                 storage.move(building / kept.name, kept)
-                building.rmdir()
-    if drop.entry.exists():
+                storage.remove_if_empty(building)
+    if storage.is_there(drop.entry):
         claims.let_go(drop)
     claims.tidy()
 
 
 def _size(dropped: Path) -> int:
     """Bytes of a file, or of all files of a folder that has passed the limits of one."""
-    if not dropped.is_dir():
-        return dropped.lstat().st_size
-    return sum(Path(parent, name).lstat().st_size for parent, _, names in os.walk(dropped) for name in names)
+    paths = (
+        [entry.path for entry in storage.walk(dropped) if entry.is_file] if storage.is_folder(dropped) else [dropped]
+    )
+    return sum(found.st_size for path in paths if (found := storage.look(path)))
 
 
 @contextlib.contextmanager

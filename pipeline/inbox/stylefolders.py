@@ -7,8 +7,10 @@ a crash has kept from it is found and moved at the next start, so that no photo 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,8 @@ from typing import BinaryIO
 from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError
 from pipeline.inbox import jobfolder
-from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable
+from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
+from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.painted import Content, Note, Painted, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
@@ -62,7 +65,9 @@ class StyleFolders:
                 self.hints.add(f"{error} Its photos wait.")
             except FileNotFoundError:
                 continue  # taken away while we looked
-            except (NotADirectoryError, PermissionError) as error:
+            except OSError as error:
+                if not storage.is_of_entry(error):
+                    raise
                 reason = f"cannot be painted: {error.strerror} ({error.filename})"
                 yield work.label, Waiting(reason, is_fault=True)
             self.hints |= work.hints
@@ -89,6 +94,7 @@ class _Work:
         self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
         self._inbox = drops.inbox
+        self._drops = drops
         self._judge = judge
         self._places = Places(drops.inbox, found.folder, drops.libraries)
         self.reader = TemplateReader(found, self._places, judge)
@@ -144,18 +150,25 @@ class _Work:
         """The photos that have not become jobs, as far as their files' versions tell."""
         start = len(str(self._folder)) + 1
         self._unread.clear()
-        for entry in self._walk(str(self._folder), self._judge.limits.max_depth - 1):
-            try:
-                status = entry.stat()
-            except OSError:
-                continue  # gone, or a link to nowhere
-            name, signature = entry.path[start:], signature_of(status)
+        for entry in self._walk(self._folder, self._judge.limits.max_depth - 1, self._drops.ignored):
+            name = str(entry.path)[start:]
+            status = storage.follow(entry.path) if entry.is_link else storage.look(entry.path)
+            if status is None or not stat.S_ISREG(status.st_mode):
+                if entry.is_link:
+                    self.hints.add(printable(f"{self._folder.name}/{name} is not looked at: a link to no photo"))
+                continue
+            signature = signature_of(status)
             digest = painted.hash_of(name, version_of(signature))
             if digest and painted.has(Content(digest, template.digest, template.again)):
                 continue
-            path = Path(entry.path)
+            path = entry.path
             from_inbox = f"{self._folder.name}/{name}"
             if from_inbox in template.copies:
+                continue
+            if style_meant(name):
+                self.hints.add(
+                    printable(f"{from_inbox} is not painted: it is named like the style; rename it if it is a photo")
+                )
                 continue
             label = printable(from_inbox)
             if label != from_inbox:
@@ -166,28 +179,32 @@ class _Work:
         if self._unread:
             self.hints.add(printable(f"{suffixes.told_unread(self._unread)}, and drop that"))
 
-    def _walk(self, folder: str, depth: int) -> Iterator[os.DirEntry[str]]:
-        """Files that may be photos, in folders too; links to folders are not followed."""
+    def _walk(self, folder: Path, depth: int, ignored: Ignored) -> Iterator[storage.Entry]:
+        """Files and links that may be photos, in folders too; links to folders are not followed."""
         try:
-            with os.scandir(folder) as entries:
-                found = list(entries)
-        except PermissionError:
-            self.hints.add(printable(f"{os.path.relpath(folder, self._inbox)} is not looked at: it may not be read"))
+            found = storage.entries(folder)
+        except FileNotFoundError:
             return
+        except OSError as error:
+            if not storage.is_of_entry(error):
+                raise
+            self.hints.add(printable(f"{os.path.relpath(folder, self._inbox)} is not looked at: {error.strerror}"))
+            return
+        ignored = ignored.entering(folder)
         for entry in found:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or ignored.has(str(entry.path), entry.is_folder):
                 continue
             if is_style_name(entry.name):
-                if folder != str(self._folder):
+                if folder != self._folder:
                     place = printable(os.path.relpath(folder, self._inbox))
                     self.hints.add(f"{place}/{entry.name} is not looked at: move {place} into the inbox itself")
-            elif entry.is_dir(follow_symlinks=False):
+            elif entry.is_folder:
                 if depth > 0:
-                    yield from self._walk(entry.path, depth - 1)
+                    yield from self._walk(entry.path, depth - 1, ignored)
                 else:
                     limit = f"nested more than {self._judge.limits.max_depth} folders deep (--max-depth)"
                     self.hints.add(printable(f"{self._folder.name}: a part is not looked at, as it is {limit}"))
-            elif is_photo(entry.name) and entry.is_file():
+            elif is_photo(entry.name) and (entry.is_file or entry.is_link):
                 yield entry
             elif suffixes.is_unread(entry.name):
                 self._unread.append(os.path.relpath(entry.path, self._inbox))
@@ -243,24 +260,25 @@ class _Work:
 
     def _draft(self, draft: Path, photo: _Photo, content: Content, template: Template) -> Slices[None]:
         """Build the job folder: the images by their paths from the inbox, its manifest last."""
-        storage.remove_tree(draft.parent)
+        storage.remove(draft.parent)
         images = {photo.from_inbox: content.photo, **template.copies}
         for path, digest in images.items():
             target = draft / path
-            target.parent.mkdir(parents=True, exist_ok=True)
+            storage.ensure_folder(target.parent, within=self._inbox)
             with open_inside(self._inbox / path, [self._inbox, *self._places.libraries], path) as file:
                 if (yield from storage.copy_stream(file, target)) != digest:
                     raise _ChangedError
-        for folder, _, _ in os.walk(draft, topdown=False):
-            storage.sync_folder(Path(folder))
+        folders = [entry.path for entry in storage.walk(draft) if entry.is_folder]
+        for folder in (*reversed(folders), draft):
+            storage.sync_folder(folder)
         data = {"content": photo.from_inbox, **template.data, "name": draft.name}
         storage.write_atomic(draft / "job.yaml", write_document(data))
 
     def _recover(self) -> Iterator[tuple[str, Waiting]]:
         """Read the marks, and submit what an earlier life was about to."""
         painted = Painted(self._inbox, self._folder.name, self._runner)
-        if self._drafts.is_dir():
-            for place in sorted(self._drafts.iterdir()):
+        if storage.is_folder(self._drafts):
+            for place in [self._drafts / name for name in storage.names(self._drafts)]:
                 digest, _, style = place.name.partition(".")
                 self._finish(place, painted.note(Content(digest, style, bool(style))))
                 yield self.label, Waiting("becomes a job", is_settling=True)
@@ -270,9 +288,11 @@ class _Work:
     def _finish(self, place: Path, note: Note | None) -> None:
         """Deliver a whole draft whose mark is ours, or was cut off; remove any other."""
         if note and note.runner in ("", self._runner):
-            for draft in place.glob("*/job.yaml"):
-                jobfolder.deliver(draft.parent, self._inbox, draft.parent.name)
-        storage.remove_tree(place)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                for draft in storage.entries(place):
+                    if draft.is_folder and storage.is_file(draft.path / "job.yaml"):
+                        jobfolder.deliver(draft.path, self._inbox, draft.name)
+        storage.remove(place)
         self._tidy()
 
     def _tidy(self) -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
 from pipeline.inbox import jobfolder, patterns
+from pipeline.inbox.ignored import Ignored
 from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
+from pipeline.manifest.names import beginning
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images, suffixes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,13 @@ class Submission:
     paintings: list[Painting]
 
 
-def find_photos(given: Sequence[str]) -> tuple[dict[Path, str], list[str]]:
+def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[Path, str], list[str]]:
     """The photos that files, folders and patterns stand for, each with what its job is named after, and the pictures
     among them that are of a kind that is not read.
+
+    Args:
+        given: each of them.
+        ignore: patterns of what in folders is none of them.
 
     Raises:
         UsageError: one of them stands for nothing.
@@ -43,11 +52,14 @@ def find_photos(given: Sequence[str]) -> tuple[dict[Path, str], list[str]]:
         path = Path(one)
         others: list[Path] = []
         if path.is_dir():
-            photos = {path / photo: photo for photo in patterns.photos(path, "**/*")}
-            others = [path / other for other in patterns.photos(path, "**/*", suffixes.is_unread)]
+            ignored = Ignored.by(ignore, path)
+            photos = {path / photo: photo for photo in patterns.photos(path, "**/*", ignored)}
+            others = [path / other for other in patterns.photos(path, "**/*", ignored, suffixes.is_unread)]
+            for sentence in sorted(ignored.told):
+                log.warning("%s", sentence)
         elif patterns.is_pattern(one) and not os.path.lexists(path):
-            photos = {path: path.name for path in _matching(path, suffixes.is_read)}
-            others = _matching(path, suffixes.is_unread)
+            photos = {path: path.name for path in _matching(path, ignore, suffixes.is_read)}
+            others = _matching(path, ignore, suffixes.is_unread)
         else:
             photos = {path: path.name}
         unread += map(str, others)
@@ -117,8 +129,8 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
     for submission in submissions:
         name = submission.manifest.name
         draft = inbox / f".{name}-{os.getpid()}"
-        storage.remove_tree(draft)
-        draft.mkdir()
+        storage.remove(draft)
+        storage.make_folder(draft)
         try:
             for source, copy in submission.copies.items():
                 with _opened(source) as file:
@@ -126,17 +138,17 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
             storage.write_atomic(draft / "job.yaml", submission.text)
             yield jobfolder.deliver(draft, inbox, name)
         except BaseException:
-            storage.remove_tree(draft)
+            storage.remove(draft)
             raise
 
 
-def _matching(pattern: Path, is_meant: Callable[[str], bool]) -> list[Path]:
+def _matching(pattern: Path, ignore: Sequence[str], is_meant: Callable[[str], bool]) -> list[Path]:
     """The pictures that a pattern stands for, from the folder before its first mark."""
     parts = pattern.parts
     first = next(number for number, part in enumerate(parts) if patterns.is_pattern(part))
-    folder = Path(*parts[:first])
+    folder, wanted = Path(*parts[:first]), str(Path(*parts[first:]))
     try:
-        return [folder / photo for photo in patterns.photos(folder, str(Path(*parts[first:])), is_meant)]
+        return [folder / photo for photo in patterns.photos(folder, wanted, Ignored.by(ignore, folder), is_meant)]
     except ValueError as error:
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
 
@@ -170,7 +182,7 @@ def _file_names(files: Iterable[Path]) -> dict[Path, str]:
         name, number = file.name, 1
         while name.casefold() in map(str.casefold, names.values()):
             number += 1
-            name = f"{file.stem}-{number}{file.suffix}"
+            name = beginning(file.stem, 200) + f"-{number}{file.suffix}"
         names[file] = name
     return names
 
@@ -193,11 +205,10 @@ def _sizes(files: Iterable[Path], limits: Limits) -> dict[Path, tuple[int, int]]
     return sizes
 
 
-def _opened(image: Path) -> Any:
+def _opened(image: Path) -> BinaryIO:
     try:
-        if not image.is_file():  # opening a pipe would wait for its writer
-            image.stat()
-            raise UsageError(f"{image}: cannot be read (not a file).")
-        return image.open("rb")
+        return storage.open_named(image)
+    except storage.OddError as error:
+        raise UsageError(f"{image}: cannot be read (not a file, but {error.strerror}).") from None
     except OSError as error:
         raise UsageError(f"{image}: cannot be read ({error.strerror}).") from None

@@ -17,6 +17,7 @@ from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
 from pipeline.inbox.stillness import Signature
 from pipeline.manifest.model import Manifest
+from pipeline.manifest.parameters import mask_of
 from pipeline.manifest.parse import parse_template
 from pipeline.storage import Slices
 
@@ -88,7 +89,10 @@ class TemplateReader:
                     raise UnreadyError(Waiting("settling", is_settling=True))
                 limits = self._judge.limits
                 data = file.read(limits.max_manifest_bytes + 1)
-                self._parsed = signature, *parse_template(data, self.label, limits, self._judge.presets)
+                self._parsed = (
+                    signature,
+                    *parse_template(data, self.label, limits, self._judge.presets, self.found.picture),
+                )
                 self._made = None
         return self._parsed[1:]
 
@@ -152,9 +156,17 @@ def _with_images(data: dict[str, Any], change: Callable[[str], str]) -> dict[str
             return {key: change(value) if key in paths and value else value for key, value in style.items()}
         return change(style)
 
+    def changed_protection(protect: Any) -> Any:
+        return change(protect) if mask_of(protect) else protect
+
     data = {**data, "style": changed(data["style"])}
     if data.get("init_image"):
         data["init_image"] = change(data["init_image"])
-    if "style" in (data.get("sweep") or {}):
-        data["sweep"] = {**data["sweep"], "style": changed(data["sweep"]["style"])}
+    parameters, sweep = data.get("parameters") or {}, data.get("sweep") or {}
+    if "protect" in parameters:
+        data["parameters"] = {**parameters, "protect": changed_protection(parameters["protect"])}
+    if "style" in sweep:
+        data["sweep"] = {**data["sweep"], "style": changed(sweep["style"])}
+    if "protect" in sweep:
+        data["sweep"] = {**data["sweep"], "protect": [changed_protection(one) for one in sweep["protect"]]}
     return data

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline import storage
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name
+from pipeline.inbox.ignored import SYSTEMS, Ignored
 from pipeline.inbox.painted import Content, Painted, version_of
 from pipeline.inbox.stillness import signature_of
 from pipeline.manifest.model import Limits
@@ -16,58 +17,65 @@ from pipeline.pictures.images import BYTES_A_PIXEL
 MOST_TEXT_BYTES = 1 << 20
 
 
-def count(inbox: Path, claimed: Path, retries: Path) -> int:
+def count(inbox: Path, claimed: Path, retries: Path, ignored: Ignored = SYSTEMS) -> int:
     """Drops, and photos in style folders that have not become jobs as they are now.
 
     Args:
         inbox: the inbox.
         claimed: where the runner's claims are.
         retries: ``jobs/.retry``.
+        ignored: what is not looked at.
     """
-    drops = Drops(inbox, claimed, retries, ())
-    return len(drops.look()) + sum(1 for folder in drops.style_folders for _ in _new(inbox, folder))
+    drops = Drops(inbox, claimed, retries, (), ignored)
+    dropped = [drop for drop in drops.look() if drop.id is not None or not drops.documents.lack(drop.manifest)]
+    return len(dropped) + sum(1 for folder in drops.style_folders for _ in _new(inbox, folder, drops.ignored))
 
 
-def _new(inbox: Path, found: StyleFolder) -> Iterator[str]:
+def _new(inbox: Path, found: StyleFolder, ignored: Ignored) -> Iterator[str]:
     try:
         painted = Painted(inbox, found.folder.name, "")
-    except (NotADirectoryError, PermissionError):  # which a runner tells
+    except OSError:  # which a runner tells
         painted = None
     named = _text(found.style) if found.has_manifest else ""
-    for parent, folders, names in os.walk(found.folder):
-        depth = len(Path(parent).relative_to(found.folder).parts)
-        folders[:] = [name for name in folders if not name.startswith(".") and depth < Limits().max_depth - 1]
-        for name in names:
-            path = Path(parent, name)
-            # What the style names is one of its paintings.
-            if name.startswith(".") or not is_photo(name) or is_style_name(name) or name in named:
-                continue
-            photo = str(path.relative_to(found.folder))
-            if not path.is_file() or not Path(os.path.realpath(path)).is_relative_to(inbox):
-                continue  # no photo, or one that is told to lead elsewhere
-            try:
-                if painted is None or not _is_painted(path, photo, painted):
-                    yield photo
-            except OSError:
-                continue
+    for path in _photos(found.folder, Limits().max_depth - 1, ignored):
+        # What the style names is one of its paintings.
+        if is_style_name(path.name) or path.name in named:
+            continue
+        photo = str(path.relative_to(found.folder))
+        try:
+            if painted is None or not _is_painted(path, [inbox], photo, painted):
+                yield photo
+        except (OSError, storage.OutsideError):  # no photo, or one that is told to lead elsewhere
+            continue
 
 
-def _is_painted(path: Path, photo: str, painted: Painted) -> bool:
-    status = path.stat()
-    if status.st_size > Limits().max_pixels * BYTES_A_PIXEL:
-        return False
-    digest = painted.hash_of(photo, version_of(signature_of(status)))
-    if digest is None:
-        with path.open("rb") as file:
-            digest = storage.at_once(storage.digest_of(file))
+def _photos(folder: Path, depth: int, ignored: Ignored) -> Iterator[Path]:
+    try:
+        found = storage.entries(folder)
+    except OSError:
+        return
+    ignored = ignored.entering(folder)
+    for entry in found:
+        if entry.name.startswith(".") or ignored.has(str(entry.path), entry.is_folder):
+            continue
+        if entry.is_folder and depth > 0:
+            yield from _photos(entry.path, depth - 1, ignored)
+        elif is_photo(entry.name) and not entry.is_folder:
+            yield entry.path
+
+
+def _is_painted(path: Path, roots: Sequence[Path], photo: str, painted: Painted | None) -> bool:
+    with storage.open_within(path, roots) as file:
+        status = os.fstat(file.fileno())
+        if painted is None or status.st_size > Limits().max_pixels * BYTES_A_PIXEL:
+            return False
+        digest = painted.hash_of(photo, version_of(signature_of(status)))
+        digest = digest or storage.at_once(storage.digest_of(file))
     return painted.has(Content(digest, "", again=False))
 
 
 def _text(path: Path) -> str:
-    if not path.is_file():
-        return ""
     try:
-        with path.open("rb") as file:
-            return file.read(MOST_TEXT_BYTES).decode("utf-8", "replace")
+        return storage.read(path, MOST_TEXT_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""

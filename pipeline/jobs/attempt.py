@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipeline import storage
 from pipeline.jobs import checkpoint, losses, previews, result, snapshots, variants
+from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.jobs.lock import LeaseWatch
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import VARIANTS, Job, RecordError, now
@@ -25,15 +26,16 @@ from pipeline.manifest.parameters import Model
 
 WORKER = "worker.json"
 LOOK_SECONDS = 1.0  # between looks at the record
+MOST_BYTES = 1 << 16  # of what tells who is at it
 
 
 class Worker(Model):
     """Who is at an attempt, and since when (UTC, ISO 8601)."""
 
-    host: str = Field(default_factory=socket.gethostname)
-    pid: int = Field(default_factory=os.getpid)
-    address: str = ""  # in a cluster
-    since: str = Field(default_factory=now)
+    host: Text = Field(default_factory=socket.gethostname)
+    pid: ProcessId = Field(default_factory=os.getpid)
+    address: Text = ""  # in a cluster
+    since: Moment = Field(default_factory=now)
 
 
 def place(folder: Path, number: int, variant: int | None = None) -> Path:
@@ -54,8 +56,8 @@ def begin(folder: Path, number: int, worker: Worker, variant: int | None = None)
     own = place(folder, number, variant)
     if variant is None:
         _make(folder, number)
-    with (own / WORKER).open("x", encoding="utf-8") as file:
-        file.write(worker.model_dump_json())
+    with storage.create(own / WORKER) as file:
+        file.write(worker.model_dump_json().encode())
     return own
 
 
@@ -68,8 +70,8 @@ def spread(folder: Path, job: Job) -> list[int]:
     count = len(variants.records(job))
     own = _make(folder, job.attempts)
     for number in range(1, count + 1):
-        variants.place(own, number).mkdir(parents=True, exist_ok=True)
-    return variants.unpainted(own)
+        storage.ensure_folder(variants.place(own, number), within=own)
+    return [number for number in variants.unpainted(own) if number <= count]
 
 
 def earlier_losses(folder: Path, number: int) -> list[Loss]:
@@ -81,7 +83,7 @@ def earlier_losses(folder: Path, number: int) -> list[Loss]:
 def leave(attempt: Path) -> None:
     """End an attempt in order, before the job is through."""
     with contextlib.suppress(OSError):
-        (attempt / WORKER).unlink(missing_ok=True)
+        storage.remove_file(attempt / WORKER)
 
 
 def workers(attempt: Path) -> list[Worker]:
@@ -93,9 +95,14 @@ def workers(attempt: Path) -> list[Worker]:
 def worker(attempt: Path) -> Worker | None:
     """Who is at an attempt or a variant, or died at it; None where nobody has begun it, or it was left in order."""
     try:
-        return Worker.model_validate_json(storage.read_record(attempt / WORKER))
-    except (OSError, ValidationError):
+        return read_json(Worker, storage.read(attempt / WORKER, MOST_BYTES))
+    except (OSError, SpoiltError):
         return None
+
+
+def has_begun(attempt: Path) -> bool:
+    """Whether anybody has come to work at an attempt or a variant."""
+    return worker(attempt) is not None or storage.is_there(attempt / losses.FILE)
 
 
 def outdated(folder: Path) -> list[Path]:
@@ -139,7 +146,7 @@ class Fence:
 
 def _make(folder: Path, number: int) -> Path:
     own = place(folder, number)
-    own.mkdir()
+    storage.make_folder(own)
     if earlier := _last_with_progress(folder, number):
         _carry_over(earlier, own)
     storage.sync_folder(folder)
@@ -147,52 +154,53 @@ def _make(folder: Path, number: int) -> Path:
 
 
 def _numbers(folder: Path) -> list[int]:
-    found = (path.name.partition("-")[2] for path in folder.glob("attempt-*") if path.is_dir())
+    try:
+        found = [one.name.partition("attempt-")[2] for one in storage.entries(folder) if one.is_folder]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     return [int(number) for number in found if number.isdecimal() and str(int(number)) == number]
 
 
 def _last_with_progress(folder: Path, below: int) -> Path | None:
     earlier = (place(folder, number) for number in sorted(_numbers(folder), reverse=True) if number < below)
-    return next((one for one in earlier if (one / checkpoint.FILE).exists() or (one / VARIANTS).exists()), None)
+    return next((one for one in earlier if _has_progress(one)), None)
+
+
+def _has_progress(attempt: Path) -> bool:
+    return storage.is_file(attempt / checkpoint.FILE) or storage.is_folder(attempt / VARIANTS)
 
 
 def _carry_over(source: Path, target: Path) -> None:
     """What a run goes on from. The source's worker may still be writing."""
     _carry_over_run(source, target)
-    if (source / VARIANTS).is_dir():
+    if storage.is_folder(source / VARIANTS):
         building = target / f".{VARIANTS}"
-        building.mkdir()
+        storage.make_folder(building)
         for variant in variants.places(source):
-            (building / variant.name).mkdir()
+            storage.make_folder(building / variant.name)
             _carry_over_run(variant, building / variant.name)
             if isinstance(result.read(variant), result.Done):
-                (building / variant.name / result.RESULT).mkdir()
-                for file in (*result.files(variant), variant / result.RESULT / result.REPORT):
-                    _link(file, building / variant.name / result.RESULT / file.name)
-                (building / variant.name / previews.FOLDER).mkdir()
-                for file in previews.files(variant):
-                    _link(file, building / variant.name / previews.FOLDER / file.name)
+                storage.make_folder(building / variant.name / result.RESULT)
+                _link_all(result.files(variant), building / variant.name / result.RESULT)
+                _link_all([variant / result.RESULT / result.REPORT], building / variant.name / result.RESULT)
+                storage.make_folder(building / variant.name / previews.FOLDER)
+                _link_all(previews.files(variant), building / variant.name / previews.FOLDER)
         storage.move(building, target / VARIANTS)
+
+
+def _link_all(files: Iterable[Path], folder: Path) -> None:
+    for file in files:
+        with storage.passed_over():
+            storage.link_or_copy(file, folder / file.name)
 
 
 def _carry_over_run(source: Path, target: Path) -> None:
     """Checkpoint and loss log. A log that is read after its checkpoint reaches at least as far."""
     unnamed = target / f".{checkpoint.FILE}.part"  # until its log is there
-    with contextlib.suppress(FileNotFoundError):
-        _link(source / checkpoint.FILE, unnamed)
-    for snapshot in snapshots.read(source).values():
-        _link(snapshot, target / snapshot.name)
-    with contextlib.suppress(FileNotFoundError):
-        storage.write_atomic(target / losses.FILE, (source / losses.FILE).read_bytes())
+    with storage.passed_over():
+        storage.link_or_copy(source / checkpoint.FILE, unnamed)
+    _link_all(snapshots.read(source).values(), target)
+    with storage.passed_over():
+        storage.write_atomic(target / losses.FILE, storage.read(source / losses.FILE, losses.MOST_BYTES))
     with contextlib.suppress(FileNotFoundError):
         storage.move(unnamed, target / checkpoint.FILE)
-
-
-def _link(source: Path, target: Path) -> None:
-    """A second name for a file that is only ever replaced whole, or a copy where the file system has no links."""
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        shutil.copyfile(source, target)

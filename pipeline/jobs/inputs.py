@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.jobs.record import Job
 
 log = logging.getLogger(__name__)
@@ -32,25 +32,26 @@ class KeptInputs:
         """Take the images out of the folder of a job that is done, and forget those whose time is over."""
         if self._days:
             try:
-                self.folder.mkdir(exist_ok=True)
+                storage.ensure_folder(self.folder)
                 for image in job.images.values():
                     with contextlib.suppress(FileNotFoundError):  # an earlier life has come so far
-                        os.utime(folder / image.stored)
-                        os.replace(folder / image.stored, self.folder / image.sha256)
+                        storage.touch(folder / image.stored)
+                        storage.move(folder / image.stored, self.folder / image.sha256)
             except OSError as error:  # the job is done all the same
                 log.warning("%s: its images are not kept (%s)", job.id, error.strerror)
         for path in self.older_than(time.time() - self._days * DAY_SECONDS):
-            path.unlink(missing_ok=True)
+            with storage.passed_over():
+                storage.remove_file(path)
 
     def find(self, sha256: str) -> Path | None:
         """The image of this content, if it is kept."""
         path = self.folder / sha256
-        return path if path.is_file() else None
+        return path if storage.is_file(path) else None
 
     def older_than(self, moment: float) -> list[Path]:
         """The images that no job has needed since; ``moment`` in seconds since the epoch."""
         try:
-            with os.scandir(self.folder) as entries:
-                return [Path(entry.path) for entry in entries if entry.stat().st_mtime < moment]
+            paths = [self.folder / name for name in storage.names(self.folder)]
         except FileNotFoundError:
             return []
+        return [path for path in paths if (found := storage.look(path)) and found.st_mtime < moment]

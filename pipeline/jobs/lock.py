@@ -12,23 +12,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault, RunnerBusyError
+from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.manifest.parameters import Model
 
+LOCK = ".lock"
 HOLDER = ".runner.json"
 RENEW_SECONDS = 5.0  # between renewals of the lease
+MOST_BYTES = 1 << 16  # of what the holder has written down
 STALE_SECONDS = 60.0  # without one: the runner is gone
 
 
 class Holder(Model):
     """Who holds a lock, as it has written down."""
 
-    pid: int
-    host: str
-    since: str
+    pid: ProcessId
+    host: Text
+    since: Moment
 
     def is_alive(self) -> bool:
         """Whether it lives, as far as can be told from here; one on another host is taken to."""
@@ -57,7 +59,7 @@ def runner_lock(jobs: Path) -> Iterator[None]:
         RunnerBusyError: another runner holds it; says which.
         EnvironmentFault: there are no locks here.
     """
-    lock = FileLock(jobs / ".lock")
+    lock = _lock(jobs)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -74,7 +76,7 @@ def runner_lock(jobs: Path) -> Iterator[None]:
         storage.write_json(jobs / HOLDER, own.model_dump())
         yield
         with contextlib.suppress(OSError):  # who holds the lock is told for information only
-            (jobs / HOLDER).unlink()
+            storage.remove_file(jobs / HOLDER)
     finally:
         lock.release()
 
@@ -82,7 +84,7 @@ def runner_lock(jobs: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def without_runner(jobs: Path) -> Iterator[bool]:
     """Whether no runner works on a jobs folder; if so none begins meanwhile, so be quick."""
-    lock = FileLock(jobs / ".lock")
+    lock = _lock(jobs)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -94,11 +96,18 @@ def without_runner(jobs: Path) -> Iterator[bool]:
         lock.release()
 
 
+def _lock(jobs: Path) -> FileLock:
+    path = jobs / LOCK
+    if storage.is_there(path) and not storage.is_file(path):
+        raise EnvironmentFault(f"{path.absolute()} is no file, as a lock has to be.", "Move it elsewhere.")
+    return FileLock(path)
+
+
 def holder(jobs: Path) -> Holder | None:
     """Who holds the lock, as far as the holder has written it down."""
     try:
-        return Holder.model_validate_json((jobs / HOLDER).read_bytes())
-    except (OSError, ValidationError):
+        return read_json(Holder, storage.read(jobs / HOLDER, MOST_BYTES))
+    except (OSError, SpoiltError):
         return None
 
 
@@ -113,7 +122,7 @@ class Lease:
         """Renew it if that is due."""
         if time.monotonic() - self._renewed >= RENEW_SECONDS:
             with contextlib.suppress(FileNotFoundError):
-                os.utime(self._file)
+                storage.touch(self._file)
             self._renewed = time.monotonic()
 
 
@@ -128,9 +137,10 @@ class LeaseWatch:
     def is_stale(self) -> bool:
         """Whether it has not changed for a minute."""
         try:
-            seen = self._file.stat().st_mtime_ns
+            found = storage.look(self._file)
         except OSError:
-            seen = None
+            found = None
+        seen = found and found.st_mtime_ns
         if seen is not None and seen != self._seen:
             self._seen, self._changed = seen, time.monotonic()
         return time.monotonic() - self._changed > STALE_SECONDS

@@ -12,34 +12,37 @@ from pydantic import Field, ValidationError
 
 from pipeline import storage
 from pipeline.jobs import variants
+from pipeline.jobs.fields import LossValue, Number, Seconds, Side
 from pipeline.manifest.parameters import Model
 
 FILE = "loss.jsonl"
+MOST_BYTES = 256 << 20  # of a log of a million steps
+MOST_ADDED_BYTES = 16 << 20  # since the last look, or the first of it
 _END_BYTES = 8192  # some forty lines
 
 
 class Loss(Model):
     """The losses before a step's update, the long side in pixels that it ran at, and when the step was through."""
 
-    step: int
-    scale: int
-    total: float
-    content: float
-    style: float
-    total_variation: float
-    seconds: float = 0.0  # of optimizing up to here, over all attempts
+    step: Number
+    scale: Side
+    total: LossValue
+    content: LossValue
+    style: LossValue
+    total_variation: LossValue
+    seconds: Seconds = 0.0  # of optimizing up to here, over all attempts
     picture: int = Field(default=1, exclude=True)  # of the job's, from 1: a sweep has several, each with its own log
 
 
 class Losses(Model):
     """The losses of a job as columns, so that they are a table as they stand."""
 
-    step: list[int]
-    scale: list[int]
-    total: list[float]
-    content: list[float]
-    style: list[float]
-    total_variation: list[float]
+    step: list[Number]
+    scale: list[Side]
+    total: list[LossValue]
+    content: list[LossValue]
+    style: list[LossValue]
+    total_variation: list[LossValue]
 
     @classmethod
     def of(cls, losses: Iterable[Loss]) -> Losses:
@@ -68,8 +71,8 @@ class LossLog:
 def opened(folder: Path, keep: int) -> Iterator[LossLog]:
     """The loss log of the job in ``folder`` for more lines, after the first ``keep`` of those that are there."""
     kept = read(folder)[:keep]
-    storage.write_atomic(folder / FILE, b"".join(loss.model_dump_json().encode("ascii") + b"\n" for loss in kept))
-    with (folder / FILE).open("ab") as file:
+    lines = b"".join(loss.model_dump_json().encode("ascii") + b"\n" for loss in kept)
+    with storage.opened_for_lines(folder / FILE, lines) as file:
         log = LossLog(file)
         yield log
         log.sync()
@@ -78,9 +81,11 @@ def opened(folder: Path, keep: int) -> Iterator[LossLog]:
 def read(folder: Path) -> list[Loss]:
     """The lines of a job's loss log, up to the first that is not whole: a machine that lost its power may leave one."""
     try:
-        return list(_parsed((folder / FILE).read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-        return []
+        return list(_parsed(storage.read(folder / FILE, MOST_BYTES)))
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return []
+        raise
 
 
 def recent(folder: Path) -> list[Loss]:
@@ -106,12 +111,12 @@ class Tail:
 
     def _added(self, path: Path) -> bytes:
         try:
-            with path.open("rb") as file:
+            with storage.open_file(path) as file:
                 inode = os.fstat(file.fileno()).st_ino
                 known, offset = self._read.get(path, (inode, 0))
                 file.seek(offset if known == inode else 0)
                 start = file.tell()
-                data = file.read()
+                data = file.read(MOST_ADDED_BYTES)
         except OSError:
             return b""
         whole = data[: data.rfind(b"\n") + 1]
@@ -129,10 +134,10 @@ def _logs(folder: Path) -> Iterator[tuple[int, Path]]:
 def _end(path: Path) -> bytes:
     """The last lines of a log, from the beginning of one."""
     try:
-        with path.open("rb") as file:
+        with storage.open_file(path) as file:
             start = max(0, file.seek(0, os.SEEK_END) - _END_BYTES)
             file.seek(start)
-            data = file.read()
+            data = file.read(_END_BYTES)
     except OSError:
         return b""
     return data[data.find(b"\n") + 1 :] if start else data

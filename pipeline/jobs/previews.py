@@ -5,13 +5,11 @@ They are made once, with the result, and kept beside it, so that nobody has to d
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.jobs import variants
+from pipeline.jobs.fields import SpoiltError, Text, read_json
 from pipeline.manifest.parameters import Model
 
 FOLDER = "previews"
@@ -21,19 +19,20 @@ SIDES = {"picture": 480, "photo": 1280, "painting": 480, "large": 1280}
 LIVE = "preview.webp"  # in a running job's folder, beside the checkpoint
 LIVE_SIDE = 400
 PAINTER = "painter.json"
+MOST_BYTES = 1 << 16  # of what tells the painter
 
 
 class Painter(Model):
     """What a job is painted on."""
 
-    device: str
-    precision: str
+    device: Text
+    precision: Text
 
 
 def leave(folder: Path, pictures: dict[str, bytes]) -> None:
     """Write previews, by their names, into a job's folder."""
     place = folder / FOLDER
-    place.mkdir(exist_ok=True)
+    storage.ensure_folder(place)
     for name, data in pictures.items():
         storage.write_atomic(place / f"{name}.webp", data)
 
@@ -41,17 +40,20 @@ def leave(folder: Path, pictures: dict[str, bytes]) -> None:
 def files(folder: Path) -> list[Path]:
     """The previews in a job's folder, or in a result; none where there are none."""
     try:
-        return sorted(path for path in (folder / FOLDER).iterdir() if path.suffix == ".webp" and path.name[0] != ".")
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return []
+        found = [entry.path for entry in storage.entries(folder / FOLDER) if entry.is_file]
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return []
+        raise
+    return [path for path in found if path.suffix == ".webp" and path.name[0] != "."]
 
 
 def painter(attempt: Path) -> Painter | None:
     """What the job of an attempt is painted on; None before it is known."""
     path = newest(attempt, PAINTER)
     try:
-        return Painter.model_validate_json(path.read_bytes()) if path else None
-    except (OSError, ValidationError):
+        return read_json(Painter, storage.read(path, MOST_BYTES)) if path else None
+    except (OSError, SpoiltError):
         return None
 
 
@@ -60,7 +62,8 @@ def newest(folder: Path, name: str) -> Path | None:
     found = []
     for path in (place / name for place in (folder, *variants.places(folder))):
         try:
-            found.append((os.stat(path).st_mtime_ns, path))
+            if status := storage.look(path):
+                found.append((status.st_mtime_ns, path))
         except OSError:
             continue
     return max(found)[1] if found else None

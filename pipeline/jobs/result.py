@@ -5,49 +5,51 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from pipeline import storage
+from pipeline.jobs.fields import Bytes, FileName, Plain, Seconds, Sha256, Side, SpoiltError, Text, parsed
 from pipeline.manifest.parameters import Model
 
 RESULT = "result"
 REPORT = "result.json"
+MOST_BYTES = 16 << 20  # of the report of a sweep of thousands
 
 
 class WeightsUsed(Model):
     """Where the kernels came from."""
 
-    source: str
-    sha256: str
+    source: Text
+    sha256: Sha256
 
 
 class Engine(Model):
     """What painted."""
 
-    host: str = ""
-    tensorflow: str
-    device: str
-    precision: str
+    host: Text = ""
+    tensorflow: Text
+    device: Text
+    precision: Text
     weights: WeightsUsed
 
 
 class Timing(Model):
     """Seconds; of a sweep those of all its variants."""
 
-    setup_seconds: float
-    optimize_seconds: float
-    seconds_per_step: float
+    setup_seconds: Seconds
+    optimize_seconds: Seconds
+    seconds_per_step: Seconds
 
 
 class Output(Model):
     """The picture's file, its size in pixels and its digest."""
 
-    file: str
-    width: int
-    height: int
-    sha256: str
+    file: FileName
+    width: Side
+    height: Side
+    sha256: Sha256
 
     @classmethod
     def of(cls, file: str, width: int, height: int, encoded: bytes) -> Output:
@@ -61,17 +63,18 @@ class Done(Model):
     status: Literal["done"] = "done"
     engine: Engine
     timing: Timing
-    peak_memory_bytes: int
-    chosen: dict[str, Any] = Field(default_factory=dict)  # what `auto` came to, by parameter
+    peak_memory_bytes: Bytes
+    peak_card_memory_bytes: Bytes | None = None  # on a GPU
+    chosen: dict[str, Plain] = Field(default_factory=dict)  # what `auto` came to, by parameter
     output: Output
-    variants: list[dict[str, Any]] | None = None  # of a sweep, a row of its table for each
+    variants: list[dict[str, Plain]] | None = None  # of a sweep, a row of its table for each
 
 
 class Failed(Model):
     """A job that never will have one, and why, in words."""
 
     status: Literal["failed"] = "failed"
-    reason: str
+    reason: Text
 
 
 Result = Done | Failed
@@ -81,7 +84,7 @@ _REPORT: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator
 def leave(folder: Path, result: Result, files: dict[str, bytes] | None = None) -> None:
     """Write files into a job's folder and, when they are safe, the report that says that the job is through."""
     place = folder / RESULT
-    place.mkdir(exist_ok=True)
+    storage.ensure_folder(place)
     for name, data in (files or {}).items():
         storage.write_atomic(place / name, data)
     storage.write_json(place / REPORT, result.model_dump(mode="json"))
@@ -90,14 +93,19 @@ def leave(folder: Path, result: Result, files: dict[str, bytes] | None = None) -
 def read(folder: Path) -> Result | None:
     """How a job ended; None where its worker is not through, or the report is damaged: the job then goes on."""
     try:
-        return _REPORT.validate_json(storage.read_record(folder / RESULT / REPORT))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValidationError):
+        return parsed(_REPORT.validate_python, storage.read(folder / RESULT / REPORT, MOST_BYTES))
+    except SpoiltError:
         return None
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return None
+        raise
 
 
 def files(folder: Path) -> list[Path]:
     """What is to be published."""
-    return sorted(p for p in (folder / RESULT).iterdir() if p.name != REPORT and not p.name.startswith("."))
+    paths = [folder / RESULT / name for name in storage.names(folder / RESULT)]
+    return [path for path in paths if path.name != REPORT and not path.name.startswith(".")]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,11 @@ def save(folder: Path, step: int, png: bytes) -> None:
 
 def read(folder: Path) -> dict[int, Path]:
     """The snapshots in a job's folder by their steps, in order."""
-    found = {path.stem.removeprefix(_PREFIX): path for path in folder.glob(f"{_PREFIX}*.png")}
+    try:
+        paths = [entry.path for entry in storage.entries(folder) if entry.is_file]
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    found = {path.stem.removeprefix(_PREFIX): path for path in paths if path.match(f"{_PREFIX}*.png")}
     return {int(step): found[step] for step in sorted(found, key=lambda step: step.zfill(9)) if step.isdecimal()}
 
 
@@ -24,7 +28,7 @@ def cut(folder: Path, after: int) -> None:
     """Remove those of later steps, which will be made again."""
     for step, path in read(folder).items():
         if step > after:
-            path.unlink(missing_ok=True)
+            storage.remove_file(path)
 
 
 def are_whole(folder: Path, every: int, until: int) -> bool:

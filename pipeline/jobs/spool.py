@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import os
 import shlex
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel
 
 from pipeline import storage
 from pipeline.errors import UsageError
 from pipeline.jobs import attempt, cancel
+from pipeline.jobs.fields import Moment, SpoiltError, read_json
 from pipeline.jobs.inputs import KeptInputs
 from pipeline.jobs.log import Log
-from pipeline.jobs.record import RECORD, Asked, Job, RecordError, is_job_id, now
+from pipeline.jobs.record import MOST_BYTES, RECORD, Asked, Job, Priority, RecordError, is_job_id, now
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +24,27 @@ DROPPED = "dropped"  # in a job's folder, with a suffix: its manifest as it was 
 REJECTED = ".rejected"  # in the inbox: what was dropped and is too large to be kept elsewhere
 _DROP_AGAIN = "Drop the manifest.yaml of its result again, beside its images."
 STOP = "stop"  # in a running job's folder: its steps look at it, checkpoint and end
+
+
+class UntouchableError(Exception):
+    """A job that cannot be read, as its files are, and why; it may be another time."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Finished(BaseModel):
+    """What is kept of a finished job; all else there is for people."""
+
+    asked: Asked
+
+
+class _Turn(BaseModel):
+    """The part of a queued job's record that the queue's order needs."""
+
+    priority: Priority
+    claimed_at: Moment
 
 
 class Spool:
@@ -48,25 +67,30 @@ class Spool:
     def prepare(self) -> None:
         """Make the state folders, and remove what an earlier life left unfinished under dot-names."""
         for folder in (self.queued, self.running, self.failed, self.done):
-            folder.mkdir(exist_ok=True)
+            storage.ensure_folder(folder)
         storage.clear_away(self._staging)
         storage.clear_away(self._trash)
 
     def holds(self, job_id: str) -> bool:
         """Whether a job of this id is in any state."""
-        return self.is_alive(job_id) or (self.failed / job_id).exists()
+        return self.is_alive(job_id) or storage.is_there(self.failed / job_id)
 
     def is_alive(self, job_id: str) -> bool:
         """Whether a job of this id has been staged and not failed."""
         states = (self.queued / job_id, self.running / job_id, self.done / f"{job_id}.json")
-        return any(place.exists() for place in states)
+        return any(map(storage.is_there, states))
+
+    def places(self, job_id: str) -> tuple[Path, ...]:
+        """Where a job of this id is, in any state or before it has one."""
+        states = (self._staging, self.queued, self.running, self.failed, self.retries)
+        return *(state / job_id for state in states), self.done / f"{job_id}.json"
 
     def draft(self, job_id: str) -> Path:
         """An empty folder to build a job in; nobody looks at it before ``admit``."""
         folder = self._staging / job_id
-        storage.remove_tree(folder)
-        self._staging.mkdir(exist_ok=True)
-        folder.mkdir()
+        storage.ensure_folder(self._staging)
+        storage.remove(folder)
+        storage.make_folder(folder)
         return folder
 
     def admit(self, draft: Path, job: Job, state: Path) -> None:
@@ -95,7 +119,7 @@ class Spool:
     def in_order(self) -> list[str]:
         """The ids of all queued jobs, the next first. Changes nothing: it is for whoever looks on, too."""
         try:
-            present = [name for name in os.listdir(self.queued) if is_job_id(name)]
+            present = [name for name in storage.names(self.queued) if is_job_id(name)]
         except FileNotFoundError:
             return []
         return sorted(present, key=lambda job_id: self._order.get(job_id) or _order(self.queued / job_id))
@@ -106,13 +130,16 @@ class Spool:
         Raises:
             RecordError: the job cannot be run; it is in ``running/`` all the same.
             FileNotFoundError: it is not there any more.
+            UntouchableError: it cannot be looked at.
         """
         folder = self.running / job_id
         try:
-            job = Job.load(self.queued / job_id)
-        except (RecordError, FileNotFoundError, NotADirectoryError):
+            job = self._read(self.queued / job_id)
+            if job.manifest is None or not job.images:
+                raise RecordError(f"its record {RECORD} says nothing to paint.", "Drop it again.")
+        except RecordError:
             _move(self.queued / job_id, folder)
-            return self.load(job_id)
+            raise
         job = job.model_copy(update={"attempts": job.attempts + 1, "started_at": now()})
         job.save(self.queued / job_id)
         _move(self.queued / job_id, folder)
@@ -123,18 +150,26 @@ class Spool:
 
         Raises:
             RecordError: it cannot be used, or there is none.
+            UntouchableError: it cannot be looked at.
         """
+        return self._read(self.running / job_id)
+
+    def _read(self, folder: Path) -> Job:
         try:
-            return Job.load(self.running / job_id)
+            return Job.load(folder)
         except (FileNotFoundError, NotADirectoryError):
             raise RecordError(f"its record {RECORD} is gone.", "Drop it again.") from None
+        except OSError as error:
+            if storage.is_of_entry(error):
+                raise UntouchableError(error) from None
+            raise
 
     def put_back(self, job: Job, died: bool = False) -> None:
         """Move a running job back to the queue with what it has come to, counting a death of its worker."""
         folder = self.running / job.id
         if died:
             job.model_copy(update={"deaths": job.deaths + 1}).save(folder)
-        (folder / STOP).unlink(missing_ok=True)
+        storage.remove(folder / STOP)
         for doomed in attempt.outdated(folder):
             storage.discard(doomed, self._trash)
         _move(folder, self.queued / job.id)
@@ -156,11 +191,11 @@ class Spool:
     def finish(self, ended: Log) -> None:
         """Note that a published job is done, keep its images for a while, and remove its folder."""
         record = ended.model_dump(mode="json", include={"status", "job", "timing", "output"})
-        with contextlib.suppress(RecordError):  # it was damaged after it had been painted
+        with contextlib.suppress(RecordError, UntouchableError):  # it was damaged after it had been painted
             job = self.load(ended.job.id)
             record["asked"] = job.model_dump(mode="json", include=set(Asked.model_fields))
             self.inputs.keep(self.running / job.id, job)
-        self.done.mkdir(exist_ok=True)
+        storage.ensure_folder(self.done)
         storage.write_json(self.done / f"{ended.job.id}.json", record)
         storage.discard(self.running / ended.job.id, self._trash)
 
@@ -169,11 +204,9 @@ class Spool:
         folder = self.running / job_id
         for doomed in attempt.outdated(folder):
             storage.discard(doomed, self._trash)
-        for unfinished in (*folder.rglob(".*"), folder / STOP, folder / cancel.FILE):
-            if unfinished.is_dir() and not unfinished.is_symlink():
-                storage.remove_tree(unfinished)
-            else:
-                unfinished.unlink(missing_ok=True)
+        unfinished = [entry.path for entry in storage.walk(folder) if entry.name.startswith(".")]
+        for path in (*unfinished, folder / STOP, folder / cancel.FILE):
+            storage.remove(path)
         _move(folder, self.failed / job_id)
 
     def cancel(self, folder: Path) -> None:
@@ -195,18 +228,16 @@ class Spool:
             UsageError: there is none of this id, or it cannot be done again.
         """
         try:
-            record = json.loads((self.done / f"{job_id}.json").read_bytes())
-        except FileNotFoundError:
+            if not is_job_id(job_id):
+                raise FileNotFoundError
+            return read_json(_Finished, storage.read(self.done / f"{job_id}.json", MOST_BYTES)).asked
+        except (FileNotFoundError, storage.OddError):
             job = self.require_failed(job_id, "finished or failed")
             if job.manifest is None or not job.images:
                 raise UsageError(f"{job_id}: never became a job.", "`stylistic retry` reads it again.") from None
             return Asked(manifest=job.manifest, images=job.images)
-        except ValueError as error:
-            raise UsageError(f"{job_id}: its record is damaged ({error}).", _DROP_AGAIN) from None
-        try:
-            return Asked.model_validate(record["asked"])
-        except (KeyError, TypeError, ValidationError):
-            raise UsageError(f"{job_id}: its record is not one of this version.", _DROP_AGAIN) from None
+        except SpoiltError as error:
+            raise UsageError(f"{job_id}: its record is not one of this version ({error}).", _DROP_AGAIN) from None
 
     def require_failed(self, job_id: str, wanted: str = "failed") -> Job:
         """The record of a failed job; ``wanted`` is what the sentence calls it where there is none.
@@ -216,6 +247,8 @@ class Spool:
         """
         folder = self.failed / job_id
         try:
+            if not is_job_id(job_id):  # nor part of a path
+                raise FileNotFoundError
             return Job.load(folder)
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"{job_id}: no {wanted} job of this id.", "`stylistic status` lists them.") from None
@@ -234,8 +267,8 @@ class Spool:
                 f"{job_id}: its owner is not told yet.", f"`stylistic cancel {shlex.quote(job_id)}` does it."
             )
         if not job.images:
-            self.retries.mkdir(exist_ok=True)
-            if not (folder / KEPT).exists():
+            storage.ensure_folder(self.retries)
+            if not storage.is_there(folder / KEPT):
                 raise UsageError(f"{job_id}: it was too large to keep.", f"Drop it again from {REJECTED} in the inbox.")
             storage.move(folder, self.retries / job_id)
             return
@@ -246,13 +279,13 @@ class Spool:
         """Whether an entry among the jobs is one; what is none is moved to ``.aside/``, once and for all."""
         if entry in self._immovable:
             return False
-        if is_job_id(entry.name) and entry.is_dir() and not entry.is_symlink():
+        if is_job_id(entry.name) and storage.is_folder(entry):
             return True
         number = 0
-        while os.path.lexists(target := self.aside / (f"{entry.name}-{number}" if number else entry.name)):
+        while storage.is_there(target := self.aside / (f"{entry.name}-{number}" if number else entry.name)):
             number += 1
         try:
-            self.aside.mkdir(exist_ok=True)
+            storage.ensure_folder(self.aside)
             storage.move(entry, target)
             log.warning("%s is no job; moved to %s", entry, target)
         except OSError as error:
@@ -263,27 +296,30 @@ class Spool:
 
 def dropped_in(folder: Path) -> Path | None:
     """The manifest that a job was dropped with; None for one of a version that did not keep it."""
-    return next(iter(sorted(folder.glob(f"{DROPPED}.*"))), None)
+    found: list[storage.Entry] = []
+    with storage.passed_over():
+        found = storage.entries(folder)
+    return next((entry.path for entry in found if entry.is_file and entry.name.startswith(f"{DROPPED}.")), None)
 
 
 def _order(folder: Path) -> tuple[int, str, str]:
     """What a job is sorted by. One whose record tells nothing comes first: it fails, and that is soon told."""
     try:
-        record: Any = json.loads(storage.read_record(folder / RECORD))
-        return -int(record["priority"]), str(record["claimed_at"]), folder.name
-    except (OSError, ValueError, KeyError, TypeError):
+        turn = read_json(_Turn, storage.read(folder / RECORD, MOST_BYTES))
+        return -turn.priority, turn.claimed_at, folder.name
+    except (OSError, SpoiltError):
         return -1_000_000, "", folder.name
 
 
 def _names(folder: Path) -> list[str]:
     try:
-        return [name for name in os.listdir(folder) if not name.startswith(".")]
+        return [name for name in storage.names(folder) if not name.startswith(".")]
     except FileNotFoundError:
-        folder.mkdir()  # somebody has tidied up; where the whole jobs folder is gone this says so
+        storage.make_folder(folder)  # somebody has tidied up; where the whole jobs folder is gone this says so
         return []
 
 
 def _move(source: Path, target: Path) -> None:
     """``storage.move`` to a state whose folder somebody may have removed."""
-    target.parent.mkdir(exist_ok=True)
+    storage.ensure_folder(target.parent)
     storage.move(source, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.jobs import result
 from pipeline.jobs.record import RECORD, VARIANTS, Job, RecordError
 
@@ -17,7 +18,13 @@ def place(attempt: Path, number: int) -> Path:
 
 def places(attempt: Path) -> list[Path]:
     """The folders of all variants at an attempt; none where the job is no sweep."""
-    return sorted(path for path in (attempt / VARIANTS).glob("[0-9]*") if path.name.isdecimal())
+    try:
+        found = storage.entries(attempt / VARIANTS)
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return []
+        raise
+    return [entry.path for entry in found if entry.is_folder and entry.name.isdecimal()]
 
 
 def records(job: Job) -> list[Job]:

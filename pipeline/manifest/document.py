@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,16 @@ from pipeline.errors import ManifestError, short, shown
 
 MAX_DEPTH = 20
 MAX_NODES = 10_000
+
+_OTHER_KINDS = (  # by how a file begins, blanks aside: what it is
+    (rb"\{\\rtf", "rich text (RTF)"),
+    (rb"PK\x03\x04|\xd0\xcf\x11\xe0", "a document of an office program"),
+    (rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body|\?xml|!--|svg|plist)", "a web page or XML"),
+    (rb"%PDF", "a PDF"),
+    (rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF|II\*\0|MM\0\*|....ftyp", "a picture"),
+    (rb"\x1f\x8b|BZh|7z\xbc\xaf|Rar!", "an archive"),
+    (rb"bplist0", "a property list"),
+)
 
 Location = tuple[int | str, ...]  # the keys and indices that lead to a value
 
@@ -76,12 +87,20 @@ def read_document(data: bytes, file: str) -> Document:
     Raises:
         ManifestError: not text, not well formed, or too deep; names the file and the line.
     """
-    text = _decode(data, file)
+    if kind := other_kind(data):
+        raise ManifestError(f"{file}: {kind}.")
+    text = decode(data, file)
     if not text.strip():
         raise ManifestError(f"{file}: empty; a manifest names at least `content` and `style`.")
     if file.lower().endswith(".json"):
         return _read_json(text, file)
     return _read_yaml(text, file)
+
+
+def other_kind(data: bytes) -> str:
+    """What a document is that was saved by a program for something else than plain text; else nothing."""
+    found = next((kind for start, kind in _OTHER_KINDS if re.match(start, data, re.DOTALL)), None)
+    return f"{found}, not plain text; save it as plain text in UTF-8" if found else ""
 
 
 def write_document(data: Any) -> bytes:
@@ -136,6 +155,21 @@ def _json_lines(text: str, file: str) -> dict[Location, int]:
     return lines
 
 
+def json_keys(text: str) -> Iterator[str]:
+    """The keys of the outermost object, or of what is meant as JSON, whatever follows."""
+    depth, word = 0, ""
+    for token in itertools.islice(_JSON_TOKEN.finditer(text), 4 * MAX_NODES):
+        if token[0] in "{[":
+            depth += 1
+            if depth == 1 and token[0] == "[":
+                return
+        elif token[0] in "}]":
+            depth -= 1
+        elif token[0] == ":" and depth == 1 and word:
+            yield word.strip("\"'“”‘’")
+        word = token[0] if token[0] not in "{}[],:" else ""
+
+
 def _whole_text(token: str, where: str) -> str:
     text: str = json.loads(token)
     try:
@@ -164,8 +198,12 @@ def _read_yaml(text: str, file: str) -> Document:
         raise ManifestError(f"{file}: not well formed: {error}.") from None
 
 
-def _decode(data: bytes, file: str) -> str:
-    """The text, its lines ended by ``\\n``; what is not UTF-8 is told by its byte order mark or its zero bytes."""
+def decode(data: bytes, file: str) -> str:
+    """The text, its lines ended by ``\\n``; what is not UTF-8 is told by its byte order mark or its zero bytes.
+
+    Raises:
+        ManifestError: it is none of these.
+    """
     try:
         text = data.decode(json.detect_encoding(data))
     except UnicodeDecodeError as error:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from pipeline.errors import short, shown, suggestion
 from pipeline.manifest.names import default_name, valid_name, valid_path, with_tail
-from pipeline.manifest.parameters import PRESETS, Float, Int, Model, Parameters
+from pipeline.manifest.parameters import PRESETS, Float, Int, Model, Parameters, mask_of
 
 _SWEPT_FIELDS = ("content", "style")
 
@@ -210,6 +210,8 @@ class Manifest(Model):
             parts |= {f"mask-{number}-{of}": path for of, path in masks.items() if path}
         if self.init_image:
             parts["init"] = self.init_image
+        if mask := mask_of(self.parameters.protect):
+            parts["protect"] = mask
         if self.sweep:
             others = {path for variant in self.variants() for path in variant.images.values()} - set(parts.values())
             parts |= {f"sweep-{n}": path for n, path in enumerate(sorted(others), 1)}

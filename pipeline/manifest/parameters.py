@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from pipeline.errors import short, shown, suggestion
+from pipeline.manifest.names import valid_path
 
 VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
@@ -38,6 +39,7 @@ CONTENT_SHARES = {"block4_conv2": 1.0, "block5_conv2": 100.0}
 CONTENT_LAYERS = {"block5_conv2": 1.0}
 STYLE_LAYER_WEIGHTS = dict(zip(STYLE_LAYERS, (1e3, 1e2, 1e1, 1.0, 1.0), strict=True))
 TIMELAPSE_FRAMES = 40  # at most, where the manifest has no `snapshots`
+MOST_STEPS, MOST_PIXELS = 10_000_000, 1_000_000  # of a scale of `pyramid`
 # TensorFlow's tutorial "Neural style transfer", to the letter; the others are points on the curve of time and quality.
 PRESETS: dict[str, dict[str, Any]] = {
     "tutorial": {
@@ -52,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "style_loss": "gram",
         "style_weight": 1e-2,
         "content_limit": "off",
+        "protect": "off",
         "content_layers": list(CONTENT_LAYERS),
         "style_layers": list(STYLE_LAYERS),
         "precision": "float32",
@@ -101,7 +104,7 @@ def _rising(value: Any) -> Any:
         return value
     if isinstance(value, dict):  # whose keys are text in JSON
         sides = [int(side) if isinstance(side, str) and side.isdecimal() else side for side in value]
-        if not all(type(steps) is int and steps > 0 for steps in value.values()):
+        if not all(type(steps) is int and 0 < steps <= MOST_STEPS for steps in value.values()):
             raise ValueError("must give each long side a number of steps, such as {128: 100, 256: 50}")
         value = dict(zip(sides, value.values(), strict=True))
     if isinstance(value, list | dict) and all(type(side) is int for side in value):
@@ -110,6 +113,8 @@ def _rising(value: Any) -> Any:
             raise ValueError("must list long sides from coarse to fine, each larger than the one before")
         if sides[0] < 16:
             raise ValueError(f"must not go below 16 pixels, not {sides[0]}")
+        if sides[-1] > MOST_PIXELS:
+            raise ValueError(f"must not go beyond {MOST_PIXELS:,} pixels")
         return value
     raise ValueError(
         "must be auto, off, a list of long sides in pixels such as [128, 256, 512], or sides with their steps such as"
@@ -172,6 +177,39 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
+class Box(Model):
+    """A part of the photo, in parts of its width and height from its upper left corner."""
+
+    x: Float = Field(ge=0, lt=1)
+    y: Float = Field(ge=0, lt=1)
+    width: Float = Field(gt=0, le=1)
+    height: Float = Field(gt=0, le=1)
+
+
+PROTECTION_WORDS = ("auto", "faces", "off")
+
+
+def mask_of(protect: Any) -> str | None:
+    """The path where ``protect`` names a mask."""
+    return protect if isinstance(protect, str) and protect not in PROTECTION_WORDS else None
+
+
+def _protection(value: Any) -> Any:
+    if value is False:  # what YAML 1.1 makes of a bare `off`
+        return "off"
+    if isinstance(value, str):
+        if value not in PROTECTION_WORDS and "." not in value:
+            words = f"must be one of {', '.join(PROTECTION_WORDS)}, a list of boxes, or a mask's file"
+            raise ValueError(f"{words}, not {shown(value)}{suggestion(value, PROTECTION_WORDS)}")
+        return valid_path(value)
+    if isinstance(value, list):
+        return value
+    raise ValueError(
+        "must be auto, faces, off, a mask's file such as mask.png, or a list of boxes in parts of the photo such as"
+        f" [{{x: 0.4, y: 0.1, width: 0.2, height: 0.3}}], not {shown(value)}"
+    )
+
+
 class Parameters(Model):
     """How a picture is made; the defaults are those of the preset `standard`."""
 
@@ -196,6 +234,11 @@ class Parameters(Model):
         float | Literal["auto", "off"],
         *_number_or(1e3, "auto", "off", low=1e-3),
         Field(description="the part of the photo's features that may be lost; beyond it content weighs far more"),
+    ] = "auto"
+    protect: Annotated[
+        str | Annotated[list[Box], Field(min_length=1, max_length=1000)],
+        BeforeValidator(_protection),
+        Field(description="where content counts more: faces, boxes in parts of the photo, or a mask; `auto`: faces"),
     ] = "auto"
     total_variation_weight: Annotated[float | Literal["auto"], *_number_or(1e12, "auto")] = 30.0
     content_layers: _Layers = "auto"

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline import storage
 from pipeline.errors import ManifestError, shown
 from pipeline.manifest.document import Document, read_document
 from pipeline.manifest.model import Limits, Manifest
@@ -40,11 +41,12 @@ def parse_manifest(
 
 
 def parse_template(
-    data: bytes, file: str, limits: Limits = Limits(), presets: Path | None = None
+    data: bytes, file: str, limits: Limits = Limits(), presets: Path | None = None, picture: str | None = None
 ) -> tuple[Manifest, bool]:
     """The manifest without `content` in ``data``, as of a style folder, and whether it says `again: true`.
 
-    ``content``, and ``name`` where it gives none, are `photo`. Arguments and errors as ``parse_manifest``.
+    ``content``, and ``name`` where it gives none, are `photo`. Where it names no style, that is ``picture``, which lies
+    beside it. Other arguments and errors as ``parse_manifest``.
     """
     document = _read(data, file, limits)
     if not isinstance(document.data, dict):
@@ -61,6 +63,9 @@ def parse_template(
         problems.append(f"{file}, line {line}: `sweep.content`: each photo of the folder is a job of its own")
     if problems:
         raise ManifestError(*problems)
+    swept = fields.get("sweep")
+    if picture and "style" not in fields and not (isinstance(swept, dict) and "style" in swept):
+        fields["style"] = picture
     fields = _on_own_preset({"name": "photo", **fields, "content": "photo"}, presets, limits)
     return _validated(fields, document, file, limits), again
 
@@ -128,7 +133,7 @@ def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits)
         return fields
     path = presets / f"{preset}.yaml"
     try:
-        data = path.read_bytes()
+        data = storage.read_named(path, limits.max_manifest_bytes + 1)
     except FileNotFoundError:
         return fields
     except OSError as error:

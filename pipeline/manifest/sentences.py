@@ -13,6 +13,11 @@ from pipeline.errors import short, shown, suggestion
 from pipeline.manifest.model import Manifest, StyleImage
 from pipeline.manifest.parameters import Parameters
 
+_EXAMPLES = {
+    "content": "; name a photo, such as `content: harbour.jpg`",
+    "style": "; name a painting, such as `style: wave.jpg`",
+}
+
 
 def sentence(problem: ErrorDetails) -> str:
     """What is wrong, where in the manifest, and what it must be."""
@@ -24,7 +29,7 @@ def sentence(problem: ErrorDetails) -> str:
         case "extra_forbidden":
             return f"`{field}`: {_elsewhere(location) or 'unknown' + suggestion(str(location[-1]), _fields(location))}"
         case "missing":
-            return f"`{field}`: missing"
+            return f"`{field}`: missing{_EXAMPLES.get(field, '')}"
         case "value_error":
             return f"`{field}`: {context['error']}"
         case "literal_error":

@@ -28,15 +28,15 @@ def cancel_job(spool: Spool, outbox: Path, job_id: str, by: str) -> str:
         UsageError: no queued or running job has this id.
         EnvironmentFault: there is no outbox to answer in.
     """
-    if not outbox.is_dir():
+    if not storage.is_folder(outbox):
         raise EnvironmentFault(f"{outbox}: not there.", "Name the outbox with --outbox.")
     queued, running = spool.queued / job_id, spool.running / job_id
     for _ in range(TRIES if is_job_id(job_id) and Path(job_id).name == job_id else 0):
         with contextlib.suppress(FileNotFoundError):  # it has moved on: look again
-            if queued.is_dir():
+            if storage.is_folder(queued):
                 cancel.mark(queued, by)
                 spool.cancel(queued)
-            elif running.is_dir():
+            elif storage.is_folder(running):
                 if _is_through(running):
                     raise UsageError(f"{job_id}: is through; its result is on its way to the outbox.")
                 cancel.mark(running, by)
@@ -48,7 +48,7 @@ def cancel_job(spool: Spool, outbox: Path, job_id: str, by: str) -> str:
         if cancel.is_marked(spool.failed / job_id):
             answer(spool, outbox, job_id)
             return "cancelled"
-        if not queued.is_dir() and not running.is_dir():
+        if not storage.is_folder(queued) and not storage.is_folder(running):
             break
     published = log.read(outbox, job_id)
     if published and published.is_cancelled:  # just now by its runner, or long ago
@@ -75,13 +75,14 @@ def answer(spool: Spool, outbox: Path, job_id: str) -> None:
         except (FileNotFoundError, RecordError):
             job = Job(id=job_id, name=name_in(job_id), claimed_at=now())
         storage.at_once(publish(outbox, job, attempt.place(folder, job.attempts), ended))
-    (folder / cancel.FILE).unlink(missing_ok=True)
+    storage.remove(folder / cancel.FILE)
 
 
 def answer_all(spool: Spool, outbox: Path) -> None:
     """Tell the owners of jobs whose cancelling was cut off."""
-    for marker in sorted(spool.failed.glob(f"*/{cancel.FILE}")):
+    for entry in storage.entries(spool.failed):
         try:
-            answer(spool, outbox, marker.parent.name)
+            if entry.is_folder:
+                answer(spool, outbox, entry.name)
         except OSError as error:  # the job has ended all the same
-            _log.warning("%s: cancelled, but cannot be answered (%s)", marker.parent.name, error.strerror)
+            _log.warning("%s: cancelled, but cannot be answered (%s)", entry.name, error.strerror)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.jobs import cancel, log
 from pipeline.jobs.record import is_job_id
 from pipeline.jobs.spool import Spool
@@ -44,35 +44,36 @@ def remove(leftover: Leftover, spool: Spool) -> None:
     with contextlib.suppress(FileNotFoundError):
         if leftover.path.parent == spool.failed:
             spool.forget(leftover.path.name)
-        elif leftover.path.is_dir():
+        elif storage.is_folder(leftover.path):
             withdraw(leftover.path.parent, leftover.path.name)
         else:
-            leftover.path.unlink()
+            storage.remove_file(leftover.path)
 
 
 def _failed(spool: Spool) -> Iterator[Leftover]:
     for path in _listed(spool.failed):
-        if is_job_id(path.name) and not cancel.is_marked(path):
-            yield Leftover("failed jobs", path, _size(path), path.stat().st_mtime)
+        status = storage.look(path)
+        if status and is_job_id(path.name) and not cancel.is_marked(path):
+            yield Leftover("failed jobs", path, _size(path), status.st_mtime)
 
 
 def _files(kind: str, folder: Path) -> Iterator[Leftover]:
     for path in _listed(folder):
-        status = path.stat()
-        yield Leftover(kind, path, status.st_size, status.st_mtime)
+        if status := storage.look(path):
+            yield Leftover(kind, path, status.st_size, status.st_mtime)
 
 
 def _results(spool: Spool, outbox: Path) -> Iterator[Leftover]:
     for path in _listed(outbox):
         published = log.read(outbox, path.name)
-        if published and not any((state / path.name).exists() for state in (spool.queued, spool.running)):
+        if published and not any(storage.is_there(state / path.name) for state in (spool.queued, spool.running)):
             since = datetime.fromisoformat(published.job.finished_at).timestamp()
             yield Leftover("results", path, _size(path), since)
 
 
 def _listed(folder: Path) -> list[Path]:
     try:
-        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+        return [folder / name for name in storage.names(folder) if not name.startswith(".")]
     except FileNotFoundError:
         return []
 
@@ -80,8 +81,8 @@ def _listed(folder: Path) -> list[Path]:
 def _size(folder: Path) -> int:
     """Bytes of all files in a folder, as far as they can be seen."""
     total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += Path(parent, name).lstat().st_size
+    for entry in storage.walk(folder):
+        with contextlib.suppress(OSError):
+            status = None if entry.is_folder else storage.look(entry.path)
+            total += status.st_size if status else 0
     return total

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from pipeline import storage
 from pipeline.errors import EnvironmentFault
 from pipeline.jobs import attempt, lock, log, losses, previews, report
 from pipeline.jobs.losses import Loss
@@ -138,7 +138,7 @@ def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
         EnvironmentFault: there is no jobs folder.
     """
     jobs = spool.folder
-    if not jobs.is_dir():
+    if not storage.is_folder(jobs):
         raise EnvironmentFault(f"{jobs}: no jobs folder here.", "Name it with --jobs.")
     said = report.read(jobs)
     running = [_running(spool.running / name, paces) for name in sorted(_names(spool.running)) if is_job_id(name)]
@@ -269,7 +269,7 @@ def _failed_since(failed: Path, outbox: Path, moment: datetime) -> int:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return [name for name in os.listdir(folder) if not name.startswith(".")]
+        return [name for name in storage.names(folder) if not name.startswith(".")]
     except FileNotFoundError:
         return []
 
@@ -280,7 +280,7 @@ def _entries(*folders: Path) -> list[Path]:
 
 def _time(path: Path) -> float:
     """When an entry came to its folder: a rename changes a folder's status, not its contents."""
-    try:
-        return path.stat().st_ctime
-    except OSError:
-        return time.time()
+    with storage.passed_over():
+        if status := storage.look(path):
+            return status.st_ctime
+    return time.time()

@@ -70,12 +70,12 @@ class Page:
             self._write()
             self._written = time.monotonic()
             self._pause = (self._written - begun) / MOST_OF_TIME
-            self._shown = self._outbox.stat().st_mtime_ns, *signs[1:]
+            self._shown = _changed_at(self._outbox), *signs[1:]
 
     def _signs(self) -> tuple[int, ...]:
         """The times of change of all that the page shows, without a running job's progress."""
         places = (self._spool.queued, self._spool.running, self._spool.failed, self._spool.folder / report.FILE)
-        return self._outbox.stat().st_mtime_ns, *map(_changed_at, places)
+        return tuple(map(_changed_at, (self._outbox, *places)))
 
     def _write(self) -> None:
         found = overview.look(self._spool, self._outbox, self._paces)
@@ -147,14 +147,14 @@ def _hash(text: str) -> str:
 def _inline(preview: str | None) -> str | None:
     """A picture as part of the page; None if it is gone, or too large for that."""
     try:
-        data = Path(preview).read_bytes() if preview else b""
+        data = storage.read(Path(preview), MOST_PREVIEW_BYTES) if preview else b""
     except OSError:
         return None
-    return f"data:image/webp;base64,{base64.b64encode(data).decode()}" if 0 < len(data) < MOST_PREVIEW_BYTES else None
+    return f"data:image/webp;base64,{base64.b64encode(data).decode()}" if data else None
 
 
 def _changed_at(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+    with storage.passed_over():
+        if status := storage.look(path):
+            return status.st_mtime_ns
+    return 0

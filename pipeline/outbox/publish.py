@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.jobs import losses, previews, result, snapshots, variants
 from pipeline.jobs.log import JobFacts, Log, Source, Sources
 from pipeline.jobs.losses import Losses
-from pipeline.jobs.record import Job, JobImage, is_job_id, now
+from pipeline.jobs.record import Job, JobImage, RecordError, is_job_id, now
 from pipeline.jobs.result import Done, Failed, Result
 from pipeline.manifest.document import write_document
 from pipeline.outbox.curve import loss_plot
@@ -22,6 +21,7 @@ log = logging.getLogger(__name__)
 
 DROPPED = "dropped"  # in a failure: the folder of its manifest as it was dropped, apart from its log
 MOST_DROPPED_BYTES = 1 << 20
+MOST_PREVIEW_BYTES = 4 << 20
 TRASH = ".stylistic-trash"  # the outbox is shared with others, who have theirs
 
 
@@ -34,17 +34,17 @@ def clean(outbox: Path, is_ours: Callable[[str], bool]) -> None:
         outbox: the folder, which other runners may share.
         is_ours: whether a job of this id is this runner's.
     """
-    os.stat(outbox)
+    found = storage.entries(outbox)
     storage.clear_away(outbox / TRASH)
     # Others keep dot-names in a shared folder too: only what is named like our results is ours.
-    for leftover in outbox.glob(".*-*-*-*"):
-        if is_job_id(leftover.name[1:]) and is_ours(leftover.name[1:]):
-            storage.clear_away(leftover)
+    for leftover in found:
+        if leftover.name[0] == "." and is_job_id(leftover.name[1:]) and is_ours(leftover.name[1:]):
+            storage.clear_away(leftover.path)
 
 
 def withdraw(outbox: Path, job_id: str) -> None:
     """Take a result back; none there is fine."""
-    if (outbox / job_id).exists():
+    if storage.is_there(outbox / job_id):
         storage.discard(outbox / job_id, outbox / TRASH)
 
 
@@ -59,8 +59,8 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
         dropped: the manifest as it was dropped, where the job has failed; its owner finds it beside the reason.
     """
     building = outbox / f".{job.id}"
-    storage.remove_tree(building)
-    building.mkdir()
+    storage.remove(building)
+    storage.make_folder(building)
     built = build_log(job, folder, ended)
     if folder and isinstance(ended, Done):
         for path in result.files(folder):
@@ -85,18 +85,12 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
 def _add_dropped(place: Path, name: str, dropped: Path) -> None:
     """Copy a manifest as it was dropped, unless it is a link, no file, too large, or not to be read."""
     try:
-        descriptor = os.open(dropped, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        data = storage.read(dropped, MOST_DROPPED_BYTES)
     except OSError as error:
         log.info("%s is not copied to the outbox (%s)", dropped.name, error.strerror)
         return
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_DROPPED_BYTES:
-        os.close(descriptor)
-        return
-    with os.fdopen(descriptor, "rb") as file:
-        place.mkdir()
-        storage.at_once(storage.copy_stream(file, place / name))
-        storage.sync_folder(place)
+    storage.make_folder(place)
+    storage.write_atomic(place / name, data)
 
 
 def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
@@ -126,6 +120,7 @@ def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
         loss=Losses.of(losses.read(folder) if folder else []),
         timing=done and done.timing,
         peak_memory_bytes=done and done.peak_memory_bytes,
+        peak_card_memory_bytes=done and done.peak_card_memory_bytes,
         output=done and done.output,
         error=ended.reason if isinstance(ended, Failed) else None,
         variants=done and done.variants,
@@ -148,14 +143,14 @@ def _add_previews(building: Path, folder: Path, variant: str = "") -> Slices[Non
     whole = building / previews.FOLDER
     for path in previews.files(folder):
         place = whole
-        if variant and (path.stem == "picture" or (whole / path.name).exists()):
-            if path.stem != "picture" and (whole / path.name).read_bytes() == path.read_bytes():
+        if variant and (path.stem == "picture" or storage.is_there(whole / path.name)):
+            if path.stem != "picture" and _read(whole / path.name) == _read(path):
                 continue
             place = whole / variant
-        place.mkdir(parents=True, exist_ok=True)
+        storage.ensure_folder(place, within=building)
         yield from _copy(path, place)
     for place in (whole / variant, whole):
-        if place.exists():
+        if storage.is_folder(place):
             storage.sync_folder(place)
 
 
@@ -164,15 +159,34 @@ def _add_snapshots(building: Path, job: Job, place: Path) -> Slices[None]:
     found = snapshots.read(place)
     if job.manifest and job.manifest.parameters.snapshots and found:
         folder = building / f"{job.name}.snapshots"
-        folder.mkdir()
+        storage.make_folder(folder)
         for path in found.values():
             yield from _copy(path, folder)
         storage.sync_folder(folder)
 
 
 def _copy(path: Path, folder: Path) -> Slices[None]:
-    with path.open("rb") as file:
+    with _opened(path) as file:
         yield from storage.copy_stream(file, folder / path.name)
+
+
+def _read(path: Path) -> bytes:
+    with _opened(path) as file:
+        return file.read(MOST_PREVIEW_BYTES)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file that a worker has left.
+
+    Raises:
+        RecordError: it is none, or gone.
+    """
+    try:
+        return storage.open_file(path)
+    except OSError as error:
+        if not storage.is_of_entry(error):
+            raise
+        raise RecordError(f"{path.name} of its result cannot be read ({error.strerror}).", "Try it again.") from None
 
 
 def _source(image: JobImage) -> Source:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError, _imaging
 
+from pipeline import storage
 from pipeline.errors import EndlessImageError, HugeFileError, ImageError, IncompleteImageError
 from pipeline.pictures import color_tags, png
 from pipeline.pictures.color_tags import Meaning
@@ -81,18 +82,23 @@ def verify(file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool = Fals
 
 
 def load(path: Path, long_side: int, name: str, max_pixels: int) -> Picture:
-    """The image at ``path``: upright, sRGB, resized with Lanczos's filter to ``long_side`` pixels.
+    """``decoded``, of an image that somebody has named."""
+    with storage.open_named(path) as file:
+        return decoded(file, long_side, name, max_pixels)
+
+
+def decoded(file: BinaryIO, long_side: int, name: str, max_pixels: int) -> Picture:
+    """An image from an open file: upright, sRGB, resized with Lanczos's filter to ``long_side`` pixels.
 
     Transparent parts show a neutral grey in ``rgb``. Errors as ``verify``, naming the image ``name``.
     """
-    with path.open("rb") as file:
-        image, _ = _open(file, name, max_pixels)
-        turn = TURNS.get(_orientation(image))
-        try:
-            meant = color_tags.meaning(image, file)
-            image, meant = in_8_bits(image, meant, file)
-        except Exception as error:
-            raise _unusable(name, error) from None
+    image, _ = _open(file, name, max_pixels)
+    turn = TURNS.get(_orientation(image))
+    try:
+        meant = color_tags.meaning(image, file)
+        image, meant = in_8_bits(image, meant, file)
+    except Exception as error:
+        raise _unusable(name, error) from None
     ratio = long_side / max(image.size)
     size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
     try:

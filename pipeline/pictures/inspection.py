@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline import storage
 from pipeline.pictures import advice, images
 from pipeline.pictures.contact import contact_sheet
 
@@ -78,9 +79,9 @@ def inspect(
     Raises:
         ImageError: the image cannot be used.
     """
-    with path.open("rb") as file:
+    with storage.open_named(path) as file:
         width, height = images.verify(file, path.name, max_pixels, end_may_lack=True)
-    photo = images.load(path, image_size, path.name, max_pixels).rgb
+        photo = images.decoded(file, image_size, path.name, max_pixels).rgb
     classes = classify(photo) if classify else None
     survivals, pictures = [], []
     if recover and classify and classes:

@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
+from pipeline import storage
 from pipeline.pictures import png
 from pipeline.pictures.images import FORMATS, prepare_pillow
 
@@ -84,7 +85,7 @@ def of_photo(path: Path, with_gps: bool) -> dict[int, Tags]:
     # A photo whose metadata cannot be read has none: Pillow raises, and warns of, whatever its parsing runs into.
     with contextlib.suppress(Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with path.open("rb") as file, Image.open(png.without_long_texts(file), formats=FORMATS) as image:
+        with storage.open_file(path) as file, Image.open(png.without_long_texts(file), formats=FORMATS) as image:
             exif = image.getexif()
             root, inner = dict(exif), dict(exif.get_ifd(ExifTags.IFD.Exif))
             gps = dict(exif.get_ifd(ExifTags.IFD.GPSInfo)) if with_gps else {}

@@ -16,6 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo, putchunk
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from pipeline import storage
 from pipeline.pictures.images import Picture
 from pipeline.pictures.metadata import XMP_TAG, Metadata
 
@@ -76,7 +77,7 @@ def animation(frames: Sequence[Path], last: Picture) -> bytes:
 
 
 def _frame(path: Path) -> Image.Image:
-    with Image.open(path) as image:
+    with storage.open_file(path) as file, Image.open(file) as image:
         return _scaled(image)
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import storage
 from pipeline.errors import EnvironmentFault, UsageError
 from pipeline.jobs import attempt
 from pipeline.jobs.record import Job
@@ -71,7 +72,7 @@ class ClusterRun:
 
     def stop(self) -> None:
         with contextlib.suppress(OSError):
-            (self.folder / STOP).touch()
+            storage.mark(self.folder / STOP)
         if not self.has_begun():
             self.settle(Outcome("stopped"))
 

@@ -27,7 +27,8 @@ class Faults:
         try:
             action()
         except OSError as error:
-            self.note(place, f"{place}: {error.strerror or error} ({error.filename or 'no file named'})")
+            where = f" ({error.filename})" if error.filename else ""
+            self.note(place, f"{place}: {error.strerror or error}{where}")
         except EnvironmentFault as error:
             self.note(place, str(error))
         else:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims, LostClaimError, UnclaimableError
@@ -114,6 +115,11 @@ class Intake:
             log.warning("%s: another runner has taken it over", job_id)
         except (ChangedError, FileNotFoundError, JobError):
             return False
+        except OSError as error:
+            if not storage.is_refusal(error, drop.entry, *self._spool.places(job_id), *self._publisher.places(job_id)):
+                raise
+            why = f"cannot be taken: {error.strerror} ({error.filename})"
+            self.scanner.wait(verdict.drop, Waiting(why, is_fault=True))
         return True
 
     def _is_taken(self, job_id: str) -> bool:

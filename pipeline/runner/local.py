@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Outcome
 from pipeline.jobs.spool import STOP
@@ -70,7 +71,7 @@ class _LocalRun:
 
     def stop(self) -> None:
         with contextlib.suppress(OSError):  # the signal says the same
-            (self.folder / STOP).touch()
+            storage.mark(self.folder / STOP)
         self.worker.terminate()
 
     def kill(self) -> None:

@@ -33,10 +33,12 @@ from pipeline.runner.publisher import Publisher, Tally
 from pipeline.runner.recovery import Recovery
 from pipeline.runner.reporter import Reporter
 from pipeline.runner.systemd import Heartbeat
+from pipeline.worker.child import STOP_SIGNALS
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2  # between looks at what runs
+SAME_WORD_SECONDS = 0.5
 PAGE = "the page"
 
 
@@ -87,6 +89,7 @@ class Runner:
         self._lease = lease
         self._wake = threading.Event()
         self._stopping = False
+        self._told: float | None = None  # monotonic time of the first signal
         self._faults = Faults()
         self._publisher = Publisher(spool, outbox, announce, on_failure)
         self._dispatch = Dispatch(
@@ -210,7 +213,9 @@ class Runner:
 
     @contextlib.contextmanager
     def _hearing_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        is_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        heard = STOP_SIGNALS - ({signal.SIGHUP} if is_nohup else set())
+        before = {number: signal.signal(number, self._on_signal) for number in heard}
         try:
             yield
         finally:
@@ -218,8 +223,14 @@ class Runner:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        """The first time the next turn stops what runs; the second time all ends here."""
-        if self._stopping:
+        """The first time the next turn stops what runs; the second time all ends here.
+
+        What comes within a moment of the first is the same word: `timeout` says it twice, systemd adds a SIGHUP.
+        """
+        now = time.monotonic()
+        if self._told is None:
+            self._told = now
+        elif now - self._told >= SAME_WORD_SECONDS:
             self._dispatch.kill()
             os._exit(128 + number)
         self._stopping = True

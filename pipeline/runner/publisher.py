@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.jobs import attempt, cancel, result
 from pipeline.jobs import log as logs
 from pipeline.jobs.log import Log
@@ -19,9 +19,6 @@ from pipeline.runner.piecework import Piecework
 from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
-
-# What an entry of somebody else answers, where a result of ours should be.
-_IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 
 
 @dataclass
@@ -82,12 +79,16 @@ class Publisher:
                 del self.waiting[job_id]
                 self.blocked.pop(job_id, None)
             except OSError as error:
-                if error.errno not in _IN_THE_WAY:
+                if not storage.is_refusal(error, *self.places(job_id), *self._spool.places(job_id)):
                     raise
                 if job_id not in self.blocked:
-                    self.blocked[job_id] = f"{self._outbox / job_id} is in the way of a result; move it elsewhere"
+                    self.blocked[job_id] = _in_the_way(error)
                     log.error("%s", self.blocked[job_id])
             yield
+
+    def places(self, job_id: str) -> tuple[Path, ...]:
+        """Where the result of a job is, or is built."""
+        return self._outbox / job_id, self._outbox / f".{job_id}"
 
     def reject(self, job: Job, reason: str, manifest: Path) -> Slices[None]:
         """Publish the failure of a drop that never became a job. One that was published before a crash is final."""
@@ -102,11 +103,11 @@ class Publisher:
 
     def is_there(self, job_id: str) -> bool:
         """Whether the outbox has something of this name."""
-        return (self._outbox / job_id).exists()
+        return storage.is_there(self._outbox / job_id)
 
     def _publish(self, job: Job, ended: Result | None) -> Slices[None]:
         """Carry a job to the outbox and the spool to its final state, wherever an earlier try broke off."""
-        if not (self._spool.running / job.id).exists():
+        if not storage.is_there(self._spool.running / job.id):
             return
         folder = self._spool.running / job.id
         own = attempt.place(folder, job.attempts)
@@ -135,3 +136,10 @@ class Publisher:
             self.tally.failed += 1
             self._announce(f"failed  {place / published.job.name}.json: {published.error}")
             self._on_failure(published)
+
+
+def _in_the_way(error: OSError) -> str:
+    """What an entry of somebody else, where a result of ours should be, is told by."""
+    if isinstance(error, PermissionError):
+        return f"{error.filename}: {error.strerror}; a result waits for it"
+    return f"{error.filename} is in the way of a result; move it elsewhere"

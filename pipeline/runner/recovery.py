@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.inbox.claims import Claims
 from pipeline.jobs import attempt, cancel, result
 from pipeline.jobs.record import RecordError
-from pipeline.jobs.spool import Spool
+from pipeline.jobs.spool import Spool, UntouchableError
 from pipeline.outbox import cancelling, publish
 from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.publisher import Publisher
@@ -37,7 +38,11 @@ class Recovery:
             if job_id not in self._dispatch.running and job_id not in self._publisher.waiting:
                 try:
                     self._take_up(job_id)
-                except PermissionError as error:
+                except UntouchableError as untouchable:
+                    self._spool.leave_alone(self._spool.running / job_id, untouchable.error)
+                except OSError as error:
+                    if not storage.is_refusal(error, *self._spool.places(job_id)):
+                        raise
                     self._spool.leave_alone(self._spool.running / job_id, error)
         self.is_done = True
 

@@ -13,14 +13,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline import storage
 from pipeline.errors import ImageError, JobError
 from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
-from pipeline.pictures import advice, color, images
+from pipeline.manifest.parameters import Box, mask_of
+from pipeline.pictures import advice, color, images, protection
 from pipeline.pictures.images import Picture, Rgb
 
 # Those that the images are made by.
-PARAMETERS = ("image_size", "style_size", "style_scale", "color", "denoise", "init")
+PARAMETERS = ("image_size", "style_size", "style_scale", "color", "denoise", "init", "protect")
+LEAST_SIDE, MOST_SIDE = 512, 1024  # that faces are looked for at: small ones are found, and it takes no second
+DIGITS = 4  # of a face's box
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Inputs:
     paintings: list[Rgb]  # the style images in their own colours
     styles: list[tuple[Any, float, str, Any | None, Any | None]]  # what a ``Style`` of the engine has
     start: Any | None  # RGB [H, W, 3] of any size; None for the content image or noise
-    chosen: dict[str, float]  # what `auto` came to, by parameter
+    protected: Any | None  # where content counts more, [H, W] in [0, 1]; None for nowhere
+    chosen: dict[str, Any]  # what `auto` came to, by parameter
 
 
 class InputLoader:
@@ -89,9 +94,14 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
     def picture(part: str, long_side: float) -> Picture:
         image = job.images[part]
         try:
-            return images.load(folder / image.stored, max(1, round(long_side)), image.file, max_pixels)
+            with storage.open_file(folder / image.stored) as file:
+                return images.decoded(file, max(1, round(long_side)), image.file, max_pixels)
+        except storage.OddError as error:
+            raise ImageError(
+                f"{image.file}: its copy in the job's folder is {error.strerror}.", "Drop it again."
+            ) from None
         except FileNotFoundError:
-            if not folder.is_dir():  # the share is gone, not the image
+            if not storage.is_folder(folder):  # the share is gone, not the image
                 raise
             raise ImageError(f"{image.file}: its copy is gone from the job's folder.", "Drop the job again.") from None
 
@@ -103,7 +113,7 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX), np.float32)
 
     photo = picture("content", parameters.image_size)
-    chosen: dict[str, float] = {}
+    chosen: dict[str, Any] = {}
     strength = parameters.denoise
     if strength == "auto":
         strength = chosen["denoise"] = advice.suggested_denoise(advice.noise(photo.rgb))
@@ -130,7 +140,24 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         start = styles[0][0]
     elif parameters.init == "file":
         start = picture("init", parameters.image_size).rgb
-    return Inputs(content, photo, paintings, styles, start, chosen)
+    protect, protected = parameters.protect, None
+    if protect in ("auto", "faces"):
+        side = min(max(parameters.image_size, LEAST_SIDE), MOST_SIDE)
+        protect = faces(photo.rgb if side == parameters.image_size else picture("content", side).rgb)
+        chosen["protect"] = protect or "off"
+    if mask_of(protect):
+        protected = mask("protect", content.rgb)
+    elif isinstance(protect, list) and protect:
+        boxes = [(box.x, box.y, box.width, box.height) for box in protect]
+        protected = protection.ellipses(boxes, *content.rgb.shape[:2])
+    return Inputs(content, photo, paintings, styles, start, protected, chosen)
+
+
+def faces(photo: Rgb) -> list[Box]:
+    """Where the faces of a photo are."""
+    from pipeline.engine import faces
+
+    return [Box(**{side: round(part, DIGITS) for side, part in face._asdict().items()}) for face in faces.find(photo)]
 
 
 def _manifest(job: Job) -> Manifest:

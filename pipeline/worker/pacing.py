@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.measured import Book, Device, Kind, Point, kind_of, machine
+from pipeline.jobs.measured import LEAST_STEP_SECONDS, Book, Device, Kind, Point, kind_of, machine
 from pipeline.jobs.pace import Paces, step_times
 from pipeline.jobs.result import Done
 from pipeline.jobs.work import Painting
@@ -36,7 +35,7 @@ def note_start(options: Options, session: Session, seconds: float) -> None:
 def measure_if_new(
     options: Options, session: Session, content: Any, styles: Sequence[Style], parameters: Parameters
 ) -> None:
-    """Before a picture of a size of which nothing is known here, make a step at it, and throw it away.
+    """Before a picture of a size of which nothing is known here, make two steps at it, and throw them away.
 
     Args:
         options: the runner's.
@@ -49,15 +48,14 @@ def measure_if_new(
     kind = _kind(session, parameters)
     if options.paces is None or Paces(options.paces).book.knows(kind, height * width):
         return
-    # Two calls, of which the first is slow: it traces the graph that the picture needs anyway.
-    calls = session.stylizer.steps_per_call
-    trial = parameters.model_copy(update={"pyramid": "off", "epochs": 1, "steps_per_epoch": 2 * calls})
+    # The first of the two is slow: it traces the graph, which is the one that the picture needs.
+    trial = parameters.model_copy(update={"pyramid": "off", "epochs": 1, "steps_per_epoch": 2})
     steps = session.stylizer.run(content, styles, trial)
-    list(itertools.islice(steps, calls))
+    next(steps)
     begun = time.perf_counter()
-    list(steps)
-    seconds = (time.perf_counter() - begun) / calls
-    point = Point(kind=kind, pixels=height * width, step_seconds=max(seconds, 1e-6))
+    next(steps)
+    seconds = time.perf_counter() - begun
+    point = Point(kind=kind, pixels=height * width, step_seconds=max(seconds, LEAST_STEP_SECONDS))
     Paces(options.paces).learn(lambda book: book.noting([point]))
 
 

@@ -17,10 +17,10 @@ from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
-from pipeline.worker import memory, pacing
+from pipeline.worker import card, memory, pacing
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.inputs import InputLoader, Inputs
-from pipeline.worker.session import Options, Session, open_session, tensorflow
+from pipeline.worker.session import Options, Session, gpus, open_session
 from pipeline.worker.showing import introduce, leave_previews, shown
 
 if TYPE_CHECKING:
@@ -62,28 +62,48 @@ def paint(
     assert job.manifest is not None, "a job that runs has a manifest"
     parameters = job.manifest.parameters
     session = open_session(options, parameters.precision)
+    on_card = bool(gpus(options.device))
+    if on_card:
+        card.reset_peak()
     introduce(folder, session)
-    _require_memory(job, parameters, session, options.memory_limit)
+    _require_memory(job, parameters, session, options)
     given = loader.take(sources, job, options.max_pixels)
     styles, parameters, chosen = _settled(given, parameters, session)
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels)
     valid_with = _fingerprint(job, parameters, session)
-    resumed = _resume(folder, job, valid_with, parameters.steps_per_frame)
+    height, width = given.content.rgb.shape[:2]
+    stages = session.stylizer.stages(height, width, parameters)
+    resumed = _resume(folder, job, valid_with, stages, parameters.steps_per_frame)
     pacing.measure_if_new(options, session, given.content.rgb, styles, parameters)
     setup_seconds = time.perf_counter() - started
 
     finish = Finish(given.photo, parameters, session.stylizer)
-    steps = session.stylizer.run(given.content.rgb, styles, parameters, _as_state(resumed), given.start)
-    steps = photographed(steps, folder, parameters.steps_per_frame, finish)
-    steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
-    reached = _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
+
+    def optimized(resumed: Checkpoint | None) -> tuple[State, float] | None:
+        steps = session.stylizer.run(
+            given.content.rgb, styles, parameters, _as_state(resumed), given.start, given.protected
+        )
+        steps = photographed(steps, folder, parameters.steps_per_frame, finish)
+        steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
+        return _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
+
+    try:
+        reached = optimized(resumed)
+    except JobError as error:
+        if resumed is None:
+            raise
+        # It may be for what stands in the checkpoint; if not, it comes again.
+        log.warning("%s: %s; starting over.", job.id, error)
+        snapshots.cut(folder, after=0)
+        reached = optimized(None)
     if reached is None:
         return False
     state, optimize_seconds = reached
     picture = finish.picture(state)
     output, files = finish.files(picture, sources, folder, job, chosen)
-    done = _done(session, setup_seconds, optimize_seconds, state.step, chosen, output)
+    peaks = memory.peak(), card.peak() if on_card else None
+    done = _done(session, setup_seconds, optimize_seconds, state.step, chosen, output, peaks)
     leave_previews(folder, picture, given, parameters.output_format)
     result.leave(folder, done, files)
     pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done)
@@ -97,11 +117,17 @@ def _settled(given: Inputs, parameters: Parameters, session: Session) -> tuple[l
     styles = [Style(*style) for style in given.styles]
     asked = parameters.model_copy(update=given.chosen)
     settled = session.stylizer.settled(given.content.rgb, styles, asked)
-    return styles, settled, {**given.chosen, **changes(asked, settled)}
+    return styles, settled, changes(parameters, settled)
 
 
 def _done(
-    session: Session, setup_seconds: float, optimize_seconds: float, steps: int, chosen: dict[str, Any], output: Output
+    session: Session,
+    setup_seconds: float,
+    optimize_seconds: float,
+    steps: int,
+    chosen: dict[str, Any],
+    output: Output,
+    peaks: tuple[int, int | None],
 ) -> Done:
     engine = Engine(
         host=socket.gethostname(),
@@ -115,7 +141,15 @@ def _done(
         optimize_seconds=round(optimize_seconds, 4),
         seconds_per_step=round(optimize_seconds / steps, 6),
     )
-    return Done(engine=engine, timing=timing, peak_memory_bytes=memory.peak(), chosen=chosen, output=output)
+    of_machine, of_card = peaks
+    return Done(
+        engine=engine,
+        timing=timing,
+        peak_memory_bytes=of_machine,
+        peak_card_memory_bytes=of_card,
+        chosen=chosen,
+        output=output,
+    )
 
 
 def _optimize(
@@ -152,16 +186,22 @@ def _optimize(
     return state, earlier_seconds + time.perf_counter() - begun
 
 
-def _require_memory(job: Job, parameters: Parameters, session: Session, limit: int | None) -> None:
-    """Refuse what the machine's memory cannot hold: the kernel would end the whole process for it."""
+def _require_memory(job: Job, parameters: Parameters, session: Session, options: Options) -> None:
+    """Refuse what the memory of the card, or of the machine, cannot hold: the kernel would end the process for it."""
     from pipeline.engine.stylize import bytes_needed, bytes_needed_for_style
 
-    available, content = memory.available(limit), job.images["content"]
-    if available is None or tensorflow().config.get_visible_devices("GPU"):
+    content = job.images["content"]
+    if gpus(options.device):
+        available, where = card.available(options.processes_a_card), "free on the card"
+        is_shared = options.processes_a_card > 1
+    else:
+        available, where = memory.available(options.memory_limit), "free"
+        is_shared = options.memory_limit is not None
+    if available is None:
         return
     longest = max(content.width, content.height)
     available = max(0, available)
-    free = f"{available / 1e9:.1f} GB are {'free' if limit is None else 'there for each worker'}"
+    free = f"{available / 1e9:.1f} GB are {'there for each worker' if is_shared else where}"
 
     def needed(side: int) -> int:
         height, width = (max(1, round(length * side / longest)) for length in (content.height, content.width))
@@ -199,9 +239,11 @@ def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
     )
 
 
-def _resume(folder: Path, job: Job, valid_with: str, steps_per_frame: int) -> Checkpoint | None:
+def _resume(
+    folder: Path, job: Job, valid_with: str, stages: checkpoint.Stages, steps_per_frame: int
+) -> Checkpoint | None:
     """The checkpoint to go on from, if there is one; snapshots of later steps are gone then."""
-    found = checkpoint.load(folder, valid_with)
+    found = checkpoint.load(folder, valid_with, stages)
     if isinstance(found, Checkpoint) and len(losses.read(folder)) < found.step:
         found = "the loss log ends before the checkpoint"
     if isinstance(found, Checkpoint) and not snapshots.are_whole(folder, steps_per_frame, found.step):

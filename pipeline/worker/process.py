@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from pipeline import console
+from pipeline import console, storage
 from pipeline.errors import EnvironmentFault, JobError
 from pipeline.jobs import attempt, result, variants
 from pipeline.jobs.attempt import Fence
@@ -24,12 +24,14 @@ from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import STOP
 from pipeline.worker import pacing, sweep
-from pipeline.worker.child import READY, Order
+from pipeline.worker.child import READY, STOP_SIGNALS, Order
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
 from pipeline.worker.session import Options, describe, open_session
 
 log = logging.getLogger(__name__)
+
+TOLD_TO_END = 128 + signal.SIGTERM  # as a shell calls it
 
 _terminated = threading.Event()  # by SIGTERM: checkpoint, end the job, and with it the process's use
 _busy = threading.Event()
@@ -45,7 +47,9 @@ def serve(descriptor: int) -> None:
     # The terminal sends Ctrl-C to everybody; the runner passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _terminate)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, _terminate)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     connection = Connection(descriptor)
     try:
         options: Options = connection.recv()
@@ -57,7 +61,15 @@ def serve(descriptor: int) -> None:
     threading.Thread(target=_hear, args=(connection, orders.put), daemon=True).start()
     warm_up(options)
     while True:
-        connection.send(do(orders.get(), options))
+        try:
+            order = orders.get(timeout=options.idle_seconds)
+        except queue.Empty:
+            log.info("nothing to do for %g min: memory and device are let go", (options.idle_seconds or 0) / 60)
+            connection.send(Outcome("lost"))  # of an order that is on its way
+            os._exit(0)
+        connection.send(do(order, options))
+        if _terminated.is_set():
+            os._exit(TOLD_TO_END)
 
 
 def _hear(connection: Connection, take: Callable[[Order], None]) -> None:
@@ -105,7 +117,7 @@ def _attempt(job: Job, own: Path, order: Order, options: Options) -> Outcome:
     fence = Fence(order.folder, order.attempt)
 
     def should_stop() -> bool:
-        return _terminated.is_set() or not fence.holds() or (order.folder / STOP).exists()
+        return _terminated.is_set() or not fence.holds() or storage.is_there(order.folder / STOP)
 
     outcome = _guarded(own, job, lambda: paint(job, order.folder, own, options, _inputs, should_stop, order.upcoming))
     if outcome.kind == "stopped":
@@ -125,13 +137,15 @@ def _guarded(own: Path, job: Job, work: Callable[[], bool | None]) -> Outcome:
     except ImportError as error:
         return Outcome("fault", f"the installation is broken: {error}")
     except OSError as error:
+        if storage.is_refusal(error, own):
+            return _failed(own, f"{Path(str(error.filename)).name} of its attempt is none of ours: {error.strerror}.")
         return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
     except Exception as error:
         if _is_out_of_memory(error):
             return _failed(own, "the device ran out of memory at this size. Half the image_size takes a quarter.")
         log.exception("%s: internal error", job.name)  # of a sweep that has other pictures nothing else is kept
         with contextlib.suppress(OSError):
-            (own / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            storage.write_atomic(own / "traceback.txt", traceback.format_exc().encode("utf-8", "replace"))
         return _failed(
             own, f"internal error: {error!r}; details are in the log and in the job's traceback.txt. Please report it."
         )
@@ -141,8 +155,9 @@ def _failed(own: Path, reason: str) -> Outcome:
     try:
         result.leave(own, Failed(reason=reason))
     except OSError as error:
-        return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
-    return Outcome("through")
+        if not storage.is_refusal(error, own):
+            return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
+    return Outcome("through")  # where no report can be left, the runner tells that there is none
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -154,4 +169,4 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _terminate(*_: Any) -> None:
     _terminated.set()
     if not _busy.is_set():
-        os._exit(0)
+        os._exit(TOLD_TO_END)

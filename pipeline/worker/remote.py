@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+from pipeline import storage
 from pipeline.jobs.attempt import LOOK_SECONDS, Fence
 from pipeline.jobs.pace import cache_file
 from pipeline.jobs.result import Outcome
@@ -34,7 +35,8 @@ def run(folder: Path, number: int, variant: int | None, options: Options) -> tup
     from distributed import Status, get_worker
 
     here = get_worker()
-    if not folder.is_dir():
+    folder = storage.real(folder.parent.parent) / folder.parent.name / folder.name  # as this host has it mounted
+    if not storage.is_folder(folder):
         reason = f"{socket.gethostname()} cannot see {folder}. Mount the jobs folder there at the same path."
         return Outcome("fault", reason), here.address
     limit = here.memory_manager.memory_limit
@@ -43,13 +45,22 @@ def run(folder: Path, number: int, variant: int | None, options: Options) -> tup
     child = _warm(options, here.state.nthreads)
     child.send(Order(folder, number, variant, address=here.address))
     fence, lost_since = Fence(folder, number), 0.0
+
+    def is_leaving() -> bool:
+        return here.status not in (Status.running, Status.paused)
+
     while not (outcome := child.answer(LOOK_SECONDS)):
-        if here.status not in (Status.running, Status.paused):  # it is retired: with a checkpoint
+        if is_leaving():  # it is retired: with a checkpoint
             child.terminate()
         if not fence.holds():
             lost_since = lost_since or time.monotonic()
             if time.monotonic() - lost_since > GRACE_SECONDS:
                 child.kill()
+    if outcome.kind == "stopped":  # by a signal that Dask's worker may be about to hear, too: nobody has died then
+        begun = time.monotonic()
+        while not is_leaving() and time.monotonic() - begun < GRACE_SECONDS / 2:
+            time.sleep(0.1)
+        return Outcome("lost") if is_leaving() else outcome, str(here.address)
     if child.is_alive:
         with _lock:
             _idle.append((options, child))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.engine.stylize import Stylizer
     from pipeline.engine.weights import Weights
 
-STEPS_PER_GPU_CALL = 5
+GPU_CALL_SECONDS = 0.25  # a stop is heard between calls
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Options:
     log_format: str = "text"  # or json
     paces: Path | None = None  # where step times are kept
     memory_limit: int | None = None  # bytes that a worker process may take in all; None for what is there
+    processes_a_card: int = 1  # that share its memory
+    idle_seconds: float | None = None  # without an order, after which the process ends; None for never
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def tensorflow() -> Any:
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
             tf.config.experimental.enable_op_determinism()
+            tf.config.experimental.enable_tensor_float_32_execution(False)  # a covariance has no bits to spare
     return tf
 
 
@@ -75,7 +78,7 @@ def open_session(options: Options, precision: str) -> Session:
     if chosen != precision:
         return open_session(options, chosen)
     weights = _weights(options.weights)
-    stylizer = Stylizer(Extractor(weights.kernels, chosen), STEPS_PER_GPU_CALL if found else 1)
+    stylizer = Stylizer(Extractor(weights.kernels, chosen), GPU_CALL_SECONDS if found else 0.0)
     return Session(stylizer, weights, chosen, device_name(found))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline.worker import gpu
@@ -36,3 +37,9 @@ def environments(processes: int | None, device: str) -> Sequence[Mapping[str, st
         return [{}]
     of_card = [{"CUDA_VISIBLE_DEVICES": card} for card in cards] or [{}]
     return [{**of_cores(count), **of_card[number % len(of_card)]} for number in range(count)]
+
+
+def of_card(environments: Sequence[Mapping[str, str]]) -> int:
+    """How many of these processes share a card, at most; 1 where they have none of their own."""
+    cards = Counter(one["CUDA_VISIBLE_DEVICES"] for one in environments if "CUDA_VISIBLE_DEVICES" in one)
+    return max(cards.values(), default=1)

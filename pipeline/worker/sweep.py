@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.jobs import losses, previews, result, variants
 from pipeline.jobs.record import Job
@@ -117,7 +118,7 @@ def _sheet(manifest: Manifest, rows: list[dict[str, Any]], pictures: list[Image.
 def _picture(place: Path, ended: Result) -> Image.Image | None:
     if isinstance(ended, Failed):
         return None
-    with Image.open(place / RESULT / ended.output.file) as image:
+    with storage.open_file(place / RESULT / ended.output.file) as file, Image.open(file) as image:
         ground = Image.new("RGB", image.size, (128, 128, 128))
         ground.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
         return ground

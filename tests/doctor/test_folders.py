@@ -25,7 +25,7 @@ def three(tmp_path: Path) -> list[Path]:
 def test_folders_in_order_are_ok_and_nothing_is_left_in_them(three: list[Path]) -> None:
     found = {one.name: one for one in folders.examine(three[0], three[1], three[2], poll=False)}
     assert list(found) == [
-        *("inbox", "inbox, space", "jobs", "jobs, space", "outbox", "outbox, space"),
+        *("folders", "inbox", "inbox, space", "jobs", "jobs, space", "outbox", "outbox, space"),
         *("jobs, locks", "inbox and jobs", "outbox and jobs", "inbox, events"),
     ]
     assert {one.state for name, one in found.items() if "space" not in name} == {"ok"}

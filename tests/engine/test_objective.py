@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from pipeline.engine import objective
@@ -40,8 +43,8 @@ def test_bfloat16_features_are_summed_in_float32() -> None:
 
 def test_a_gram_distance_is_the_mean_square_of_the_difference() -> None:
     gram = objective.gram_matrix(tf.constant(FEATURES))
-    found = objective.gram_distance(tf.constant(2 * FEATURES), gram)
-    np.testing.assert_allclose(found, np.mean((3 * gram.numpy()) ** 2), rtol=1e-5)
+    found = objective.gram_distances([objective.gram_matrix(tf.constant(2 * FEATURES)), gram], [gram, gram])
+    np.testing.assert_allclose(found, [np.mean((3 * gram.numpy()) ** 2), 0], rtol=1e-5)
 
 
 def test_losses_are_averaged_by_weight_over_layers() -> None:
@@ -61,6 +64,43 @@ def test_content_counts_by_a_power_of_what_is_lost_over_the_limit() -> None:
 
     whole = float(np.mean(FEATURES**2))
     np.testing.assert_allclose([lost(0.25), lost(0.5), lost(1.0)], [whole / 128, whole / 2, whole * 32], rtol=1e-4)
+
+
+@pytest.mark.parametrize("limit", [None, 0.5, 0.01])
+def test_what_is_protected_counts_for_itself_and_the_rest_as_if_it_were_alone(limit: float | None) -> None:
+    """Of hard edges: the parts' own losses by their shares, with the protected part's lower limit, or its weight."""
+    features, target = (tf.constant(RNG.gamma(2.0, size=(1, 6, 8, 4)).astype(np.float32)) for _ in range(2))
+    where = np.zeros((1, 6, 8, 1), np.float32)
+    where[:, :3] = 1
+    limited = None if limit is None else tf.constant(limit)
+    lower_limit = None if limit is None else tf.constant(min(limit, objective.PROTECTED_LIMIT))
+    upper = objective.content_distance(features[:, :3], target[:, :3], lower_limit)
+    lower = objective.content_distance(features[:, 3:], target[:, 3:], limited)
+    apart = 0.5 * upper * (objective.PROTECTION if limit is None else 1.0) + 0.5 * lower
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(features)
+        loss = objective.content_distance(features, target, limited, tf.constant(where))
+        shares = tf.constant(where)
+        squares = tf.square(features - target)
+        held, rest = tf.reduce_mean(shares * squares), tf.reduce_mean((1 - shares) * squares)
+        if limited is None:
+            plain = objective.PROTECTION * held + rest
+        else:
+            of_held = min(float(limited), objective.PROTECTED_LIMIT) * tf.reduce_mean(shares * target**2)
+            of_rest = limited * tf.reduce_mean((1 - shares) * target**2)
+            plain = held * (held / of_held) ** 5 + rest * (rest / of_rest) ** 5
+    np.testing.assert_allclose(loss, apart, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(loss, features), tape.gradient(plain, features), rtol=1e-3)
+
+
+def test_nothing_and_everything_can_be_protected() -> None:
+    features, target = (tf.constant(RNG.gamma(2.0, size=(1, 6, 8, 4)).astype(np.float32)) for _ in range(2))
+    limit = tf.constant(0.5)
+    none = objective.content_distance(features, target, limit, tf.zeros([1, 6, 8, 1]))
+    np.testing.assert_allclose(none, objective.content_distance(features, target, limit), rtol=1e-6)
+    whole = objective.content_distance(features, target, limit, tf.ones([1, 6, 8, 1]))
+    lower = tf.constant(objective.PROTECTED_LIMIT)
+    np.testing.assert_allclose(whole, objective.content_distance(features, target, lower), rtol=1e-5)
 
 
 def test_total_variation_is_a_sum_of_absolute_steps() -> None:
@@ -89,9 +129,10 @@ class TestWasserstein:
         squared = np.sum((mean - other_mean) ** 2) + np.trace(spread) + np.trace(other_spread) - 2 * shared
         return float(objective.WASSERSTEIN_SCALE * squared / features.shape[-1])
 
-    def ours(self, features: tf.Tensor, style: np.ndarray) -> tf.Tensor:
+    def ours(self, features: tf.Tensor, style: np.ndarray, mask: Any = None) -> tf.Tensor:
         loss = objective.STYLE_LOSSES["wasserstein"]
-        return loss.distance(features, loss.target(loss.statistics(tf.constant(style))))
+        target = loss.target(loss.statistics(tf.constant(style)))
+        return loss.distances([loss.statistics(features, mask)], [target])[0]
 
     def test_it_is_the_distance_of_two_normal_distributions(self) -> None:
         found = self.ours(tf.constant(FEATURES), self.STYLE)
@@ -119,8 +160,7 @@ class TestWasserstein:
         assert np.isfinite(loss.numpy())
         assert np.isfinite(tape.gradient(loss, few).numpy()).all()
 
-    def test_between_few_positions_it_is_what_it_is_between_channels(self) -> None:
-        # The same distribution: eight positions, and each of them three times.
+    def test_of_few_positions_it_is_what_it_is_of_each_of_them_three_times(self) -> None:
         few = RNG.gamma(2.0, size=(1, 2, 4, 16)).astype(np.float32)
         many = np.tile(few, (1, 3, 1, 1))
         style = RNG.gamma(2.0, size=(1, 9, 8, 16)).astype(np.float32)
@@ -141,15 +181,11 @@ class TestWasserstein:
     def test_a_mask_is_as_if_the_rest_were_not_there(self) -> None:
         mask = np.zeros((1, 5, 7, 1), np.float32)
         mask[:, :, :4] = 1
-        loss = objective.STYLE_LOSSES["wasserstein"]
-        target = loss.target(loss.statistics(tf.constant(self.STYLE)))
-        found = loss.distance(tf.constant(FEATURES), target, tf.constant(mask))
+        found = self.ours(tf.constant(FEATURES), self.STYLE, tf.constant(mask))
         np.testing.assert_allclose(found, self.distance(FEATURES[:, :, :4], self.STYLE), rtol=1e-3)
 
     def test_a_half_transparent_mask_changes_nothing(self) -> None:
-        loss = objective.STYLE_LOSSES["wasserstein"]
-        target = loss.target(loss.statistics(tf.constant(self.STYLE)))
-        found = loss.distance(tf.constant(FEATURES), target, tf.fill([1, 5, 7, 1], 0.5))
+        found = self.ours(tf.constant(FEATURES), self.STYLE, tf.fill([1, 5, 7, 1], 0.5))
         np.testing.assert_allclose(found, self.distance(FEATURES, self.STYLE), rtol=1e-3)
 
     def test_in_bfloat16_it_is_the_same_to_a_part_in_fifty(self) -> None:
@@ -159,8 +195,9 @@ class TestWasserstein:
 
     def test_the_directions_of_most_variance_are_kept(self) -> None:
         spread = np.diag(np.arange(1, 513, dtype=np.float32))
-        factor = objective.factored(tf.constant(np.concatenate([spread, np.zeros((1, 512), np.float32)])))
-        assert factor.shape == (objective.DIRECTIONS + 1, 512)
-        kept = np.diag(factor.numpy()[:-1].T @ factor.numpy()[:-1])
+        target = objective.wasserstein_target(tf.constant(np.concatenate([spread, np.zeros((1, 512), np.float32)])))
+        factor = target.factor.numpy()
+        assert factor.shape == (objective.DIRECTIONS, 512)
+        kept = np.diag(factor.T @ factor)
         np.testing.assert_allclose(kept[256:], np.arange(257, 513), rtol=1e-4)
         np.testing.assert_allclose(kept[:256], 0, atol=1e-3)

@@ -123,6 +123,55 @@ def test_lbfgs_mends_what_is_smooth_as_soon_as_what_is_sharp(monkeypatch: pytest
     assert taken < 0.7 * steps_to_a_thousandth() < 140
 
 
+def two_loops(direction: Any, pairs: list[tuple[Any, Any]], first_guess: Any) -> Any:
+    """Algorithm 7.4 as it is written (Nocedal and Wright); pairs of a move and a turn, oldest first."""
+    factors = []
+    for move, turn in reversed(pairs):
+        factors.append(np.sum(move * direction) / np.sum(move * turn))
+        direction = direction - factors[-1] * turn
+    direction = first_guess(direction)
+    for (move, turn), factor in zip(pairs, reversed(factors), strict=True):
+        direction = direction + (factor - np.sum(turn * direction) / np.sum(move * turn)) * move
+    return direction
+
+
+def test_lbfgs_by_products_is_the_two_loops_over_fifty_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    by_products = optimizers._inverse_hessian
+
+    def beside(direction: Any, moves: Any, turns: Any, oldest: Any, first_guess: Any) -> Any:
+        found = by_products(direction, moves, turns, oldest, first_guess)
+        begins = int(np.argmax(oldest))
+        order = [(begins + rank) % optimizers.LBFGS.PAIRS for rank in range(optimizers.LBFGS.PAIRS)]
+        exact = [np.asarray(history, np.float64).reshape(-1, *TARGET.shape) for history in (moves, turns)]
+        pairs = [(exact[0][slot], exact[1][slot]) for slot in order if np.any(exact[0][slot])]
+
+        def guess(image: Any) -> Any:
+            return np.asarray(first_guess(tf.constant(image, tf.float32)), np.float64)
+
+        expected = two_loops(np.asarray(direction, np.float64), pairs, guess)
+        compared.append((len(pairs), np.linalg.norm(found - expected) / np.linalg.norm(expected)))
+        return found
+
+    monkeypatch.setattr(optimizers, "_inverse_hessian", beside)
+
+    def bent(image: Any) -> tuple[Any, Any]:
+        """No quadratic, whose minimum would be reached before the fifty steps are done."""
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            off = image - TARGET
+            loss = tf.reduce_sum(CURVATURE * off**2) + tf.reduce_sum(tf.sin(9.0 * image)) + 99 * tf.reduce_sum(off**4)
+        return tf.stack([loss, loss, 0.0, 0.0]), tape.gradient(loss, image)
+
+    optimizer = optimizers.LBFGS()
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    for _ in range(50):
+        state, _losses = optimizer.step(bent, state, rates())
+    assert [count for count, _ in compared[:3]] == [0, 1, 2]
+    assert sum(count == optimizers.LBFGS.PAIRS for count, _ in compared) >= 25
+    assert max(error for _, error in compared) < 1e-3, compared
+
+
 def test_lbfgs_takes_up_grain_last() -> None:
     """Its first guess moves a pattern of single pixels less than a third as far as one of eight pixels."""
     y, x = np.mgrid[0:32, 0:48]

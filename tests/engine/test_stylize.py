@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.engine import objective
+from pipeline.engine import objective, roots, stylize
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import State, Step, Stylizer
 from pipeline.engine.targets import Style, TargetStore
@@ -145,13 +145,46 @@ class TestRun:
         assert pictures[0] == pictures[1]
 
     @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-    def test_several_steps_a_call_make_the_same_steps(self, stylizer: Stylizer, optimizer: str) -> None:
+    @pytest.mark.parametrize("most", [1, 2, 3, 7])
+    def test_however_many_steps_a_call_makes_they_are_the_same(
+        self, stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch, optimizer: str, most: int
+    ) -> None:
         given: dict[str, Any] = {"pyramid": [32, 64], "optimizer": optimizer, "steps_per_epoch": 14}
         one_by_one = steps(stylizer, **given)
-        by_threes = steps(Stylizer(Extractor(tiny_kernels(), "float32"), steps_per_call=3), **given)
-        assert [record.total for record in by_threes] == [record.total for record in one_by_one]
-        assert [record.state.step for record in by_threes] == [3, 3, 3, 6, 6, 6, 7, 10, 10, 10, 13, 13, 13, 14]
-        np.testing.assert_array_equal(by_threes[-1].state.tensors[0], one_by_one[-1].state.tensors[0])
+        monkeypatch.setattr(stylize, "STEPS_A_CALL", most)
+        looping = Stylizer(Extractor(tiny_kernels(), "float32"), call_seconds=1e9)
+        records = steps(looping, **given)
+        ends = {1: [1, 2, 3, 4, 5, 6, 7], 2: [1, 3, 3, 5, 5, 7, 7], 3: [1, 3, 3, 6, 6, 6, 7], 7: [1, 3, 3, 7, 7, 7, 7]}
+        assert [record.state.step for record in records] == [*ends[most], *(7 + end for end in ends[most])]
+        assert [record.total for record in records] == [record.total for record in one_by_one]
+        np.testing.assert_array_equal(records[-1].state.tensors[0], one_by_one[-1].state.tensors[0])
+        stored = records[-2].state  # the end of a call, or its midst
+        whole = records if stored.step == 14 else steps(looping, stored, **given)
+        np.testing.assert_array_equal(whole[-1].state.tensors[0], one_by_one[-1].state.tensors[0])
+
+    def test_a_call_takes_about_the_time_it_may(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls = Stylizer(Extractor(tiny_kernels(), "float32"), call_seconds=0.25)
+        assert [calls._next_count(count, seconds) for count, seconds in [(1, 9), (1, 0.01), (16, 0.16), (20, 0.5)]] == [
+            1,
+            2,
+            25,
+            10,
+        ]
+
+    @pytest.mark.parametrize(("call_seconds", "root"), [(0.0, "by_decomposition"), (0.25, "by_products")])
+    def test_the_defaults_graph_is_small_and_waits_for_no_value_of_the_device(
+        self, monkeypatch: pytest.MonkeyPatch, call_seconds: float, root: str
+    ) -> None:
+        monkeypatch.setattr(roots, "traces", getattr(roots, root))
+        stylizer = Stylizer(Extractor(tiny_kernels(), "bfloat16"), call_seconds)
+        next(stylizer.run(PHOTO, [PAINTING], parameters(pyramid="off")))
+        (graph,) = stylizer._graphs.values()
+        (traced,) = graph._list_all_concrete_functions()
+        definition = traced.graph.as_graph_def()
+        within = [node.op for function in definition.library.function for node in function.node_def]
+        nodes = [node.op for node in definition.node] + within
+        assert 300 < len(nodes) <= 1400
+        assert not [node for node in nodes if node in ("If", "StatelessIf", "Case", "StatelessCase", "Switch")]
 
     def test_another_seed_gives_another_picture(self, stylizer: Stylizer) -> None:
         first, second = (steps(stylizer, init="noise", seed=seed)[0].total for seed in (1, 2))

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipeline.manifest.recognition import is_foreign
 from tests.conftest import SMALL, Place, opened, picture
 
 GOOD = {"content": "photo.png", "style": "painting.png", "parameters": {**SMALL, "steps_per_epoch": 1}}
@@ -96,7 +97,9 @@ def test_any_manifest_ends_in_a_clear_failure_or_a_right_result(place: Place, is
     done = place.run("run", "--max-steps", "10", "--input-timeout", "0.5", timeout=900)
     assert done.returncode == 1, done.stderr[-3000:]
     logs = place.logs()
-    assert len(logs) == len(manifests)
+    left = list(place.inbox.glob("m-*"))  # as another program's
+    assert len(logs) + len(left) == len(manifests)
+    assert all(is_foreign(path.read_bytes(), path.name) for path in left)
     for log in logs:
         if log["status"] == "failed":
             assert log["error"].strip()
@@ -107,7 +110,8 @@ def test_any_manifest_ends_in_a_clear_failure_or_a_right_result(place: Place, is
     assert place.leftovers() == []
     assert "\x1b" not in done.stdout + done.stderr
     assert (place.outbox / "index.html").read_text().count("<script") == 2, "the page's data and its own script"
-    print(f"manifests tried: {len(manifests)}, ran: {sum(log['status'] == 'done' for log in logs)}")
+    ran = sum(log["status"] == "done" for log in logs)
+    print(f"manifests tried: {len(manifests)}, ran: {ran}, left: {len(left)}")
 
 
 def broken_images(count: int) -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.drops import Drops
+from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.readiness import Judge, Verdict
 from pipeline.inbox.scan import Scanner
 from pipeline.manifest.model import Limits
@@ -41,20 +43,21 @@ def folder(tmp_path: Path) -> Path:
 class Inbox(Scanner):
     """A scanner that knows its claims too."""
 
-    def __init__(self, folder: Path, libraries: list[Path], judge: Judge) -> None:
+    def __init__(self, folder: Path, libraries: list[Path], judge: Judge, ignored: Ignored) -> None:
         retries = folder.parent / ".retry"
         self.claims = Claims(folder, folder.parent / "jobs", retries)
-        super().__init__(Drops(folder, self.claims.folder, retries, libraries), judge)
+        super().__init__(Drops(folder, self.claims.folder, retries, libraries, ignored), judge)
 
 
-def make(folder: Path, libraries: list[Path] | None = None, **settings: Any) -> Inbox:
+def make(folder: Path, libraries: list[Path] | None = None, ignore: Sequence[str] = (), **settings: Any) -> Inbox:
     defaults: dict[str, Any] = {
         "settle_seconds": 2.0,
         "input_timeout_seconds": 600.0,
         "limits": Limits(max_pixels=1_000_000),
         "trust_times": False,
     }
-    return Inbox(folder, libraries or [], Judge(**{**defaults, **settings}))
+    ignored = Ignored.by(ignore, folder)
+    return Inbox(folder, libraries or [], Judge(**{**defaults, **settings}, ignored=ignored), ignored)
 
 
 def drop(folder: Path, name: str = "a.yaml", content: str = "photo.png", style: str = "painting.png") -> Path:

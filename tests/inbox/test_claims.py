@@ -134,7 +134,7 @@ def test_a_drop_that_must_not_be_renamed_is_told_from_a_fault_of_the_inbox(
     assert isinstance(ready, Ready)
 
     def refuse(number: int) -> None:
-        def rename(*_: object) -> None:
+        def rename(*_: object, **__: object) -> None:
             raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr(os, "rename", rename)

@@ -58,7 +58,9 @@ class TestPlaces:
     def test_what_comes_near_to_a_drop_gets_a_hint(self, folder: Path, names: list[str], hint: str) -> None:
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).touch()
+            (folder / name).write_text("content: photo.png\nstyle: painting.png\n")
+            if name.endswith(".yaml"):
+                pair((folder / name).parent)
             for parent in (folder / name).parents:
                 os.utime(parent, (0, 0))
                 if parent == folder:

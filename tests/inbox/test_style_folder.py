@@ -256,7 +256,6 @@ class TestWhatIsWrong:
             ("style: a.jpg\ncontent: p.jpg\n", "wave/style.yaml, line 2: `content`: each photo of the folder is one"),
             ("style: style.jpg\nagain: perhaps\n", "wave/style.yaml, line 2: `again`: must be true or false"),
             ("style: style.jpg\nparameters: {epochs: -1}\n", "`parameters.epochs`: must be from 1 to 1000, not -1"),
-            ("parameters: {epochs: 1}\n", "`style`: missing"),
             ("style: ../../outside.jpg\n", "leads outside the inbox"),
             ("- style.jpg\n", "a style is a list of `key: value` lines"),
         ],
@@ -381,3 +380,73 @@ class TestACrash:
             assert jobs(folder) == {}
         scan(inbox)
         assert list(jobs(folder)) == ["wave/a.png"]
+
+
+class TestAStyleBesideItsParameters:
+    def test_a_style_yaml_with_parameters_alone_takes_the_picture_beside_it(self, folder: Path, wave: Path) -> None:
+        photo(wave / "a.png")
+        (wave / "style.yaml").write_text("name: summer\nparameters: {strength: 2}\n")
+        inbox = at_once(folder)
+        scan(inbox)
+        job = jobs(folder)["wave/a.png"]
+        assert job["style"] == [{"image": "wave/style.jpg"}]
+        assert (job["name"], job["parameters"]) == ("summer-a", {"strength": 2})
+        assert inbox.drops.hints == set()
+
+    def test_what_a_style_yaml_names_itself_counts(self, folder: Path, wave: Path) -> None:
+        photo(wave / "a.png")
+        photo(wave / "other.jpg", seed=7)
+        (wave / "style.yaml").write_text("style: other.jpg\n")
+        scan(at_once(folder))
+        assert {content: job["style"] for content, job in jobs(folder).items()} == {
+            "wave/a.png": [{"image": "wave/other.jpg"}]
+        }
+
+    def test_without_a_picture_it_is_told_what_is_missing(self, folder: Path) -> None:
+        photo(folder / "wave" / "a.png")
+        (folder / "wave" / "style.yaml").write_text("parameters: {strength: 2}\n")
+        inbox = at_once(folder)
+        scan(inbox)
+        (hint,) = inbox.drops.hints
+        assert "`style`: missing; name a painting, such as `style: wave.jpg`" in hint
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("style.jpg.jpg", "style.JPG.jpg", "style (1).jpg", "style(2).png", "style - Copy.jpg"),
+            *("style - Kopie.jpg", "style copy.jpg", "style copy 2.jpg", "style 2.jpg", "style_1.jpeg"),
+            *("style .jpg", "style.jpg.png"),
+        ],
+    )
+    def test_one_with_a_name_that_copying_has_changed_is_told_and_never_painted(self, folder: Path, name: str) -> None:
+        photo(folder / "trip" / name, seed=1)
+        photo(folder / "trip" / "a.png")
+        os.utime(folder / "trip", (0, 0))
+        inbox = at_once(folder)
+        scan(inbox)
+        (hint,) = inbox.drops.hints
+        assert hint.startswith(f"trip/{name} is no style: did you mean style.{name.rpartition('.')[2]}?")
+        photo(folder / "trip" / "style.jpg", seed=3)
+        scan(inbox)
+        assert list(jobs(folder)) == ["trip/a.png"]
+        (hint,) = inbox.drops.hints
+        assert hint.startswith(f"trip/{name} is not painted: it is named like the style")
+
+    @pytest.mark.parametrize("name", ["stile.jpg", "styel.png", "styles.jpg", "Stlye.JPG"])
+    def test_a_slip_is_told_but_painted_beside_a_style(self, folder: Path, name: str) -> None:
+        photo(folder / "trip" / name, seed=1)
+        os.utime(folder / "trip", (0, 0))
+        inbox = at_once(folder)
+        scan(inbox)
+        (hint,) = inbox.drops.hints
+        assert f"trip/{name} is no style: did you mean style." in hint
+        photo(folder / "trip" / "style.jpg", seed=3)
+        scan(inbox)
+        assert list(jobs(folder)) == [f"trip/{name}"]
+
+    @pytest.mark.parametrize("name", ["Style.JPG", "STYLE.jpeg", "style.Png"])
+    def test_case_does_not_matter(self, folder: Path, name: str) -> None:
+        photo(folder / "trip" / name.replace("Png", "png"), seed=1).rename(folder / "trip" / name)
+        photo(folder / "trip" / "a.png")
+        scan(at_once(folder))
+        assert list(jobs(folder)) == ["trip/a.png"]

@@ -194,8 +194,10 @@ class TestStatusAndRetry:
         place.manifest("typo.yaml", content="tubigen.jpg")
         place.manifest("case.yaml", content="TUBINGEN.jpg", parameters={"steps_per_epoch": 2})
         place.manifest("notepad.yaml.txt")
-        place.manifest("Job.yaml", folder=place.inbox / "trip")
-        place.manifest("manifest.yaml", folder=place.inbox / "pair")
+        for name, folder in (("Job.yaml", "trip"), ("manifest.yaml", "pair")):
+            place.manifest(name, folder=place.inbox / folder)
+            for image in ("photo.png", "painting.png"):
+                place.photo(f"{folder}/{image}")
         (place.inbox / "wedding.docx").touch()
         place.photo("holiday/1.jpg")
         os.utime(place.inbox / "holiday", (1e9, 1e9))

@@ -35,10 +35,8 @@ def gram_distance(extractor: Extractor, picture: Any, style: Any) -> float:
     found = [
         extractor.features(tf.constant(image[None].astype(np.float32) / 255), LAYERS) for image in (picture, style)
     ]
-    of_picture, of_style = found
-    return sum(
-        float(objective.gram_distance(of_picture[layer], objective.gram_matrix(of_style[layer]))) for layer in LAYERS
-    )
+    of_picture, of_style = ([objective.gram_matrix(features[layer]) for layer in LAYERS] for features in found)
+    return float(tf.reduce_sum(objective.gram_distances(of_picture, of_style)))
 
 
 def test_each_region_follows_its_own_style(place: Place) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Place, picture, wait_for
+from pipeline import storage
+from tests.conftest import COMMAND, Place, picture, wait_for
+from tests.inbox.test_alarm import deep
 
 Watching = Callable[..., "subprocess.Popen[str]"]
 
@@ -83,14 +87,35 @@ def test_a_waiting_watcher_never_loads_tensorflow(place: Place, watching: Watchi
     done(place, 1)
     maps = Path(f"/proc/{process.pid}/maps").read_text()
     assert "libtensorflow" not in maps
-    (child,) = [
-        pid
-        for pid in os.listdir("/proc")
-        if pid.isdigit()
-        and _parent(pid) == process.pid
-        and "libtensorflow" in Path(f"/proc/{pid}/maps").read_text(errors="replace")
-    ]
-    assert child
+    (child,) = _children(process)
+    assert "libtensorflow" in Path(f"/proc/{child}/maps").read_text(errors="replace")
+
+
+@pytest.mark.stand_in
+def test_an_idle_watcher_lets_its_worker_go_and_starts_another_with_the_next_drop(
+    place: Place, watching: Watching
+) -> None:
+    place.pair()
+    process = watching("--idle-minutes", "0.02")
+    for number in (1, 2, 3):
+        place.manifest(f"{number}.yaml")
+        done(place, number)
+        wait_for(lambda: not _children(process))
+    assert {log["status"] for log in place.logs()} == {"done"}
+    assert [log["job"]["attempts"] for log in place.logs()] == [1, 1, 1]
+    process.terminate()
+    assert process.communicate(timeout=60)[1].count("memory and device are let go") == 3
+
+
+@pytest.mark.stand_in
+def test_with_no_idle_minutes_a_worker_stays(place: Place, watching: Watching) -> None:
+    place.pair()
+    process = watching("--idle-minutes", "0")
+    place.manifest("a.yaml")
+    done(place, 1)
+    (child,) = _children(process)
+    time.sleep(1.5)
+    assert _children(process) == [child]
 
 
 def test_an_idle_watcher_uses_under_one_percent_of_a_core(place: Place, watching: Watching) -> None:
@@ -109,11 +134,15 @@ def test_an_idle_watcher_uses_under_one_percent_of_a_core(place: Place, watching
     assert cpu_seconds() - before < 0.1
 
 
-def _parent(pid: str) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    except OSError:
-        return -1
+def _children(process: subprocess.Popen[str]) -> list[str]:
+    """Of a process, those that have not ended."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            state, parent = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:2]
+            if int(parent) == process.pid and state != "Z":
+                found.append(pid)
+    return found
 
 
 @pytest.mark.stand_in
@@ -142,3 +171,45 @@ def test_a_cancelled_job_stops_at_once_and_comes_back_on_demand(place: Place, wa
     wait_for(lambda: again.exists() and again.read_text().count("\n") > len(logs[running]["loss"]["step"]))
     assert place.run("cancel", running).returncode == 0
     done(place, 3)
+
+
+@pytest.mark.stand_in
+@pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
+def test_where_inotify_is_used_up_it_is_said_once_and_drops_are_looked_for(place: Place, limit: str) -> None:
+    """In a name space of the user's own, where nothing is left of it."""
+    outer = ["unshare", "--user", "--map-root-user"]
+    used_up = f"echo 0 > /proc/sys/user/{limit}"
+    if subprocess.run([*outer, "sh", "-c", used_up], capture_output=True, check=False).returncode:
+        pytest.skip("no name spaces of users here")
+    place.pair()
+    command = [*outer, "sh", "-c", f"{used_up} && exec {COMMAND} watch"]
+    process = subprocess.Popen(command, cwd=place.root, env=place.environment, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (place.jobs / ".runner.json").exists())
+    for number in range(2):
+        place.manifest(f"{number}.yaml")
+        done(place, number + 1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert said.count("no file system events") == 1
+    assert "Traceback" not in said
+
+
+@pytest.mark.stand_in
+def test_a_folder_deeper_than_events_go_is_said_once_and_drops_are_looked_for(place: Place) -> None:
+    place.pair()
+    process = place.start("watch")
+    wait_for(lambda: (place.jobs / ".runner.json").exists())
+    place.manifest("0.yaml")
+    done(place, 1)
+    deep(place.root / "deep", 1200)
+    (place.root / "deep").rename(place.inbox / "deep")
+    for number in (1, 2):
+        place.manifest(f"{number}.yaml")
+        done(place, number + 1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    storage.remove_tree(place.inbox / "deep")
+    assert process.returncode == 0
+    assert said.count("no file system events") == 1
+    assert "Traceback" not in said

@@ -12,7 +12,7 @@ from pipeline.jobs import pace
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.measured import FIXED_PIXELS, Book, Device, Estimate, Kind, Point
 from pipeline.jobs.pace import Paces
-from pipeline.jobs.record import Job, JobImage
+from pipeline.jobs.record import Job, JobImage, now
 from pipeline.jobs.work import Painting, paintings_of
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
@@ -45,13 +45,16 @@ def loss(step: int, side: int, seconds: float) -> Loss:
 
 def job(text: str, width: int = 400, height: int = 300) -> Job:
     manifest = parse_manifest(f"content: a.png\nstyle: b.png\n{text}".encode(), "a.yaml")
-    image = JobImage(file="a.png", stored="content.png", sha256="0" * 64, width=width, height=height)
+    images = {
+        part: JobImage(file=file, stored=f"{part}.png", sha256="0" * 64, width=width, height=height)
+        for part, file in manifest.images.items()
+    }
     return Job(
-        id="a-1",
+        id="a-20260101-000000-0000",
         name="a",
-        claimed_at="",
+        claimed_at=now(),
         manifest=manifest,
-        images={"content": image},
+        images=images,
         steps=manifest.steps,
         attempts=1,
     )

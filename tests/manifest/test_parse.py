@@ -47,6 +47,51 @@ class TestReading:
         assert set(manifest.effective()["parameters"]) == set(Parameters.model_fields)
 
 
+class TestProtection:
+    @pytest.mark.parametrize("words", ["auto", "faces", "off", "'off'"])
+    def test_words(self, words: str) -> None:
+        manifest = parse(MINIMAL + f"parameters: {{protect: {words}}}")
+        assert manifest.parameters.protect == words.strip("'")
+        assert "protect" not in manifest.images
+
+    def test_a_mask_is_an_image_of_the_job(self) -> None:
+        manifest = parse(MINIMAL + "parameters: {protect: masks/faces.png}")
+        assert manifest.images["protect"] == "masks/faces.png"
+        assert parse(yaml.safe_dump(manifest.effective())) == manifest
+
+    def test_boxes_by_hand(self) -> None:
+        manifest = parse(MINIMAL + "parameters: {protect: [{x: 0.4, y: 0, width: 0.2, height: 1}]}")
+        (box,) = manifest.effective()["parameters"]["protect"]
+        assert box == {"x": 0.4, "y": 0, "width": 0.2, "height": 1}
+        assert parse(yaml.safe_dump(manifest.effective())) == manifest
+
+    def test_it_can_be_swept(self) -> None:
+        manifest = parse(MINIMAL + "sweep: {protect: [off, faces, mask.png, [{x: 0, y: 0, width: 1, height: 1}]]}")
+        assert [one.parameters.protect for one in manifest.variants()][:3] == ["off", "faces", "mask.png"]
+        assert "mask.png" in manifest.images.values()
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [
+            ("face", "did you mean `faces`"),
+            ("true", "must be auto, faces, off"),
+            ("3", "must be auto, faces, off"),
+            ("[]", "protect"),
+            ("{x: 0, y: 0, width: 1, height: 1}", "a list of boxes"),
+            ("[{x: 0, y: 0, width: 1}]", "height"),
+            ("[{x: 0, y: 0, width: 1, height: 0}]", "height"),
+            ("[{x: 40, y: 0, width: 20, height: 10}]", "x"),
+            ("[{x: .nan, y: 0, width: 1, height: 1}]", "x"),
+            ("[{x: 0, y: 0, wide: 1, height: 1}]", "wide"),
+        ],
+    )
+    def test_what_is_none_is_told(self, value: str, said: str) -> None:
+        with pytest.raises(ManifestError) as refused:
+            parse(MINIMAL + f"parameters: {{protect: {value}}}")
+        assert said in str(refused.value)
+        assert "protect" in str(refused.value)
+
+
 class TestOwnPresets:
     def parse(self, folder: Path, text: str) -> Manifest:
         return parse_manifest(text.encode(), "harbour.yaml", presets=folder)

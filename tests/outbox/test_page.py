@@ -172,10 +172,10 @@ def test_two_runners_with_one_outbox_write_whole_pages(
     other = Page(outbox, Spool(tmp_path / "others"), Paces(None))
     replace = os.replace
 
-    def late(*paths: Path) -> None:  # when the first is about to show its page, the second writes one
+    def late(*paths: Path, **folders: Any) -> None:  # when the first is about to show its page, the second writes one
         monkeypatch.setattr(os, "replace", replace)
         shown(other, outbox)
-        replace(*paths)
+        replace(*paths, **folders)
 
     monkeypatch.setattr(os, "replace", late)
     assert shown(page, outbox) == []

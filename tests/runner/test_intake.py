@@ -15,7 +15,7 @@ from pipeline.manifest.model import Limits
 from pipeline.runner import piecework
 from pipeline.runner.intake import Intake
 from pipeline.runner.publisher import Publisher
-from pipeline.storage import SLICE_BYTES
+from pipeline.storage.copies import SLICE_BYTES
 from tests.conftest import picture
 from tests.inbox.conftest import Clock, drop, make
 

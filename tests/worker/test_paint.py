@@ -16,22 +16,24 @@ from pipeline.engine.stylize import Step, Stylizer
 from pipeline.engine.targets import Style
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
-from pipeline.jobs.record import Job, JobImage
+from pipeline.jobs.record import Job, JobImage, now
 from pipeline.manifest.parameters import Parameters
 from pipeline.worker import memory, paint
+from pipeline.worker.session import Options
 from tests.conftest import picture, tiny_kernels
 
 
 @pytest.fixture
 def steps() -> Iterator[Step]:
-    """Eight steps, three a call."""
+    """Eight steps in calls of one, two, four and one."""
     return run()
 
 
 def run(**parameters: Any) -> Iterator[Step]:
     image: Any = np.asarray(picture(64, 48, seed=1).convert("RGB"), np.float32) / 255
     asked = Parameters(epochs=1, steps_per_epoch=8, pyramid="off", **parameters)
-    return Stylizer(Extractor(tiny_kernels(), "float32"), 3).run(image, [Style(image, 1.0, "style")], asked)
+    stylizer = Stylizer(Extractor(tiny_kernels(), "float32"), call_seconds=1e9)
+    return stylizer.run(image, [Style(image, 1.0, "style")], asked)
 
 
 def logged(folder: Path) -> int:
@@ -44,7 +46,7 @@ def test_a_checkpoint_is_of_the_step_that_the_log_has_reached(
     saved = []
     monkeypatch.setattr(checkpoint, "save", lambda folder, found, _: saved.append((found.step, logged(folder))))
     reached = paint._optimize(tmp_path, steps, None, "", 0.0, lambda: False)
-    assert saved == [(3, 3), (6, 6), (7, 7), (8, 8)]
+    assert saved == [(1, 1), (3, 3), (7, 7), (8, 8)]
     assert reached is not None and reached[0].step == logged(tmp_path) == 8
 
 
@@ -58,13 +60,14 @@ def test_a_word_to_stop_within_a_call_ends_the_call(tmp_path: Path, steps: Itera
             yield step
 
     assert paint._optimize(tmp_path, told(), None, "job", 1e9, stop.is_set) is None
-    found = checkpoint.load(tmp_path, "job")
+    stages = Stylizer(Extractor(tiny_kernels(), "float32")).stages(48, 64, Parameters(pyramid="off"))
+    found = checkpoint.load(tmp_path, "job", stages)
     assert isinstance(found, checkpoint.Checkpoint)
-    assert found.step == logged(tmp_path) == 6
+    assert found.step == logged(tmp_path) == 7
 
 
 def test_a_call_of_several_steps_ends_where_a_picture_is_wanted() -> None:
-    assert sorted({step.state.step for step in run(snapshots=4)}) == [3, 4, 7, 8]
+    assert sorted({step.state.step for step in run(snapshots=4)}) == [1, 3, 4, 6, 8]
 
 
 class TestMemory:
@@ -73,14 +76,14 @@ class TestMemory:
     def refusal(self, monkeypatch: pytest.MonkeyPatch, free: float, **parameters: Any) -> str:
         sizes = {"content": (4000, 3000), "style-1": (1000, 2000)}
         images = {
-            part: JobImage(file=part, stored=part, sha256="", width=width, height=height)
+            part: JobImage(file=part, stored=part, sha256="0" * 64, width=width, height=height)
             for part, (width, height) in sizes.items()
         }
-        job = Job(id="a", name="a", claimed_at="", images=images)
-        session = SimpleNamespace(precision="float32")
+        job = Job(id="a-20260101-000000-0000", name="a", claimed_at=now(), images=images)
+        session: Any = SimpleNamespace(precision="float32")
         monkeypatch.setattr(memory, "available", lambda limit: int(free))
         with pytest.raises(JobError) as refused:
-            paint._require_memory(job, Parameters(**parameters), session, None)  # type: ignore[arg-type]
+            paint._require_memory(job, Parameters(**parameters), session, Options(None, 10**8, 30, device="cpu"))
         return str(refused.value)
 
     def test_a_picture_too_large_is_told_the_size_that_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:

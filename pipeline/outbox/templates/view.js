@@ -138,6 +138,7 @@ function details(row) {
       ["Time", row.seconds !== null && row.steps ? `${duration(row.seconds)} for ${plural(row.steps, "step")}` : duration(row.seconds)],
       ["Device", [row.device, row.precision].filter(Boolean).join(", ")],
       ["Memory", row.memory && `${(row.memory / 1e9).toFixed(1)} GB at the peak`],
+      ["Card's memory", row.card_memory && `${(row.card_memory / 1e9).toFixed(1)} GB at the peak`],
       ["Attempts", row.attempts > 1 ? row.attempts : null],
     ]),
     row.curve ? el("div", {}, el("h3", {}, "Losses"), curve(row.curve)) : null,

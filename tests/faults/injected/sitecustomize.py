@@ -44,36 +44,45 @@ def _go_wrong(path: Any) -> None:
     raise OSError(number, os.strerror(number), str(path))
 
 
-def _is_watched(path: Any, settings: dict[str, Any]) -> bool:
-    if isinstance(path, int) or settings.get("dir_fd") is not None:
-        return True
-    return bool(os.path.abspath(os.fspath(path)).startswith(ROOT + os.sep))
+def _whole(path: Any, folder: int | None) -> str:
+    """The path of a descriptor, or of a name in the folder of one."""
+    if isinstance(path, int):
+        return os.readlink(f"/proc/self/fd/{path}")
+    within = "" if folder is None else os.readlink(f"/proc/self/fd/{folder}")
+    return os.path.abspath(f"{within}/{path}" if within and not os.path.isabs(path) else path)
 
 
 def _wrap(name: str) -> None:
     real = getattr(os, name)
 
     def wrapped(path: Any, *rest: Any, **settings: Any) -> Any:
-        if _is_watched(path, settings) and _step(name, path, *rest):
-            _go_wrong(path)
+        paths = [_whole(path, settings.get("dir_fd", settings.get("src_dir_fd")))]
+        if name in ("rename", "replace", "link"):
+            paths.append(_whole(rest[0], settings.get("dst_dir_fd")))
+        if paths[0].startswith(ROOT + os.sep) and _step(name, *paths):
+            _go_wrong(paths[0])
         return real(path, *rest, **settings)
 
     setattr(os, name, wrapped)
 
 
-def _open(file: Any, mode: str = "r", *rest: Any, **settings: Any) -> Any:
-    if set(mode) & set("wxa") and not isinstance(file, int) and _is_watched(file, {}) and _step("write", file):
-        if KIND == "kill":  # in the middle of the write
-            with _real_open(file, mode.replace("b", "") + "b") as half:
-                half.write(b'{"half a file')
-        _go_wrong(file)
-    return _real_open(file, mode, *rest, **settings)
+_real_os_open = os.open
+
+
+def _open(path: Any, flags: int, *rest: Any, **settings: Any) -> Any:
+    if flags & os.O_CREAT and settings.get("dir_fd") is not None:
+        whole = _whole(path, settings["dir_fd"])
+        if whole.startswith(ROOT + os.sep) and _step("write", whole):
+            if KIND == "kill":  # in the middle of the write
+                os.write(_real_os_open(path, flags, *rest, **settings), b'{"half a file')
+            _go_wrong(whole)
+    return _real_os_open(path, flags, *rest, **settings)
 
 
 if ROOT and os.environ.get("FAULT_ROLE") == OWN_ROLE:
     for _name in ("rename", "replace", "mkdir", "unlink", "rmdir", "link", *(["fsync"] if KIND != "kill" else [])):
         _wrap(_name)
-    io.open = _open
+    os.open = _open
 
 if os.environ.get("ENGINE") == "stand-in":
     if OWN_ROLE == "worker":

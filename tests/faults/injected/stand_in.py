@@ -61,8 +61,11 @@ class Extractor:
 
 
 class Stylizer:
-    def __init__(self, extractor: Extractor, steps_per_call: int = 1) -> None:
-        self.steps_per_call = steps_per_call
+    def __init__(self, extractor: Extractor, call_seconds: float = 0.0) -> None:
+        pass
+
+    def stages(self, height: int, width: int, parameters: Any) -> list[tuple[int, list[tuple[int, ...]]]]:
+        return [(parameters.epochs * parameters.steps_per_epoch, [(height, width, 3)])]
 
     def settled(self, content: Any, styles: Sequence[Style], parameters: Any) -> Any:
         chosen = {"style_weight": 1.0, "content_limit": "off"}
@@ -71,7 +74,13 @@ class Stylizer:
         )
 
     def run(
-        self, content: Any, styles: Sequence[Style], parameters: Any, resume: State | None = None, start: Any = None
+        self,
+        content: Any,
+        styles: Sequence[Style],
+        parameters: Any,
+        resume: State | None = None,
+        start: Any = None,
+        protected: Any = None,
     ) -> Iterator[Step]:
         goal = styles[0].image.mean((0, 1))
         image = np.asarray(resume.tensors[0] if resume else content, np.float32)
@@ -83,6 +92,10 @@ class Stylizer:
 
     def picture(self, state: State, parameters: Any) -> Any:
         return np.asarray(state.tensors[0])
+
+
+def find(image: Any) -> list[Any]:
+    return []
 
 
 def best_precision() -> str:
@@ -105,7 +118,7 @@ def get_logger() -> Any:
 
 def take_the_place() -> None:
     """Have this process import this module where it would import the engine."""
-    engine = ("extractor", "stylize", "targets")
+    engine = ("extractor", "faces", "stylize", "targets")
     sys.modules.update(
         dict.fromkeys(("tensorflow", *(f"pipeline.engine.{name}" for name in engine)), sys.modules[__name__])
     )

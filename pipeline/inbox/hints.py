@@ -1,0 +1,117 @@
+"""What somebody may have meant by what is no drop. A hint is followed, so it has to be safe to follow."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+
+from pipeline.inbox import conflicts
+from pipeline.inbox.drops import (
+    HINT_SECONDS,
+    Drops,
+    Other,
+    age,
+    is_job,
+    is_manifest,
+    is_photo,
+    is_style_name,
+    names_in,
+    printable,
+    style_meant,
+)
+
+DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
+ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
+NESTED = 20  # folders within one that are looked into for what somebody may have meant
+READ = 100  # documents of a folder that are looked into
+MOST = 20  # hints of one kind; the last one counts the others
+
+
+def find(drops: Drops) -> set[str]:
+    """A sentence for everything in an inbox that comes near to a drop, but is none."""
+    return {printable(hint) for other in drops.others for hint in _of(other, drops)}
+
+
+def some_of(hints: Sequence[str]) -> list[str]:
+    """Hints of one kind, as many as somebody may read."""
+    told = sorted(hints)
+    if len(told) <= MOST:
+        return told
+    return [*told[:MOST], f"{len(told) - MOST:,} more such as this: {told[-1]}"]
+
+
+def _of(other: Other, drops: Drops) -> Iterator[str]:
+    if other.names is None:
+        if hint := _of_file(other.path.name):
+            yield hint
+        return
+    if len(other.styles) > 1:
+        first, second = other.styles[:2]
+        yield f"{other.path.name}: {first} is its style, and {second} is not looked at; keep one of them"
+    yield from some_of(list(_of_documents(other, drops)))
+    if not other.styles and age(other.path) > HINT_SECONDS:
+        yield from _of_photos(other)
+
+
+def _of_documents(other: Other, drops: Drops) -> Iterator[str]:
+    """What is said of the documents in a folder that is no job."""
+    folder = other.path
+    copies = {name: copy for name in other.names or () if (copy := conflicts.original(name)) and is_manifest(copy[0])}
+    documents = [name for name in other.names or () if name in copies or is_manifest(name)]
+    documents = sorted((name for name in documents if name not in other.styles), key=_kind)
+    for name in documents[:READ]:
+        path = f"{folder.name}/{name}"
+        job = f"job{os.path.splitext(name)[1].lower()}"
+        if name in copies:
+            yield conflicts.told(path, copies[name])
+        elif lack := drops.documents.lack(folder / name):
+            yield f"{path} is not understood: {lack}; it stays where it is"
+        elif other.styles:
+            yield f"{path} is not looked at: {other.styles[0]} is the style of this folder"
+        elif not drops.documents.is_whole(folder / name, drops.inbox):
+            yield (
+                f"{path} is not looked at: the manifest of a folder is named {job}, and this one cannot be used yet;"
+                f" `stylistic check` says what it lacks"
+            )
+        elif is_job(name.lower()):
+            yield f"{path} is not looked at; rename it to {job}"
+        else:
+            yield f"{path} is not looked at: the manifest of a folder is named {job}; rename it to that"
+
+
+def _kind(name: str) -> tuple[bool, str]:
+    """Notes that programs leave beside photos, such as ``1.jpg.json``, come last."""
+    return any(map(is_photo, (os.path.splitext(name)[0], name.split(".json")[0]))), name
+
+
+def _of_photos(other: Other) -> Iterator[str]:
+    """What is said of photos in a folder without a style."""
+    names = other.names or ()
+    nested = {name: names_in(other.path / name) for name in names[:NESTED]}
+    meant = min((name for name in names if style_meant(name, is_sure=False)), key=len, default=None)
+    if meant:
+        style = f"style{os.path.splitext(meant)[1].lower()}"
+        yield (
+            f"{other.path.name}/{meant} is no style: did you mean {style}? Rename it, and each photo in"
+            f" {other.path.name} is painted like that"
+        )
+    elif inner := next((name for name, its in nested.items() if any(map(is_style_name, its))), None):
+        yield f"{other.path.name}/{inner} is not looked at: a style folder lies in the inbox itself; move it there"
+    elif any(map(is_photo, itertools.chain(names, *nested.values()))):
+        yield (
+            f"{other.path.name} has photos and no style: only what a manifest names is painted;"
+            f" put a painting into it as {other.path.name}/style.jpg, and each is painted like that"
+        )
+
+
+def _of_file(name: str) -> str:
+    """What is said of a file that is no drop; else nothing."""
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() == ".txt" and is_manifest(stem):
+        return f"{name} is not looked at, as it ends in {suffix}; rename it to {stem}"
+    if suffix.lower() in DOCUMENT_SUFFIXES:
+        return f"{name} is not looked at: a manifest is plain text; save it as that, under the name {stem}.yaml"
+    if name.lower().endswith(ARCHIVE_SUFFIXES):
+        return f"{name} is not looked at: an archive; unpack it, and drop the folder"
+    return ""

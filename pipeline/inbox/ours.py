@@ -1,0 +1,71 @@
+"""Results of ours, wherever they turn up: a folder with a log of ours has no photos and no drops.
+
+Else a result that is moved into a style folder would be painted, and the result of that again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import re
+from pathlib import Path
+
+from pipeline import storage
+from pipeline.errors import JobError
+from pipeline.inbox.places import open_inside
+from pipeline.inbox.stillness import Signature, signature_of
+
+HEAD = re.compile(rb'\s*\{\s*"schema"\s*:\s*"stylistic\.log/\d+"')
+HEAD_BYTES = 200
+MOST_BYTES = 64 << 20
+READ = 200  # documents of a folder that are looked into
+PARTS = ("previews", "dropped")  # folders of a result
+PICTURES = (
+    ".loss.png",
+    ".sheet.png",
+    ".timelapse.webp",
+    ".snapshots",
+)  # that stand beside a log, and are named like it
+
+
+def results_in(folder: Path) -> frozenset[str]:
+    """The names in a folder that belong to results of ours, by the logs that lie there; read where it has changed."""
+    with storage.passed_over():
+        if status := storage.look(folder):
+            return _results_in(folder, signature_of(status))
+    return frozenset()
+
+
+def is_result(folder: Path) -> bool:
+    """Whether a folder is a result's. A job or a style in it was put there by a person, who wants it seen to."""
+    if not (results := results_in(folder)):
+        return False
+    others: list[str] = []
+    with storage.passed_over():
+        others = [name for name in storage.names(folder) if name not in results]
+    return not any(os.path.splitext(name)[0].lower() in ("job", "style") for name in others)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _results_in(folder: Path, _: Signature) -> frozenset[str]:
+    documents = [name for name in storage.names(folder) if name.lower().endswith(".json") and not name.startswith(".")]
+    found: set[str] = set()
+    for name in documents[:READ]:
+        with contextlib.suppress(OSError, JobError), open_inside(folder / name, [folder], name) as file:
+            head = file.read(HEAD_BYTES)
+            if HEAD.match(head):
+                found |= {*PARTS, *(name[: -len(".json")] + end for end in PICTURES)}
+                found |= _picture(head + file.read(MOST_BYTES))
+    return frozenset(found)
+
+
+def _picture(log: bytes) -> set[str]:
+    """The name of the picture that a log tells of."""
+    try:
+        output = json.loads(log).get("output")
+    except (ValueError, RecursionError):
+        return set()
+    file = output.get("file") if isinstance(output, dict) else None
+    return {file} if isinstance(file, str) else set()

@@ -1,0 +1,48 @@
+"""Links that a person has put into a drop, such as a photo that lies elsewhere in the inbox: followed within roots."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.storage.files import open_file
+
+
+class OutsideError(Exception):
+    """A path that leads out of the folders that may be read."""
+
+
+def open_within(path: Path, roots: Iterable[Path]) -> BinaryIO:
+    """Open a regular file that lies in one of ``roots``, links followed, whatever is swapped meanwhile.
+
+    The path is resolved once; then every folder on the way is opened without following links, so that a link put there
+    after the check leads nowhere.
+
+    Raises:
+        OutsideError: it leads out of the roots.
+        OddError: it is no regular file.
+        NotADirectoryError: a folder on the way is none, or has just become a link.
+        FileNotFoundError: it, or a folder on the way, is not there.
+    """
+    target = Path(os.path.realpath(path))
+    root = next((r for r in map(Path, map(os.path.realpath, roots)) if target.is_relative_to(r)), None)
+    if root is None or target == root:
+        raise OutsideError(str(path))
+    return open_file(target)
+
+
+def leads_to_file(link: Path) -> bool:
+    """Whether a link leads to a regular file, wherever that is."""
+    found = follow(link)
+    return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def follow(path: Path) -> os.stat_result | None:
+    """What a link leads to; None where it leads nowhere, or cannot be looked at."""
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.engine import faces
+from tests.conftest import opened, picture
+
+
+def array(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGB"), np.float32) / 255
+
+
+def portrait(shared: Path) -> Image.Image:
+    return opened(shared / "images" / "astronaut.jpg").convert("RGB")
+
+
+def test_a_face_is_found_where_it_is(shared: Path) -> None:
+    (face,) = faces.find(array(portrait(shared)))
+    assert face == pytest.approx((0.35, 0.12, 0.17, 0.22), abs=0.03)
+
+
+def test_small_faces_and_a_face_that_fills_the_picture_are_found(shared: Path) -> None:
+    head = portrait(shared).crop((150, 20, 300, 200))
+    group = opened(shared / "images" / "tubingen.jpg").convert("RGB").resize((512, 384))
+    for place, size in enumerate([(36, 43), (60, 72)]):
+        group.paste(head.resize(size, Image.Resampling.LANCZOS), (100 + 200 * place, 250))
+    first, second = faces.find(array(group))
+    assert (first.x, second.x) == pytest.approx((112 / 512, 320 / 512), abs=0.03)
+    (large,) = faces.find(array(portrait(shared).crop((165, 50, 280, 180)).resize((460, 520))))
+    assert large.width > 0.6
+
+
+@pytest.mark.parametrize("size", [(1, 1), (24, 24), (300, 3), (320, 240)])
+def test_what_shows_nobody_has_no_face(size: tuple[int, int]) -> None:
+    assert faces.find(array(picture(*size, seed=1))) == []
+    assert faces.find(np.zeros((size[1], size[0], 3), np.float32)) == []
+
+
+def test_paintings_and_views_have_none(shared: Path) -> None:
+    for name in ("starry_night", "wave", "tubingen", "chicago"):
+        view = opened(shared / "images" / f"{name}.jpg").convert("RGB")
+        view.thumbnail((512, 512))
+        assert faces.find(array(view)) == [], name
