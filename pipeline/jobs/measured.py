@@ -53,6 +53,7 @@ class Device(Model):
     precision: Text
     loading_seconds: Seconds = 0.0
     first_seconds: Seconds = 0.0  # of a process's first picture, beside its steps
+    resident_bytes: Bytes = 0  # of a process that has started, before it paints
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,10 @@ class Book(Model):
         total += next((p.other_seconds for p in like if p.other_seconds is not None), 0.0)
         near = (p for p in like if 1 / NEAR <= p.pixels / painting.pixels <= NEAR)
         peak = next((p.peak_bytes for p in near if p.peak_bytes is not None), None)
+        if peak is not None:
+            device = self.device(option)
+            # An image is decoded before the picture is painted, and let go.
+            peak = max(peak, (device.resident_bytes if device else 0) + painting.decoding_bytes)
         return Estimate(total, peak, spoken_device(kind.device))
 
     def noting(self, found: Iterable[Point]) -> Book:
@@ -175,7 +180,7 @@ def spoken_device(name: str) -> str:
     return name.partition(":")[0]
 
 
-_START = ("loading_seconds", "first_seconds")
+_START = ("loading_seconds", "first_seconds", "resident_bytes")
 
 
 def _here(option: str) -> str:

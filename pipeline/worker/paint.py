@@ -17,6 +17,7 @@ from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
+from pipeline.pictures.suffixes import bytes_to_decode
 from pipeline.worker import card, memory, pacing
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.inputs import InputLoader, Inputs
@@ -66,11 +67,13 @@ def paint(
     if on_card:
         card.reset_peak()
     introduce(folder, session)
-    _require_memory(job, parameters, session, options)
+    room = _require_memory(job, parameters, session, options)
     given = loader.take(sources, job, options.max_pixels)
+    while_decoding = memory.peak()
+    memory.reset_peak()
     styles, parameters, chosen = _settled(given, parameters, session)
     if upcoming is not None:
-        loader.load_ahead(upcoming, options.max_pixels)
+        loader.load_ahead(upcoming, options.max_pixels, room)
     valid_with = _fingerprint(job, parameters, session)
     height, width = given.content.rgb.shape[:2]
     stages = session.stylizer.stages(height, width, parameters)
@@ -102,11 +105,12 @@ def paint(
     state, optimize_seconds = reached
     picture = finish.picture(state)
     output, files = finish.files(picture, sources, folder, job, chosen)
-    peaks = memory.peak(), card.peak() if on_card else None
+    while_painting = memory.peak()
+    peaks = max(while_decoding, while_painting), card.peak() if on_card else None
     done = _done(session, setup_seconds, optimize_seconds, state.step, chosen, output, peaks)
     leave_previews(folder, picture, given, parameters.output_format)
     result.leave(folder, done, files)
-    pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done)
+    pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done, while_painting)
     return True
 
 
@@ -186,8 +190,12 @@ def _optimize(
     return state, earlier_seconds + time.perf_counter() - begun
 
 
-def _require_memory(job: Job, parameters: Parameters, session: Session, options: Options) -> None:
-    """Refuse what the memory of the card, or of the machine, cannot hold: the kernel would end the process for it."""
+def _require_memory(job: Job, parameters: Parameters, session: Session, options: Options) -> int | None:
+    """Refuse what the memory of the card, or of the machine, cannot hold: the kernel would end the process for it.
+
+    Returns:
+        The bytes that the machine has left beside the painting, where that is known.
+    """
     from pipeline.engine.stylize import bytes_needed, bytes_needed_for_style
 
     content = job.images["content"]
@@ -198,7 +206,7 @@ def _require_memory(job: Job, parameters: Parameters, session: Session, options:
         available, where = memory.available(options.memory_limit), "free"
         is_shared = options.memory_limit is not None
     if available is None:
-        return
+        return _require_decoding(job, options)
     longest = max(content.width, content.height)
     available = max(0, available)
     free = f"{available / 1e9:.1f} GB are {'there for each worker' if is_shared else where}"
@@ -226,6 +234,26 @@ def _require_memory(job: Job, parameters: Parameters, session: Session, options:
             f" memory, and {free}.",
             f"image_size {fits} would fit." if fits else "Not even the smallest picture would fit.",
         )
+    room = _require_decoding(job, options)
+    if room is None or gpus(options.device):
+        return room
+    return room - max(of_styles, needed(parameters.image_size))
+
+
+def _require_decoding(job: Job, options: Options) -> int | None:
+    """Refuse an image that memory does not hold while it is decoded; the bytes that the machine has free, if known."""
+    available = memory.available(options.memory_limit)
+    if available is None:
+        return None
+    for image in job.images.values():
+        needed = bytes_to_decode(image.file, image.width, image.height)
+        if needed > available:
+            raise JobError(
+                f"{image.file}: to decode its {image.width}×{image.height} pixels takes about {needed / 1e9:.1f} GB of"
+                f" memory, and {max(0, available) / 1e9:.1f} GB are free.",
+                "Make it smaller first.",
+            )
+    return available
 
 
 def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:

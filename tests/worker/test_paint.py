@@ -101,3 +101,7 @@ class TestMemory:
         said = self.refusal(monkeypatch, 4e9, image_size=512, style_size=2048, style_scale=4)
         assert "a painting of 8192 pixels takes about" in said
         assert "style_size × style_scale of " in said
+
+    def test_an_image_too_large_to_decode_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = self.refusal(monkeypatch, 8e7, image_size=64, style_size=64)
+        assert "content: to decode its 4000×3000 pixels takes about 0.1 GB of memory, and 0.1 GB are free." in said
