@@ -52,11 +52,10 @@ def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[
         path = Path(one)
         others: list[Path] = []
         if path.is_dir():
-            ignored = Ignored.by(ignore, path)
-            photos = {path / photo: photo for photo in patterns.photos(storage.real(path), "**/*", ignored)}
-            others = [
-                path / other for other in patterns.photos(storage.real(path), "**/*", ignored, suffixes.is_unread)
-            ]
+            folder = storage.real(path)
+            ignored = Ignored.by(ignore, folder)
+            photos = {path / photo: photo for photo in patterns.photos(folder, "**/*", ignored)}
+            others = [path / other for other in patterns.photos(folder, "**/*", ignored, suffixes.is_unread)]
             for sentence in sorted(ignored.told):
                 log.warning("%s", sentence)
         elif patterns.is_pattern(one) and not os.path.lexists(path):
@@ -149,11 +148,9 @@ def _matching(pattern: Path, ignore: Sequence[str], is_meant: Callable[[str], bo
     parts = pattern.parts
     first = next(number for number, part in enumerate(parts) if patterns.is_pattern(part))
     folder, wanted = Path(*parts[:first]), str(Path(*parts[first:]))
+    real = storage.real(folder)
     try:
-        return [
-            folder / photo
-            for photo in patterns.photos(storage.real(folder), wanted, Ignored.by(ignore, folder), is_meant)
-        ]
+        return [folder / photo for photo in patterns.photos(real, wanted, Ignored.by(ignore, real), is_meant)]
     except ValueError as error:
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
 
