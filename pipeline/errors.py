@@ -26,7 +26,7 @@ class StylisticError(Exception):
         self.advice = advice
 
     def __str__(self) -> str:
-        return f"{self.message} {self.advice}".strip()
+        return f"{ended(self.message)} {self.advice}" if self.advice else self.message
 
 
 class JobError(StylisticError):
@@ -43,7 +43,7 @@ class ManifestError(JobError):
     """
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("; ".join(problems))
+        super().__init__(joined(*problems))
         self.args = problems
         self.problems = problems
 
@@ -84,6 +84,17 @@ class RunnerBusyError(StylisticError):
     """Another runner works on the same jobs folder."""
 
     exit_code = 75
+
+
+def ended(text: str) -> str:
+    """A text that another sentence follows, with its full stop."""
+    return text if text.rstrip("`'\")").endswith((".", "?", "!", "…")) else f"{text}."
+
+
+def joined(*clauses: str) -> str:
+    """Clauses, some of which may be sentences, as one sentence: only the last keeps its full stop."""
+    *others, last = clauses or ("",)
+    return "; ".join([*(clause.rstrip(". ") for clause in others), last])
 
 
 def shown(value: Any) -> str:

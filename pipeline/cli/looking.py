@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli.options import COUNT, FILE, option, weights_cache, weights_option
 from pipeline.console import printable
-from pipeline.errors import EnvironmentFault
+from pipeline.errors import EnvironmentFault, ended
 
 
 @click.command()
@@ -60,7 +60,7 @@ def inspect(
         try:
             classify, recover = _classifier(weights)
         except EnvironmentFault as error:
-            click.echo(printable(f"{error} The rest is told without it."), err=True)
+            click.echo(printable(f"{ended(str(error))} The rest is told without it."), err=True)
     found = []
     for photo in photos:
         sheet = Path(f"{photo.stem}.layers.png") if layers and classify else None

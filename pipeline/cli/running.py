@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +139,7 @@ def _runner(
     from pipeline.inbox.scan import Scanner
     from pipeline.jobs.lock import Lease
     from pipeline.jobs.pace import Paces, cache_file
+    from pipeline.jobs.search import made_of
     from pipeline.jobs.spool import Spool
     from pipeline.manifest.model import Limits
     from pipeline.runner.loop import Runner
@@ -157,7 +159,7 @@ def _runner(
     idle_seconds = 60 * idle_minutes or None
     worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces, idle_seconds=idle_seconds)
     return Runner(
-        Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets, ignored)),
+        Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets, ignored), partial(made_of, spool)),
         claims,
         spool,
         Lease(jobs),

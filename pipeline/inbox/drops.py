@@ -22,9 +22,9 @@ from pipeline.pictures import suffixes
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 STYLE_NAMES = tuple(f"style{suffix}" for suffix in MANIFEST_SUFFIXES)
-
 # What copying adds to a name: a number, or "copy" in the language of the system.
 _ADDED = re.compile(r"[\s._-]*(?:\(\d+\)|\d+|copy|kopie|copie|copia|cópia|kopia|kopi|kopya|копия|コピー|副本|복사본)$")
+_PHOTO_SUFFIX = re.compile(rf"\s*(?:{'|'.join(map(re.escape, suffixes.READ))})(?=\.|$)")
 NEARNESS = 0.75  # of a name to "style", which may be a slip
 HINT_SECONDS = 5.0  # that a file or folder must have kept still before what it lacks is told
 
@@ -130,7 +130,7 @@ class Drops:
         names = {entry.name for entry in found}
         for entry in found:
             path = entry.path
-            if self.ignored.has(str(path), entry.is_folder):
+            if self.ignored.has(path, entry.is_folder):
                 continue
             if copy := self._conflict(entry.name, names, entry.is_folder):
                 self.hints.add(printable(conflicts.told(entry.name, copy)))
@@ -143,7 +143,7 @@ class Drops:
 
     def _in_folder(self, folder: Path) -> Iterator[Drop]:
         ignored = self.ignored.entering(folder)
-        names = [name for name in names_in(folder) if not ignored.has(str(folder / name), is_folder=False)]
+        names = [name for name in names_in(folder) if not ignored.has(folder / name, is_folder=False)]
         styles = [name for name in names if name.lower() in STYLE_NAMES and not self._is_foreign(folder / name)]
         pictures = list(filter(is_style_name, names))
         styles = styles or pictures
@@ -228,7 +228,7 @@ def style_meant(name: str, is_sure: bool = True) -> bool:
     """
     if is_style_name(name) or not is_photo(name):
         return False
-    stem = re.sub(rf"\s*(?:{'|'.join(map(re.escape, suffixes.READ))})(?=\.|$)", "", name.lower())
+    stem = _PHOTO_SUFFIX.sub("", name.lower())
     before, stem = "", stem.strip()
     while before != stem:
         before, stem = stem, _ADDED.sub("", stem)

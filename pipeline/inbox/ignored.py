@@ -128,8 +128,9 @@ class Ignored:
         """The same within a folder, which may have patterns of its own."""
         here = replace(self, results=results_in(folder))
         path = folder / FILE
-        if not storage.is_there(path):
-            return here
+        with storage.passed_over():
+            if not storage.is_there(path):
+                return here
         try:
             with open_inside(path, [folder], FILE) as file:
                 spec, problems = _read(path, signature_of(os.fstat(file.fileno())))
@@ -139,13 +140,13 @@ class Ignored:
         self.told.update(f"{folder.name}/{FILE}, {problem}" for problem in problems)
         return replace(here, rules=(*self.rules, (folder, spec)))
 
-    def has(self, path: str, is_folder: bool) -> bool:
+    def has(self, path: Path, is_folder: bool) -> bool:
         """Whether a file or folder is not to be looked at; the innermost pattern has the last word."""
-        name = os.path.basename(path)
+        name = path.name
         if is_of_system(name, is_folder) or name in self.results:
             return True
-        if is_folder and is_result(Path(path)):
-            self.told.add(f"{Path(path).parent.name}/{name} is not looked at: a result, which is not painted again")
+        if is_folder and is_result(path):
+            self.told.add(f"{path.parent.name}/{name} is not looked at: a result, which is not painted again")
             return True
         for root, spec in reversed(self.rules):
             below = os.path.relpath(path, root) + "/" * is_folder

@@ -32,25 +32,27 @@ PICTURES = (
 
 def results_in(folder: Path) -> frozenset[str]:
     """The names in a folder that belong to results of ours, by the logs that lie there; read where it has changed."""
-    with storage.passed_over():
-        if status := storage.look(folder):
-            return _results_in(folder, signature_of(status))
-    return frozenset()
+    try:
+        found = storage.look(folder)
+        return _results_in(folder, signature_of(found)) if found else frozenset()
+    except OSError:
+        return frozenset()
 
 
 def is_result(folder: Path) -> bool:
     """Whether a folder is a result's. A job or a style in it was put there by a person, who wants it seen to."""
     if not (results := results_in(folder)):
         return False
-    others: list[str] = []
-    with storage.passed_over():
+    try:
         others = [name for name in storage.names(folder) if name not in results]
+    except OSError:
+        return False
     return not any(os.path.splitext(name)[0].lower() in ("job", "style") for name in others)
 
 
 @functools.lru_cache(maxsize=10_000)
 def _results_in(folder: Path, _: Signature) -> frozenset[str]:
-    documents = [name for name in storage.names(folder) if name.lower().endswith(".json") and not name.startswith(".")]
+    documents = [name for name in storage.names(folder) if name.lower().endswith(".json") and name[0] != "."]
     found: set[str] = set()
     for name in documents[:READ]:
         with contextlib.suppress(OSError, JobError), open_inside(folder / name, [folder], name) as file:

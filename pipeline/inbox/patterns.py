@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.errors import JobError
+from pipeline.errors import JobError, short
+from pipeline.inbox import elsewhere
 from pipeline.inbox.ignored import SYSTEMS, Ignored
 from pipeline.inbox.places import Places
 from pipeline.manifest.model import Limits, Manifest
@@ -45,9 +46,11 @@ def expand(manifest: Manifest, places: Places, limits: Limits, ignored: Ignored 
             raise JobError(f"`sweep`, {content}: a pattern must stay inside the inbox.")
         folders = (places.folder, *places.libraries)
         try:
-            matches = next(filter(None, (photos(folder, content, ignored) for folder in folders)), [])
+            matches = _matches(folders, content, ignored) or _matches(folders, content.replace("\\", "/"), ignored)
         except ValueError as error:
             raise JobError(f"`sweep`, {content}: not a pattern ({error}).") from None
+        if not matches and (kind := elsewhere.kind(content)):
+            raise JobError(f"`sweep`, {short(content)}: {kind[0]}.", kind[1])
         if not matches:
             raise FileNotFoundError(f"nothing matches {content}")
         paths += matches
@@ -57,13 +60,18 @@ def expand(manifest: Manifest, places: Places, limits: Limits, ignored: Ignored 
     return expanded
 
 
+def _matches(folders: Iterable[Path], pattern: str, ignored: Ignored) -> list[str]:
+    """The photos that a pattern stands for, in the first folder in which there are any."""
+    return next(filter(None, (photos(folder, pattern, ignored=ignored) for folder in folders)), [])
+
+
 def is_pattern(path: str) -> bool:
     """Whether a path stands for others."""
     return any(mark in path for mark in "*?[")
 
 
 def photos(
-    folder: Path, pattern: str, ignored: Ignored = SYSTEMS, is_meant: Callable[[str], bool] = suffixes.is_read
+    folder: Path, pattern: str, is_meant: Callable[[str], bool] = suffixes.is_read, ignored: Ignored = SYSTEMS
 ) -> list[str]:
     """The photos below a folder that a pattern stands for, relative to it, by name.
 
@@ -99,7 +107,7 @@ def _walk(folder: Path, parts: list[_Part], depth: int, ignored: Ignored) -> Ite
     except OSError:  # gone, no folder, or not ours to read: nothing to be found
         return
     for entry in found:
-        if ignored.has(str(entry.path), entry.is_folder):
+        if ignored.has(entry.path, entry.is_folder):
             continue
         if part is None:
             if entry.is_folder and depth > 0:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline import storage
-from pipeline.errors import JobError
+from pipeline.errors import JobError, short
+from pipeline.inbox import elsewhere
 from pipeline.manifest.names import folded
 from pipeline.pictures import suffixes
 
@@ -43,7 +44,11 @@ class Places:
             beside = Path(os.path.normpath(self.inbox / "job" / inner))
         places = [beside, *(library / image for library in self.libraries)]
         there = (place for place in places if os.path.lexists(place))
-        return next(there, None) or next(filter(None, map(_but_for_case, places)), beside)
+        found = next(there, None) or next(filter(None, map(_but_for_case, places)), None)
+        if found is None and "\\" in image:  # as Windows writes it; here a backslash is a letter like others
+            found = self.path(image.replace("\\", "/"))
+            found = found if os.path.lexists(found) else None
+        return found or beside
 
     def missing(self, image: str) -> str:
         """A sentence on an image that is not there, with the one that may have been meant."""
@@ -58,8 +63,15 @@ class Places:
 
     @contextlib.contextmanager
     def open(self, image: str) -> Iterator[BinaryIO]:
-        """An image, open for reading; errors as ``open_inside``."""
-        with open_inside(self.path(image), [self.inbox, *self.libraries, self.folder], image) as file:
+        """An image, open for reading; errors as ``open_inside``.
+
+        Raises:
+            JobError: also where it is not there and will not come, as the path is one of another machine.
+        """
+        path = self.path(image)
+        if not os.path.lexists(path) and (kind := elsewhere.kind(image)):
+            raise JobError(f"{short(image)}: {kind[0]}.", kind[1])
+        with open_inside(path, [self.inbox, *self.libraries, self.folder], image) as file:
             yield file
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline import storage
-from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError
+from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError, joined
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
@@ -121,8 +121,13 @@ class Judge:
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, tuple[int, int] | ImageError] = {}
         self._told: set[str] = set()
+        self._waited: set[Path] = set()  # drops whose images have been waited for before they were dropped
         self._decoder = ThreadPoolExecutor(1)
         self._decoding: tuple[Signature, Future[tuple[int, int]]] | None = None
+
+    def has_waited(self, entry: Path) -> None:
+        """Do not wait for the images of a drop: a style folder has, as long as anybody would."""
+        self._waited.add(entry)
 
     def stillness(self) -> Stillness:
         """For files that are to rest as long as a drop's do."""
@@ -131,6 +136,7 @@ class Judge:
     def forget_others(self, present: Collection[Path]) -> None:
         """Keep what is known of these entries alone."""
         self._sightings = {entry: seen for entry, seen in self._sightings.items() if entry in present}
+        self._waited &= set(present)
 
     def judge(self, drop: Drop) -> Verdict:
         """What is to be done with a drop now.
@@ -180,9 +186,10 @@ class Judge:
 
     def _wait(self, drop: Drop, seen: _Sighting, manifest: Manifest, reason: str) -> Waiting | Rejected:
         """Wait for what is missing, but not for ever."""
-        if seen.files.is_recent(self.timeout_seconds):
+        if self._is_worth_waiting(drop, seen):
             return Waiting(reason)
-        return Rejected(drop, manifest, seen.parsed, f"{reason}; waited {self.timeout_seconds:g} s (--input-timeout).")
+        reason = joined(reason, f"waited {self.timeout_seconds:g} s (--input-timeout).")
+        return Rejected(drop, manifest, seen.parsed, reason)
 
     def _judge_images(self, drop: Drop, seen: _Sighting, manifest: Manifest) -> Verdict:
         assert seen.parsed is not None
@@ -204,7 +211,7 @@ class Judge:
             except FileNotFoundError:
                 problems.append(drop.places.missing(name))
             except EndlessImageError as error:
-                if seen.files.is_recent(self.timeout_seconds):
+                if self._is_worth_waiting(drop, seen):
                     problems.append(str(error))
                 else:
                     sizes.append(error.size)
@@ -216,12 +223,15 @@ class Judge:
             except JobError as error:
                 return Rejected(drop, manifest, seen.parsed, str(error))
         if problems:
-            return self._wait(drop, seen, manifest, "; ".join(problems))
+            return self._wait(drop, seen, manifest, joined(*problems))
         if settling:
             return Waiting("settling", is_settling=True)
         if narrow := too_narrow(manifest, dict(zip(manifest.images.values(), sizes, strict=True))):
             return Rejected(drop, manifest, seen.parsed, f"{drop.label}: {narrow}")
         return Ready(drop, manifest, seen.parsed, sizes, signatures)
+
+    def _is_worth_waiting(self, drop: Drop, seen: _Sighting) -> bool:
+        return drop.entry not in self._waited and seen.files.is_recent(self.timeout_seconds)
 
     def _tell(self, sentence: str) -> None:
         """Say it once."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pipeline.inbox import hints
 from pipeline.inbox.drops import Drop, Drops
 from pipeline.inbox.readiness import Foreign, Judge, Rejected, Verdict, Waiting
+from pipeline.inbox.repeats import FindJob
 from pipeline.inbox.stylefolders import StyleFolders
 
 log = logging.getLogger(__name__)
@@ -16,14 +17,14 @@ log = logging.getLogger(__name__)
 class Scanner:
     """Looks at every drop of an inbox.
 
-    After a whole scan ``waiting`` tells, by label, which of them wait and why.
+    After a whole scan ``waiting`` tells, by label, which of them wait and why. ``job_of`` is as for ``StyleFolders``.
     """
 
-    def __init__(self, drops: Drops, judge: Judge) -> None:
+    def __init__(self, drops: Drops, judge: Judge, job_of: FindJob = lambda name, digest: None) -> None:
         self.waiting: dict[str, Waiting] = {}
         self.drops = drops
         self._judge = judge
-        self._styles = StyleFolders(drops, judge)
+        self._styles = StyleFolders(drops, judge, job_of)
         self._found: dict[str, Waiting] = {}  # by the scan under way
 
     def wait(self, drop: Drop, why: Waiting) -> None:

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline import storage
-from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError
+from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError, ended
 from pipeline.inbox import jobfolder
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
 from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.painted import Content, Note, Painted, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
+from pipeline.inbox.repeats import FindJob, Repeats
 from pipeline.inbox.stillness import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
@@ -42,10 +43,12 @@ class StyleFolders:
     Args:
         drops: finds them.
         judge: of the rest and wholeness of their images.
+        job_of: finds the job of a name that was made of a photo's SHA-256.
     """
 
-    def __init__(self, drops: Drops, judge: Judge) -> None:
+    def __init__(self, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()  # what is wrong with them
+        self._job_of = job_of
         self._drops = drops
         self._judge = judge
         self._works: dict[StyleFolder, _Work] = {}
@@ -54,7 +57,7 @@ class StyleFolders:
         """Make jobs of new photos, a few at a time; tells, by label, what waits, and gives None after each moment."""
         self.hints = set()
         found = self._drops.style_folders
-        self._works = {one: self._works.get(one) or _Work(one, self._drops, self._judge) for one in found}
+        self._works = {one: self._works.get(one) or _Work(one, self._drops, self._judge, self._job_of) for one in found}
         for work in self._works.values():
             work.hints = set()
             try:
@@ -62,7 +65,7 @@ class StyleFolders:
             except UnreadyError as error:
                 yield work.reader.label, error.waiting
             except JobError as error:
-                self.hints.add(f"{error} Its photos wait.")
+                self.hints.add(f"{ended(str(error))} Its photos wait.")
             except FileNotFoundError:
                 continue  # taken away while we looked
             except OSError as error:
@@ -89,8 +92,9 @@ class _ChangedError(Exception):
 class _Work:
     """The work on one style folder, and what is known of it between looks."""
 
-    def __init__(self, found: StyleFolder, drops: Drops, judge: Judge) -> None:
+    def __init__(self, found: StyleFolder, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()
+        self._repeats = Repeats(job_of)
         self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
         self._inbox = drops.inbox
@@ -102,6 +106,7 @@ class _Work:
         self._runner = drops.claimed.name
         self._drafts = drops.claimed / DRAFTS / found.folder.name
         self._unread: list[str] = []  # pictures of a kind that is not read
+        self._overdue: set[Path] = set()  # photos that have been waited for, and are still not whole
         self._painted: Painted | None = None  # until what an earlier life left has been seen to
 
     def look(self) -> Iterator[tuple[str, Waiting] | None]:
@@ -139,10 +144,13 @@ class _Work:
             except OSError as error:
                 yield photo.label, Waiting(f"cannot be read: {error.strerror}", is_fault=True)
             else:
-                if not painted.has(content):
+                if painted.has(content):
+                    self._repeats.note(photo.name, photo.signature, content, painted)
+                else:
                     made += 1
                     yield from self._submit(photo, content, template, painted)
                     yield photo.label, Waiting("becomes a job", is_settling=True)
+        self.hints |= {printable(hint) for hint in self._repeats.told(self._folder.name, template.name)}
         if coming:
             yield self.label, Waiting("settling", is_settling=True)
 
@@ -150,7 +158,9 @@ class _Work:
         """The photos that have not become jobs, as far as their files' versions tell."""
         start = len(str(self._folder)) + 1
         self._unread.clear()
-        for entry in self._walk(self._folder, self._judge.limits.max_depth - 1, self._drops.ignored):
+        present = set()
+        depth = self._judge.limits.max_depth - 1
+        for entry in self._walk(self._folder, depth, self._drops.ignored):
             name = str(entry.path)[start:]
             status = storage.follow(entry.path) if entry.is_link else storage.look(entry.path)
             if status is None or not stat.S_ISREG(status.st_mode):
@@ -158,6 +168,7 @@ class _Work:
                     self.hints.add(printable(f"{self._folder.name}/{name} is not looked at: a link to no photo"))
                 continue
             signature = signature_of(status)
+            present.add((name, signature))
             digest = painted.hash_of(name, version_of(signature))
             if digest and painted.has(Content(digest, template.digest, template.again)):
                 continue
@@ -176,6 +187,7 @@ class _Work:
                 continue
             self._files.sight(path, status)
             yield _Photo(path, name, from_inbox, label, signature)
+        self._repeats.keep(present)
         if self._unread:
             self.hints.add(printable(f"{suffixes.told_unread(self._unread)}, and drop that"))
 
@@ -192,7 +204,7 @@ class _Work:
             return
         ignored = ignored.entering(folder)
         for entry in found:
-            if entry.name.startswith(".") or ignored.has(str(entry.path), entry.is_folder):
+            if entry.name.startswith(".") or ignored.has(entry.path, entry.is_folder):
                 continue
             if is_style_name(entry.name):
                 if folder != self._folder:
@@ -236,6 +248,7 @@ class _Work:
         except IncompleteImageError:
             if self._files.seconds(photo.path) < self._judge.timeout_seconds:
                 raise
+            self._overdue.add(photo.path)
         except HugeFileError:
             raise
         except ImageError:
@@ -253,7 +266,10 @@ class _Work:
             except (FileExistsError, FileNotFoundError, _ChangedError):
                 pass  # another was faster, or an image has changed: the next look tells
         note = painted.note(content)
-        self._finish(place, note)
+        for job in self._finish(place, note):
+            if photo.path in self._overdue:
+                self._judge.has_waited(job)
+        self._overdue.discard(photo.path)
         if note:
             painted.remember(content.photo, note.style)
             self._files.forget(photo.path)
@@ -285,15 +301,17 @@ class _Work:
         self._tidy()
         self._painted = painted
 
-    def _finish(self, place: Path, note: Note | None) -> None:
-        """Deliver a whole draft whose mark is ours, or was cut off; remove any other."""
+    def _finish(self, place: Path, note: Note | None) -> list[Path]:
+        """Deliver a whole draft whose mark is ours, or was cut off; remove any other. Gives the jobs in the inbox."""
+        delivered = []
         if note and note.runner in ("", self._runner):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 for draft in storage.entries(place):
                     if draft.is_folder and storage.is_file(draft.path / "job.yaml"):
-                        jobfolder.deliver(draft.path, self._inbox, draft.name)
+                        delivered.append(jobfolder.deliver(draft.path, self._inbox, draft.name))
         storage.remove(place)
         self._tidy()
+        return delivered
 
     def _tidy(self) -> None:
         for folder in (self._drafts, *self._drafts.parents[:3]):

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
-from pipeline.inbox import jobfolder, patterns
+from pipeline.inbox import elsewhere, jobfolder, patterns
 from pipeline.inbox.ignored import Ignored
 from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.work import Painting, paintings
@@ -53,13 +53,13 @@ def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[
         others: list[Path] = []
         if path.is_dir():
             ignored = Ignored.by(ignore, path)
-            photos = {path / photo: photo for photo in patterns.photos(path, "**/*", ignored)}
-            others = [path / other for other in patterns.photos(path, "**/*", ignored, suffixes.is_unread)]
+            photos = {path / photo: photo for photo in patterns.photos(path, "**/*", ignored=ignored)}
+            others = [path / other for other in patterns.photos(path, "**/*", suffixes.is_unread, ignored)]
             for sentence in sorted(ignored.told):
                 log.warning("%s", sentence)
         elif patterns.is_pattern(one) and not os.path.lexists(path):
-            photos = {path: path.name for path in _matching(path, ignore, suffixes.is_read)}
-            others = _matching(path, ignore, suffixes.is_unread)
+            photos = {path: path.name for path in _matching(path, suffixes.is_read, ignore)}
+            others = _matching(path, suffixes.is_unread, ignore)
         else:
             photos = {path: path.name}
         unread += map(str, others)
@@ -142,13 +142,13 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
             raise
 
 
-def _matching(pattern: Path, ignore: Sequence[str], is_meant: Callable[[str], bool]) -> list[Path]:
+def _matching(pattern: Path, is_meant: Callable[[str], bool], ignore: Sequence[str]) -> list[Path]:
     """The pictures that a pattern stands for, from the folder before its first mark."""
     parts = pattern.parts
     first = next(number for number, part in enumerate(parts) if patterns.is_pattern(part))
     folder, wanted = Path(*parts[:first]), str(Path(*parts[first:]))
     try:
-        return [folder / photo for photo in patterns.photos(folder, wanted, Ignored.by(ignore, folder), is_meant)]
+        return [folder / photo for photo in patterns.photos(folder, wanted, is_meant, Ignored.by(ignore, folder))]
     except ValueError as error:
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
 
@@ -211,4 +211,6 @@ def _opened(image: Path) -> BinaryIO:
     except storage.OddError as error:
         raise UsageError(f"{image}: cannot be read (not a file, but {error.strerror}).") from None
     except OSError as error:
+        if kind := elsewhere.kind(str(image)):
+            raise UsageError(f"{image}: {kind[0]}.", "Name a file on this machine.") from None
         raise UsageError(f"{image}: cannot be read ({error.strerror}).") from None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import storage
-from pipeline.errors import EndlessImageError, IncompleteImageError, JobError
+from pipeline.errors import EndlessImageError, IncompleteImageError, JobError, joined
 from pipeline.inbox.drops import StyleFolder, printable
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
@@ -122,7 +122,7 @@ class TemplateReader:
             except IncompleteImageError as error:
                 problems.append(str(error))
         if problems:
-            reason = "; ".join(problems)
+            reason = joined(*problems)
             if self._files.is_recent(self._judge.timeout_seconds):
                 raise UnreadyError(Waiting(reason))
             raise JobError(f"{self.label}: {reason}")

@@ -50,13 +50,13 @@ def _new(inbox: Path, found: StyleFolder, ignored: Ignored) -> Iterator[str]:
 
 
 def _photos(folder: Path, depth: int, ignored: Ignored) -> Iterator[Path]:
+    ignored = ignored.entering(folder)
     try:
         found = storage.entries(folder)
     except OSError:
         return
-    ignored = ignored.entering(folder)
     for entry in found:
-        if entry.name.startswith(".") or ignored.has(str(entry.path), entry.is_folder):
+        if entry.name.startswith(".") or ignored.has(entry.path, entry.is_folder):
             continue
         if entry.is_folder and depth > 0:
             yield from _photos(entry.path, depth - 1, ignored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import socket
 import time
@@ -71,9 +72,8 @@ def runner_lock(jobs: Path) -> Iterator[None]:
             f"{jobs}: its file system has no locks.", "Keep the jobs folder on a local disk."
         ) from None
     try:
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        own = Holder(pid=os.getpid(), host=socket.gethostname(), since=since)
-        storage.write_json(jobs / HOLDER, own.model_dump())
+        with contextlib.suppress(OSError):  # such as of a full disk: the lease, when it is renewed, tells it
+            _write_holder(jobs)
         yield
         with contextlib.suppress(OSError):  # who holds the lock is told for information only
             storage.remove_file(jobs / HOLDER)
@@ -96,6 +96,12 @@ def without_runner(jobs: Path) -> Iterator[bool]:
         lock.release()
 
 
+def _write_holder(jobs: Path) -> None:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    own = Holder(pid=os.getpid(), host=socket.gethostname(), since=since)
+    storage.write_json(jobs / HOLDER, own.model_dump())
+
+
 def _lock(jobs: Path) -> FileLock:
     path = jobs / LOCK
     if storage.is_there(path) and not storage.is_file(path):
@@ -115,14 +121,16 @@ class Lease:
     """The runner's side of its lease on a jobs folder, which is the time of the file that names the holder."""
 
     def __init__(self, jobs: Path) -> None:
-        self._file = jobs / HOLDER
-        self._renewed = time.monotonic()
+        self._jobs = jobs
+        self._renewed = -math.inf
 
     def renew(self) -> None:
         """Renew it if that is due."""
         if time.monotonic() - self._renewed >= RENEW_SECONDS:
-            with contextlib.suppress(FileNotFoundError):
-                storage.touch(self._file)
+            try:
+                storage.touch(self._jobs / HOLDER)
+            except FileNotFoundError:
+                _write_holder(self._jobs)
             self._renewed = time.monotonic()
 
 

@@ -6,12 +6,13 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from pipeline.errors import ManifestError, short, shown
+from pipeline.manifest import slips
 
 MAX_DEPTH = 20
 MAX_NODES = 10_000
@@ -49,12 +50,12 @@ for _tag, (_, _pattern, _first) in _SCALARS.items():
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes the texts that ``_Loader`` would take for something else, and escapes YAML's own line ends."""
+    """Quotes the texts that ``_Loader`` would take for something else, or for a slip; escapes YAML's own line ends."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        style = '"' if re.search("[\x85\u2028\u2029]", data) else None
+        style = '"' if re.search("[\x85\u2028\u2029]", data) or slips.is_slip(data) else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style)
 
 
@@ -64,6 +65,7 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 # What YAML does not allow in any place, and JSON not in most.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_BACKSLASH = "in double quotes a backslash begins another character; write slashes, such as photos/harbour.jpg"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Document:
 
     data: Any
     lines: dict[Location, int]
+    written: dict[str, str] = field(default_factory=dict)  # the values at the top that are one word, letter by letter
 
     def line(self, path: Sequence[int | str]) -> int:
         """The line of the value at ``path``, or of the nearest thing that encloses it."""
@@ -114,12 +117,29 @@ def _read_json(text: str, file: str) -> Document:
     except json.JSONDecodeError as error:
         if found := _CONTROL.match(text, error.pos):
             raise _no_text(found, file) from None
+        if meant := _meant(text, error.pos):
+            raise ManifestError(f"{file}, line {error.lineno}: {meant}.") from None
+        if "escape" in error.msg:
+            raise ManifestError(f"{file}, line {error.lineno}: {_BACKSLASH}, or write it twice.") from None
         raise ManifestError(f"{file}, line {error.lineno}: not well-formed JSON: {error.msg}.") from None
     except RecursionError:
         raise ManifestError(f"{file}: nested more than {MAX_DEPTH} levels deep.") from None
     except ValueError as error:  # a whole number of thousands of digits
         raise ManifestError(f"{file}: not well-formed JSON: {error}.") from None
     return Document(data, _json_lines(text, file))
+
+
+def _meant(text: str, position: int) -> str:
+    """What was meant where JSON breaks off; nothing if that cannot be told."""
+    here = text[position : position + 1]
+    if slips.is_quote(here):
+        return "typographic quotes; use straight ones"
+    if here and slips.is_blank(here):
+        return slips.blank(here)
+    if here.isdigit() and (comma := re.search(r"(\d+),\s*$", text[:position])):
+        number = re.match(r"\d+", text[position:])
+        return f"a decimal has a point, not a comma: {comma[1]}.{number[0] if number else here}"
+    return ""
 
 
 def _json_lines(text: str, file: str) -> dict[Location, int]:
@@ -183,16 +203,21 @@ def _whole_text(token: str, where: str) -> str:
 def _read_yaml(text: str, file: str) -> Document:
     if found := _CONTROL.search(text):
         raise _no_text(found, file)
+    slips.refuse_blanks(text, file)
     try:
         _check_shape(text, file)
         lines: dict[Location, int] = {}
         node = yaml.compose(text, _Loader)
-        return Document(_plain(node, (), lines, file) if node else None, lines)
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        written = {key.value: value.value for key, value in pairs if isinstance(value, yaml.ScalarNode)}
+        return Document(_plain(node, (), lines, file) if node else None, lines, written)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         if re.match(rf"(?:.*\n){{{line - 1}}}[ -]*\t", text):
             raise ManifestError(f"{file}, line {line}: YAML does not allow tabs; use spaces before the word.") from None
+        if "escape character" in str(error.problem) or "hexdecimal" in str(error.problem):
+            raise ManifestError(f"{file}, line {line}: {_BACKSLASH}, or use single quotes.") from None
         raise ManifestError(f"{file}, line {line}: not well formed: {error.problem}.") from None
     except yaml.YAMLError as error:
         raise ManifestError(f"{file}: not well formed: {error}.") from None
@@ -262,6 +287,8 @@ def _plain_mapping(node: Any, path: Location, lines: dict[Location, int], file: 
         if not isinstance(key_node, yaml.ScalarNode):
             raise ManifestError(f"{file}, line {line}: a key must be a word.")
         key = key_node.value
+        if not key_node.style and (problem := slips.quotes(key)):
+            raise ManifestError(f"{file}, line {line}: {problem}.")
         if key in mapping:
             raise _repeated(key, f"{file}, line {line}", lines[*path, key])
         lines[*path, key] = line
@@ -273,6 +300,8 @@ def _plain_scalar(node: Any, where: str) -> Any:
     text: str = node.value
     tag = node.tag.removeprefix("tag:yaml.org,2002:")
     if tag == "str":
+        if not node.style and (problem := slips.quotes(text)):
+            raise ManifestError(f"{where}: {problem}.")
         return text
     if tag not in _SCALARS:
         raise ManifestError(f"{where}: the tag {shown(node.tag)} is not allowed; write a plain value.")

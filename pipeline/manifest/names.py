@@ -49,6 +49,8 @@ def valid_path(path: str) -> str:
     """
     if "\0" in path or not path.strip():
         raise ValueError("must be the path of an image")
+    if path.startswith("data:"):
+        raise ValueError("is a picture within the text; save it as a file in the inbox, and name that")
     if len(path) > 1024:
         raise ValueError("is longer than 1024 characters")
     return path

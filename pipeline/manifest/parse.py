@@ -16,6 +16,7 @@ from pipeline.manifest.parameters import PRESETS
 from pipeline.manifest.sentences import sentence
 
 MAX_PROBLEMS = 50  # told at once
+_NAMES = ("name", "content", "style", "init_image", "preset")
 
 
 def parse_manifest(
@@ -36,7 +37,8 @@ def parse_manifest(
     document = _read(data, file, limits)
     if not isinstance(document.data, dict):
         raise ManifestError(f"{file}: a manifest is a list of `key: value` lines, such as `content: photo.jpg`.")
-    fields = _on_own_preset({"name": name or default_name(file), **document.data}, presets, limits)
+    fields = {"name": name or default_name(file), **document.data, **_as_written(document)}
+    fields = _on_own_preset(fields, presets, limits)
     return _validated(fields, document, file, limits)
 
 
@@ -51,7 +53,7 @@ def parse_template(
     document = _read(data, file, limits)
     if not isinstance(document.data, dict):
         raise ManifestError(f"{file}: a style is a list of `key: value` lines, such as `style: painting.jpg`.")
-    fields = dict(document.data)
+    fields = {**document.data, **_as_written(document)}
     again = fields.pop("again", False)
     problems = []
     if not isinstance(again, bool):
@@ -68,6 +70,18 @@ def parse_template(
         fields["style"] = picture
     fields = _on_own_preset({"name": "photo", **fields, "content": "photo"}, presets, limits)
     return _validated(fields, document, file, limits), again
+
+
+def _as_written(document: Document) -> dict[str, str]:
+    """The names among a manifest's fields that look like numbers or truth values: `0123` is one, and not 123."""
+    found = {}
+    for key in _NAMES:
+        value = document.data.get(key)
+        if value is not None and not isinstance(value, str) and key in document.written:
+            found[key] = document.written[key]
+        elif isinstance(value, int | float) and not isinstance(value, bool):  # of JSON
+            found[key] = str(value)
+    return found
 
 
 def _read(data: bytes, file: str, limits: Limits) -> Document:

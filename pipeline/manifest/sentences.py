@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import short, shown, suggestion
+from pipeline.manifest import slips
 from pipeline.manifest.model import Manifest, StyleImage
 from pipeline.manifest.parameters import Parameters
 
@@ -26,12 +27,14 @@ def sentence(problem: ErrorDetails) -> str:
     context: Mapping[str, Any] = problem.get("ctx", {})
     value = shown(problem["input"])
     match problem["type"]:
+        case "extra_forbidden" if str(location[-1]).isdigit() and problem["input"] is None:
+            return f"`{field}`: a number behind a comma; a decimal has a point, not a comma, such as 1.{location[-1]}"
         case "extra_forbidden":
             return f"`{field}`: {_elsewhere(location) or 'unknown' + suggestion(str(location[-1]), _fields(location))}"
         case "missing":
             return f"`{field}`: missing{_EXAMPLES.get(field, '')}"
         case "value_error":
-            return f"`{field}`: {context['error']}"
+            return f"`{field}`: {context['error']}{slips.number_meant(problem['input'])}"
         case "literal_error":
             own = ", or have a file of its name in the folder of --presets" if location == ["preset"] else ""
             return f"`{field}`: must be one of {context['expected']}{own}, not {value}"
@@ -39,7 +42,9 @@ def sentence(problem: ErrorDetails) -> str:
             return f"`{field}`: must be {_range(location, context)}, not {value}"
         case kind if kind.startswith(("int_", "float_")):
             number = "a whole number" if kind.startswith("int_") else "a number"
-            return f"`{field}`: must be {number}{_and_range(location)}, not {value}"
+            return (
+                f"`{field}`: must be {number}{_and_range(location)}, not {value}{slips.number_meant(problem['input'])}"
+            )
         case "bool_type" | "bool_parsing":
             return f"`{field}`: must be true or false, not {value}"
         case "finite_number":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from pipeline.errors import EnvironmentFault
+from pipeline.errors import EnvironmentFault, joined
 from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.scan import Scanner
@@ -209,7 +209,7 @@ class Runner:
         waiting = self._intake.scanner.waiting
         faults += [f"{name} {found.reason}" for name, found in waiting.items() if found.is_fault]
         if faults:
-            raise EnvironmentFault("; ".join(faults), "Nothing is lost: run again when it is mended.")
+            raise EnvironmentFault(joined(*faults), "Nothing is lost: run again when it is mended.")
 
     @contextlib.contextmanager
     def _hearing_signals(self) -> Iterator[None]:

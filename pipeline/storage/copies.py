@@ -44,13 +44,18 @@ def digest_of(file: BinaryIO) -> Slices[str]:
 
 
 def copy_stream(source: BinaryIO, target: Path) -> Slices[str]:
-    """Copy an open file to a new durable one; gives the SHA-256 of what was copied, in hexadecimal."""
+    """Copy an open file to a new durable one; gives the SHA-256 of what was copied, in hexadecimal.
+
+    What is added to it meanwhile is left out, so that nobody who goes on writing keeps it from an end.
+    """
     digest = hashlib.sha256()
+    left = os.fstat(source.fileno()).st_size - source.tell()
     with create(target) as file:
         for number in itertools.count(1):
-            chunk = source.read(SLICE_BYTES)
+            chunk = source.read(min(SLICE_BYTES, left))
+            left -= len(chunk)
             digest.update(chunk)
-            is_last = len(chunk) < SLICE_BYTES
+            is_last = len(chunk) < SLICE_BYTES or not left
             with naming(target):
                 file.write(chunk)
                 if is_last or number % _SLICES_A_SYNC == 0:

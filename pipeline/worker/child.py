@@ -95,13 +95,13 @@ class Child:
             if self._is_ready or code is None or code < 0:
                 return Outcome("died")
             return Outcome("fault", f"the worker process does not start: it ends with {code}")
-        return None
+        # A kill does not end whoever reads from a disk that does not answer.
+        return Outcome("died") if self._is_given_up else None
 
     def wait(self) -> Outcome:
-        """How the order ended, once it has. A kill does not end whoever reads from a disk that does not answer."""
+        """How the order ended, once it has."""
         while not (outcome := self.answer(LOOK_SECONDS)):
-            if self._is_given_up:
-                return Outcome("died")
+            pass
         return outcome
 
     def terminate(self) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.conftest import STAND_IN, Place
+from tests.conftest import STAND_IN, Place, wait_for
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("strangers")]
 ELSEWHERE = "elsewhere-20260101-000000-0000"
@@ -216,3 +219,44 @@ def test_a_book_of_step_times_that_is_spoilt_is_put_aside(share: Share) -> None:
         assert read["points"] and all(0 < point["step_seconds"] < 1e6 for point in read["points"])
         assert json.loads(book.with_suffix(".spoilt").read_text())["points"]
     assert "put aside" in share.said
+
+
+def packed(said: dict[str, Any], arrays: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, meta=np.array(json.dumps(said)), **arrays)
+    return buffer.getvalue()
+
+
+CHECKPOINTS: dict[str, Callable[[dict[str, Any], dict[str, Any]], bytes]] = {
+    "seconds": lambda said, arrays: packed(said | {"optimize_seconds": 1e308}, arrays),
+    "step": lambda said, arrays: packed(said | {"step": 10**30}, arrays),
+    "scale": lambda said, arrays: packed(said | {"scale_index": -1}, arrays),
+    "nan": lambda said, arrays: packed(said, {"array_0": np.full_like(arrays["array_0"], np.nan)}),
+    "small": lambda said, arrays: packed(said, {"array_0": arrays["array_0"][:1, :1]}),
+    "objects": lambda said, arrays: packed(said, {"array_0": np.array([print])}),
+    "more": lambda said, arrays: packed(said | {"arrays": 2}, arrays | {"array_1": arrays["array_0"]}),
+    "cut": lambda said, arrays: packed(said, arrays)[:-400],
+}
+
+
+@pytest.mark.stand_in
+def test_a_checkpoint_that_somebody_has_edited_starts_over(place: Place) -> None:
+    place.pair()
+    for name in CHECKPOINTS:
+        place.manifest(f"{name}.yaml", parameters={"steps_per_epoch": 40})
+    environment = {**place.environment, "STYLISTIC_WORKERS": str(len(CHECKPOINTS))}
+    process = place.start("run", quiet=True, environment=environment)
+    logs = [f"{name}-2*/attempt-1/loss.jsonl" for name in CHECKPOINTS]
+    wait_for(lambda: all(any((place.jobs / "running").glob(log)) for log in logs))
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    for name, edit in CHECKPOINTS.items():
+        (path,) = (place.jobs / "queued").glob(f"{name}-2*/attempt-1/checkpoint.npz")
+        with np.load(path) as saved:
+            arrays = {key: saved[key] for key in saved.files if key != "meta"}
+            path.write_bytes(edit(json.loads(str(saved["meta"])), arrays))
+    done = place.run("run", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("; starting over") == len(CHECKPOINTS)
+    assert [log["loss"]["step"] for log in place.logs()] == [list(range(1, 41))] * len(CHECKPOINTS)
+    assert all(log["timing"]["optimize_seconds"] < 1000 for log in place.logs())

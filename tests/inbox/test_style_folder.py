@@ -12,7 +12,7 @@ import yaml
 
 from pipeline import storage
 from pipeline.inbox import painted, stylefolders
-from pipeline.inbox.readiness import Ready, Waiting
+from pipeline.inbox.readiness import Ready, Rejected, Waiting
 from pipeline.inbox.template import TemplateReader
 from pipeline.manifest.model import Limits
 from tests.conftest import picture
@@ -310,7 +310,7 @@ class TestSeveralRunners:
         claims = type(inbox.claims)(folder, folder.parent / "other jobs", folder.parent / ".retry")
         drops = type(inbox.drops)(folder, claims.folder, folder.parent / ".retry", [])
         inbox.drops = drops
-        inbox._styles = stylefolders.StyleFolders(drops, inbox._judge)
+        inbox._styles = stylefolders.StyleFolders(drops, inbox._judge, lambda name, digest: None)
         return inbox
 
     def test_a_photo_is_one_runners(self, folder: Path, wave: Path) -> None:
@@ -380,6 +380,25 @@ class TestACrash:
             assert jobs(folder) == {}
         scan(inbox)
         assert list(jobs(folder)) == ["wave/a.png"]
+
+
+class TestAPhotoThatIsNeverWhole:
+    def test_it_is_waited_for_once_and_then_answered(self, folder: Path, wave: Path, clock: Clock) -> None:
+        whole = photo(wave / "a.png").read_bytes()
+        (wave / "a.png").write_bytes(whole[: len(whole) // 2])
+        inbox = make(folder, input_timeout_seconds=600)
+        for _ in range(3):  # first the style settles, then the photo
+            scan(inbox)
+            clock.pass_(3)
+        assert inbox.waiting["wave/a.png"].reason.startswith("does not decode to its end")
+        clock.pass_(600)
+        scan(inbox, 1)
+        assert list(jobs(folder)) == ["wave/a.png"]
+        for _ in range(3):  # the job's manifest settles, then its images
+            verdicts = list(inbox.scan())
+            clock.pass_(3)
+        (rejected,) = (verdict for verdict in verdicts if isinstance(verdict, Rejected))
+        assert rejected.reason.endswith("Copy the file again; waited 600 s (--input-timeout).")
 
 
 class TestAStyleBesideItsParameters:

@@ -1,0 +1,78 @@
+"""What typists, word processors and other languages put into a manifest, and what was meant."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pipeline.errors import ManifestError, shown
+
+_BLANKS = "\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff"  # that YAML takes for letters
+_KEY = r"[\"'“”]?[^\W\d][\w-]*[\"'“”]?"
+# Before a key, between a key's colon and its value, behind a list's dash; within a value they may be a name's.
+_BLANK = re.compile(
+    rf"[ \t]*([{_BLANKS}])[ \t{_BLANKS}]*{_KEY}\s*:|[ \t]*(?:- *)?{_KEY} *: *([{_BLANKS}])|[ \t]*- *([{_BLANKS}])"
+)
+_QUOTES = "“”„‟‘’‚‛«»‹›「」＂"
+_QUOTED = re.compile(rf"[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
+_COMMA = re.compile(r"([-+]?\d+),(\d+)")
+_UNIT = re.compile(r"([-+]?\d+(?:[.,]\d+)?)\s*(px|pixels?|%|x|×|steps?|epochs?|s|sec|dpi|°)", re.IGNORECASE)
+_GROUPED = re.compile(r"\d{1,3}(?:[ '’_\u00a0\u202f.,]\d{3})+")
+
+
+def refuse_blanks(text: str, file: str) -> None:
+    """Refuse a YAML text in which a no-break space, as some keyboards and web pages give, stands for a plain one.
+
+    Raises:
+        ManifestError: with the line, and the character.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if found := _BLANK.match(line):
+            character = next(filter(None, found.groups()))
+            raise ManifestError(f"{file}, line {number}: {blank(character)}")
+
+
+def is_slip(text: str) -> bool:
+    """Whether a text has to stand in quotes, so as not to be taken for a slip."""
+    return bool(re.search(f"[{_BLANKS}]", text) or quotes(text))
+
+
+def blank(character: str) -> str:
+    """What is said of a character that looks like a space, or like nothing, where a plain space belongs."""
+    name = "a no-break space" if character in "\u00a0\u202f" else "a character that cannot be seen"
+    return f"{name} (U+{ord(character):04X}) where a plain one belongs; type it anew with the space bar"
+
+
+def is_blank(character: str) -> bool:
+    """Whether a character looks like a space, or like nothing, and is no plain one."""
+    return re.fullmatch(f"[{_BLANKS}]", character) is not None
+
+
+def quotes(text: str) -> str:
+    """What is said of a value or key in typographic quotes; nothing of any other."""
+    if not _QUOTED.fullmatch(text):
+        return ""
+    return f"{shown(text)} stands in typographic quotes; use straight ones, or none"
+
+
+def is_quote(character: str) -> bool:
+    """Whether a character is a typographic quote."""
+    return character in _QUOTES
+
+
+def number_meant(value: Any) -> str:
+    """The end of a sentence on what is no number: which one was meant, if that can be told."""
+    if not isinstance(value, str):
+        return ""
+    text = value.strip()
+    if found := _COMMA.fullmatch(text):
+        if len(found[2]) != 3:
+            return f"; a decimal has a point: {found[1]}.{found[2]}"
+        return f"; write {found[1]}{found[2]}, or with a point {found[1]}.{found[2]}"
+    if found := _UNIT.fullmatch(text):
+        number = found[1].replace(",", ".")
+        part = f", or {float(number) / 100:g} for that part of one" if found[2] == "%" else ""
+        return f"; write the number alone: {number}{part}"
+    if _GROUPED.fullmatch(text):
+        return f"; write it without marks between its digits: {re.sub(r'[^0-9]', '', text)}"
+    return ""

@@ -1,0 +1,121 @@
+"""What typists, word processors and other languages put into a manifest: what was meant is said, or done."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.manifest.parse import parse_template
+from tests.manifest.conftest import MINIMAL, parse, problems
+
+WITH = MINIMAL + "parameters:\n  "
+SAID = {  # by kind: the file, its text, and what is said
+    "a no-break space behind a colon": (
+        "a.yaml",
+        "content:\u00a0a.jpg\nstyle: b.jpg",
+        "line 1: a no-break space (U+00A0)",
+    ),
+    "one behind a space": ("a.yaml", "content: a.jpg\nstyle: \u202fb.jpg", "line 2: a no-break space (U+202F)"),
+    "indented by them": (
+        "a.yaml",
+        MINIMAL + "parameters:\n\u00a0\u00a0epochs: 3",
+        "a no-break space (U+00A0) where a plain",
+    ),
+    "behind a dash": ("a.yaml", "content: a.jpg\nstyle:\n  -\u00a0b.jpg", "line 3: a no-break space"),
+    "a wide space": ("a.yaml", "content:\u3000a.jpg\nstyle: b", "a character that cannot be seen (U+3000)"),
+    "an unseen character": ("a.yaml", "\u200bcontent: a.jpg\nstyle: b", "a character that cannot be seen (U+200B)"),
+    "in JSON": ("a.json", '{"content":\u00a0"a", "style": "b"}', "line 1: a no-break space (U+00A0)"),
+    "a tab": ("a.yaml", MINIMAL + "parameters:\n\tepochs: 3", "YAML does not allow tabs"),
+    "curly quotes": ("a.yaml", "content: “a.jpg”\nstyle: b.jpg", "line 1: '“a.jpg”' stands in typographic quotes; use"),
+    "German ones": ("a.yaml", "content: a.jpg\nstyle: „b.jpg“", "stands in typographic quotes"),
+    "French ones": ("a.yaml", "content: a.jpg\nstyle: «b.jpg»", "stands in typographic quotes"),
+    "single ones, in a list": ("a.yaml", "content: a.jpg\nstyle: [‘b.jpg’, ‘c.jpg’]", "stands in typographic quotes"),
+    "around a key": ("a.yaml", "“content”: a.jpg\nstyle: b.jpg", "'“content”' stands in typographic quotes"),
+    "in JSON, around keys": ("a.json", "{“content”: “a”}", "line 1: typographic quotes; use straight ones"),
+    "in JSON, around values": ("a.json", '{"content": “a”}', "line 1: typographic quotes; use straight ones"),
+    "rich text": (
+        "a.yaml",
+        "{\\rtf1\\ansi content: a.jpg\\\n}",
+        "rich text (RTF), not plain text; save it as plain text",
+    ),
+    "Word": ("a.yaml", "PK\x03\x04content", "a document of an office program, not plain text"),
+    "a web page": ("a.yaml", "<!DOCTYPE html>\n<html>content: a", "a web page or XML, not plain text"),
+    "a decimal comma": ("a.yaml", MINIMAL + "parameters: {strength: '1,5'}", "not '1,5'; a decimal has a point: 1.5"),
+    "in a block": ("a.yaml", WITH + "strength: 1,5", "not '1,5'; a decimal has a point: 1.5"),
+    "in braces": (
+        "a.yaml",
+        MINIMAL + "parameters: {strength: 1,5}",
+        "`parameters.5`: a number behind a comma; a decimal",
+    ),
+    "at the top, in braces": ("a.yaml", "{content: a, style: b, priority: 1,5}", "`5`: a number behind a comma"),
+    "in JSON, a comma": ("a.json", '{"parameters": {"strength": 1,5}}', "a decimal has a point, not a comma: 1.5"),
+    "a weight": ("a.yaml", WITH + "style_weight: 0,01", "not '0,01'; a decimal has a point: 0.01"),
+    "a grouped number": (
+        "a.yaml",
+        WITH + "steps_per_epoch: 1,000",
+        "write 1000, or with a point 1.000",
+    ),
+    "grouped by spaces": (
+        "a.yaml",
+        WITH + "image_size: 1 024",
+        "without marks between its digits: 1024",
+    ),
+    "grouped by points": ("a.yaml", WITH + "steps_per_epoch: 1.000.000", "its digits: 1000000"),
+    "pixels": ("a.yaml", WITH + "image_size: 96px", "not '96px'; write the number alone: 96"),
+    "spaced pixels": ("a.yaml", WITH + "image_size: 512 pixels", "write the number alone: 512"),
+    "a percentage": (
+        "a.yaml",
+        WITH + "strength: 50%",
+        "write the number alone: 50, or 0.5 for that part",
+    ),
+    "times": ("a.yaml", WITH + "strength: 2x", "write the number alone: 2"),
+    "of a word or a number": ("a.yaml", WITH + "denoise: 0,5", "a decimal has a point: 0.5"),
+}
+
+
+@pytest.mark.parametrize("file, text, says", SAID.values(), ids=SAID)
+def test_what_was_meant_is_said(file: str, text: str, says: str) -> None:
+    assert says in "\n".join(problems(text, file))
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("name: 0123", "0123"),
+        ("name: 007.50", "007.50"),
+        ("name: 2026", "2026"),
+        ("name: 1e3", "1e3"),
+        ("name: yes", "yes"),
+        ("name: no", "no"),
+        ("name: off", "off"),
+        ("name: true", "true"),
+        ("name: No", "No"),
+        ("name: 2026-01-02", "2026-01-02"),
+        ("name: '0123'", "0123"),
+    ],
+)
+def test_a_name_is_what_is_written(text: str, name: str) -> None:
+    assert parse(f"{MINIMAL}{text}\n").name == name
+    assert parse_template(f"style: b.jpg\n{text}\n".encode(), "style.yaml")[0].name == name
+
+
+def test_a_picture_may_be_called_like_a_number() -> None:
+    manifest = parse("content: 0123\nstyle: 2026\n")
+    assert list(manifest.images.values()) == ["0123", "2026"]
+    assert parse(json.dumps({"content": "a", "style": "b", "name": 12}), "a.json").name == "12"
+
+
+@pytest.mark.parametrize(
+    "name", ["a\u00a0b.jpg", "Bild 10.05\u202fPM.png", "“a”.jpg", "a “b”.jpg", "it's.jpg", "1,5.jpg"]
+)
+def test_what_may_stand_in_a_file_name_is_left(name: str) -> None:
+    assert parse(f"content: {name}\nstyle: b.jpg\n").content == name
+
+
+@pytest.mark.parametrize("text", ["", "name: ", "name: null", "name: ~"])
+def test_no_name_is_no_name(text: str) -> None:
+    if not text:
+        assert parse(MINIMAL, "harbour.yaml").name == "harbour"
+    else:
+        assert "`name`" in problems(MINIMAL + text)[0]
