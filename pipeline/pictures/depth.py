@@ -103,12 +103,12 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
         full = 65535.0
     else:
         # Without a stated range: unit floats, 8 bits or 16 bits, by the largest value.
-        top = max((float(np.nan_to_num(part).max()) for part in _strips(values)), default=0.0)
+        top = max((float(part[np.isfinite(part)].max(initial=0.0)) for part in _strips(values)), default=0.0)
         full = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 else max(top, 65535.0)
     levels = np.empty(values.shape, np.uint8)
     alpha = None if transparent is None else np.empty(values.shape, np.uint8)
     for part, rows in zip(_strips(values), _strips(levels), strict=True):
-        rows[:] = np.rint(np.clip(np.nan_to_num(part.astype(np.float64)) / full * 255.0, 0.0, 255.0))
+        rows[:] = np.rint(np.clip(np.nan_to_num(part.astype(np.float64)), 0.0, full) / full * 255.0)
     grey = Image.fromarray(levels)
     if alpha is not None:
         for part, rows in zip(_strips(values), _strips(alpha), strict=True):
