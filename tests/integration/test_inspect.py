@@ -112,10 +112,12 @@ def test_each_command_that_looks_takes_each_picture_of_the_project(place: Place)
         ["submit", "--dry-run", pictures[0], "--style", *pictures],
         ["submit", *pictures, "--style", pictures[-1]],
         ["check", *map(str, ROOT.glob("examples/*/job.yaml"))],
-        ["check"],
     ):
-        done = place.run(*command, *(map(str, place.inbox.glob("*/job.yaml")) if command == ["check"] else ()))
+        done = place.run(*command)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    submitted = sorted(map(str, place.inbox.glob("*/job.yaml")))
+    assert len(submitted) == len(pictures)
+    assert place.run("check", *submitted).returncode == 0
 
 
 def test_an_odd_picture_is_told_in_json_and_painted_with_all_that_is_chosen_by_it(place: Place) -> None:
