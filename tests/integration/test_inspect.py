@@ -14,6 +14,7 @@ from PIL import Image
 from skimage import data
 
 from tests.conftest import ROOT, Place, opened
+from tests.pictures import test_color_tags as color_files
 from tests.pictures.test_advice import ODD
 
 
@@ -134,3 +135,15 @@ def test_an_odd_picture_is_told_in_json_and_painted_with_all_that_is_chosen_by_i
     done = place.run("run")
     logs = {log["job"]["name"]: log for log in place.logs()}
     assert done.returncode == 0, [log["error"] for log in logs.values()]
+
+
+def test_the_colours_that_are_told_are_those_that_the_file_means(place: Place) -> None:
+    """Of one picture in sRGB, and in spaces that a file tells of without a profile."""
+    Image.fromarray(np.rint(color_files.RGB * 255).astype(np.uint8)).save(place.root / "a.png")
+    kinds = ("PNG cICP, PQ, 16 bits", "HEIC, Display P3", "HEIC, HLG, 10 bits", "AVIF, Display P3", "PNG gAMA 1.0")
+    for number, kind in enumerate(kinds):
+        (place.root / f"{number}.jpg").write_bytes(color_files.FILES[kind][0])
+    files = [f"{number}.jpg" for number in range(len(kinds))]
+    first, *others = inspect(place, "--no-classes", "--image-size", "80", "a.png", *files)
+    for kind, found in zip(kinds, others, strict=True):
+        assert found["colorfulness"] == pytest.approx(first["colorfulness"], abs=1.5), kind
