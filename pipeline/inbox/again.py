@@ -61,7 +61,7 @@ def plan(
         images[part] = known[file].model_copy(update={"stored": part + Path(known[file].stored).suffix})
         sources[part] = _source(spool, job_id, known[file], places)
     again = new_id(manifest.name)
-    job = Job.new(again, manifest, images)
+    job = Job.new(again, manifest, images, asked.place)
     return Repetition(job, sources)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.inbox import conflicts
 from pipeline.inbox.drops import (
@@ -25,6 +25,7 @@ DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
 ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
 NESTED = 20  # folders within one that are looked into for what somebody may have meant
 READ = 100  # documents of a folder that are looked into
+FEW = 5  # notes of other programs beside photos that are told one by one
 MOST = 20  # hints of one kind; the last one counts the others
 
 
@@ -41,6 +42,16 @@ def some_of(hints: Sequence[str]) -> list[str]:
     return [*told[:MOST], f"{len(told) - MOST:,} more such as this: {told[-1]}"]
 
 
+def of_foreign(found: Mapping[str, str]) -> list[str]:
+    """What is said of documents that are another program's, by their paths: of notes beside many photos in one line."""
+    notes = sorted(path for path in found if _kind(path)[0])
+    told = some_of([hint for path, hint in found.items() if path not in notes or len(notes) <= FEW])
+    if len(notes) > FEW:
+        several = f"{notes[0]} and {len(notes) - 1:,} more are not understood"
+        told.append(f"{several}: notes of another program beside photos; they stay where they are")
+    return told
+
+
 def _of(other: Other, drops: Drops) -> Iterator[str]:
     if other.names is None:
         if hint := _of_file(other.path.name):
@@ -49,14 +60,16 @@ def _of(other: Other, drops: Drops) -> Iterator[str]:
     if len(other.styles) > 1:
         first, second = other.styles[:2]
         yield f"{other.path.name}: {first} is its style, and {second} is not looked at; keep one of them"
-    yield from some_of(list(_of_documents(other, drops)))
+    told, foreign = _of_documents(other, drops)
+    yield from some_of(told)
+    yield from of_foreign(foreign)
     if not other.styles and age(other.path) > HINT_SECONDS:
         yield from _of_photos(other)
 
 
-def _of_documents(other: Other, drops: Drops) -> Iterator[str]:
-    """What is said of the documents in a folder that is no job."""
-    folder = other.path
+def _of_documents(other: Other, drops: Drops) -> tuple[list[str], dict[str, str]]:
+    """What is said of the documents in a folder that is no job; of those that are another program's by their paths."""
+    folder, told, foreign = other.path, list[str](), dict[str, str]()
     copies = {name: copy for name in other.names or () if (copy := conflicts.original(name)) and is_manifest(copy[0])}
     documents = [name for name in other.names or () if name in copies or is_manifest(name)]
     documents = sorted((name for name in documents if name not in other.styles), key=_kind)
@@ -64,20 +77,21 @@ def _of_documents(other: Other, drops: Drops) -> Iterator[str]:
         path = f"{folder.name}/{name}"
         job = f"job{os.path.splitext(name)[1].lower()}"
         if name in copies:
-            yield conflicts.told(path, copies[name])
+            told.append(conflicts.told(path, copies[name]))
         elif lack := drops.documents.lack(folder / name):
-            yield f"{path} is not understood: {lack}; it stays where it is"
+            foreign[path] = f"{path} is not understood: {lack}; it stays where it is"
         elif other.styles:
-            yield f"{path} is not looked at: {other.styles[0]} is the style of this folder"
+            told.append(f"{path} is not looked at: {other.styles[0]} is the style of this folder")
         elif not drops.documents.is_whole(folder / name, drops.inbox):
-            yield (
+            told.append(
                 f"{path} is not looked at: the manifest of a folder is named {job}, and this one cannot be used yet;"
                 f" `stylistic check` says what it lacks"
             )
         elif is_job(name.lower()):
-            yield f"{path} is not looked at; rename it to {job}"
+            told.append(f"{path} is not looked at; rename it to {job}")
         else:
-            yield f"{path} is not looked at: the manifest of a folder is named {job}; rename it to that"
+            told.append(f"{path} is not looked at: the manifest of a folder is named {job}; rename it to that")
+    return told, foreign
 
 
 def _kind(name: str) -> tuple[bool, str]:

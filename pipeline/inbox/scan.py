@@ -39,7 +39,7 @@ class Scanner:
         drops = self.drops.look()
         self._judge.forget_others({drop.entry for drop in drops})
         self._found = {}
-        foreign = []
+        foreign = {}
         for drop in drops:
             try:
                 verdict = self._judge.judge(drop)
@@ -53,12 +53,12 @@ class Scanner:
             if isinstance(verdict, Waiting):
                 self.wait(drop, verdict)
             elif isinstance(verdict, Foreign):
-                foreign.append(verdict.reason)
+                foreign[drop.label] = verdict.reason
             yield verdict
         for told in self._styles.look():
             if told:
                 self._found[told[0]] = told[1]
             yield None
-        self.drops.hints |= self._styles.hints | hints.find(self.drops) | set(hints.some_of(foreign))
+        self.drops.hints |= self._styles.hints | hints.find(self.drops) | set(hints.of_foreign(foreign))
         self.drops.hints |= set(hints.some_of(list(self.drops.ignored.told)))
         self.waiting = self._found

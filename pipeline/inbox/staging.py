@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import storage
+from pipeline.inbox import jobfolder
 from pipeline.inbox.claims import Claims, LostClaimError
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.places import open_inside
@@ -77,7 +78,9 @@ def _copy(ready: Ready, drop: Drop, draft: Path) -> Slices[Job]:
         inputs[part] = JobImage(file=image, stored=stored, sha256=digest, width=size[0], height=size[1])
     with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
         yield from storage.copy_stream(file, draft / (DROPPED + drop.manifest.suffix.lower()))
-    return Job.new(_id(drop), manifest, inputs)
+    places = drop.places
+    is_of_style_folder = places.is_job_folder and storage.is_file(places.folder / jobfolder.OF_STYLE_FOLDER)
+    return Job.new(_id(drop), manifest, inputs, manifest.content if is_of_style_folder else None)
 
 
 def rejected_job(verdict: Ready | Rejected, drop: Drop) -> Job:

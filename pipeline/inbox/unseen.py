@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name
+from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, style_meant
 from pipeline.inbox.ignored import SYSTEMS, Ignored
 from pipeline.inbox.painted import Content, Painted, version_of
 from pipeline.inbox.stillness import signature_of
@@ -39,9 +39,9 @@ def _new(inbox: Path, found: StyleFolder, ignored: Ignored) -> Iterator[str]:
     named = _text(found.style) if found.has_manifest else ""
     for path in _photos(found.folder, Limits().max_depth - 1, ignored):
         # What the style names is one of its paintings.
-        if is_style_name(path.name) or path.name in named:
-            continue
         photo = str(path.relative_to(found.folder))
+        if is_style_name(path.name) or path.name in named or style_meant(photo):
+            continue
         try:
             if painted is None or not _is_painted(path, [inbox], photo, painted):
                 yield photo

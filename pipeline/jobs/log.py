@@ -27,6 +27,7 @@ from pipeline.jobs.record import Id, name_in
 from pipeline.jobs.result import Engine, Output, Timing
 
 MOST_BYTES = 64 << 20  # half a million steps
+PICTURES = "pictures"  # in an outbox: the folder of the pictures alone, beside the results
 
 
 class _Part(BaseModel):

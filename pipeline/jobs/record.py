@@ -77,6 +77,7 @@ class Job(Model):
     attempts: Count = 0
     deaths: Count = 0
     started_at: Moment | None = None
+    place: WrittenPath | None = None  # of its photo in the inbox, where that has come into a style folder
 
     @model_validator(mode="after")
     def _is_of_one_piece(self) -> Job:
@@ -91,10 +92,10 @@ class Job(Model):
         return self
 
     @classmethod
-    def new(cls, job_id: str, manifest: Manifest, images: dict[str, JobImage]) -> Job:
+    def new(cls, job_id: str, manifest: Manifest, images: dict[str, JobImage], place: str | None = None) -> Job:
         """A job that is asked for now."""
         asked = {"name": manifest.name, "priority": manifest.priority, "steps": manifest.steps}
-        return cls(id=job_id, claimed_at=now(), manifest=manifest, images=images, **asked)
+        return cls(id=job_id, claimed_at=now(), manifest=manifest, images=images, place=place, **asked)
 
     @property
     def turn(self) -> tuple[int, str, str]:
@@ -135,6 +136,7 @@ class Asked(BaseModel):
 
     manifest: Manifest  # as it was asked for, before anything was chosen for `auto`
     images: Images
+    place: WrittenPath | None = None
 
 
 def new_id(name: str) -> str:

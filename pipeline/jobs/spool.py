@@ -235,7 +235,7 @@ class Spool:
             job = self.require_failed(job_id, "finished or failed")
             if job.manifest is None or not job.images:
                 raise UsageError(f"{job_id}: never became a job.", "`stylistic retry` reads it again.") from None
-            return Asked(manifest=job.manifest, images=job.images)
+            return Asked(manifest=job.manifest, images=job.images, place=job.place)
         except SpoiltError as error:
             raise UsageError(f"{job_id}: its record is not one of this version ({error}).", _DROP_AGAIN) from None
 

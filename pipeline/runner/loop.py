@@ -67,6 +67,7 @@ class Runner:
         announce: told in a line how each job ended.
         on_failure: told of each that failed.
         paces: what steps take on this machine.
+        with_pictures: whether pictures are put into the outbox's folder of them, too.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Runner:
         announce: Callable[[str], None],
         on_failure: Callable[[Log], None] = lambda published: None,
         paces: Paces | None = None,
+        with_pictures: bool = True,
     ) -> None:
         paces = paces or Paces(None)
         self._ending = ending
@@ -91,7 +93,7 @@ class Runner:
         self._stopping = False
         self._told: float | None = None  # monotonic time of the first signal
         self._faults = Faults()
-        self._publisher = Publisher(spool, outbox, announce, on_failure)
+        self._publisher = Publisher(spool, outbox, announce, on_failure, with_pictures)
         self._dispatch = Dispatch(
             spool, executor, self._publisher, self._faults, ending.max_jobs, step_timeout_seconds, self._wake.set, paces
         )

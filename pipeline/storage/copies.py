@@ -88,11 +88,17 @@ def link_or_copy(source: Path, target: Path) -> None:
         FileNotFoundError: it is not there.
     """
     with open_file(source) as file:
-        if not _linked(source, target):
+        if not link(source, target):
             at_once(copy_stream(file, target))
 
 
-def _linked(source: Path, target: Path) -> bool:
+def link(source: Path, target: Path) -> bool:
+    """Give what stands at a path a second name; False where the file system has none, or it is another one.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        FileExistsError: the name is taken.
+    """
     with around(source) as (there, name), around(target) as (here, its):
         try:
             os.link(name, its, src_dir_fd=there, dst_dir_fd=here, follow_symlinks=False)

@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,9 @@ from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
-from pipeline.pictures.suffixes import bytes_to_decode
 from pipeline.worker import card, memory, pacing
 from pipeline.worker.finish import Finish, photographed
+from pipeline.worker.fitting import require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
 from pipeline.worker.session import Options, Session, gpus, open_session
 from pipeline.worker.showing import introduce, leave_previews, shown
@@ -29,6 +30,45 @@ if TYPE_CHECKING:
     from pipeline.engine.targets import Style
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A picture that is to be painted: with what engine, of what, and how.
+
+    Args:
+        session: the engine.
+        given: the images.
+        styles: those of the paintings, as the engine takes them.
+        parameters: with a value for every `auto`.
+        chosen: these values, by name.
+    """
+
+    session: Session
+    given: Inputs
+    styles: list[Style]
+    parameters: Parameters
+    chosen: dict[str, Any]
+
+    @classmethod
+    def settled(cls, session: Session, given: Inputs, parameters: Parameters) -> Work:
+        """With what `auto` comes to for these images; errors as ``Stylizer.settled``."""
+        from pipeline.engine.targets import Style
+
+        styles = [Style(*style) for style in given.styles]
+        asked = parameters.model_copy(update=given.chosen)
+        settled = session.stylizer.settled(given.content.rgb, styles, asked)
+        return cls(session, given, styles, settled, changes(parameters, settled))
+
+    @property
+    def finish(self) -> Finish:
+        """How its states become pictures."""
+        return Finish(self.given.photo, self.parameters, self.session.stylizer)
+
+    def steps(self, resume: State | None = None) -> Iterator[Step]:
+        """As ``Stylizer.run``."""
+        given, stylizer = self.given, self.session.stylizer
+        return stylizer.run(given.content.rgb, self.styles, self.parameters, resume, given.start, given.protected)
 
 
 def paint(
@@ -67,27 +107,23 @@ def paint(
     if on_card:
         card.reset_peak()
     introduce(folder, session)
-    room = _require_memory(job, parameters, session, options)
+    room = require_memory(job, parameters, session, options)
     given = loader.take(sources, job, options.max_pixels)
     while_decoding = memory.peak()
     memory.reset_peak()
-    styles, parameters, chosen = _settled(given, parameters, session)
+    work = Work.settled(session, given, parameters)
+    parameters, finish = work.parameters, work.finish
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels, room)
     valid_with = _fingerprint(job, parameters, session)
     height, width = given.content.rgb.shape[:2]
     stages = session.stylizer.stages(height, width, parameters)
     resumed = _resume(folder, job, valid_with, stages, parameters.steps_per_frame)
-    pacing.measure_if_new(options, session, given.content.rgb, styles, parameters)
+    pacing.measure_if_new(options, session, given.content.rgb, work.styles, parameters)
     setup_seconds = time.perf_counter() - started
 
-    finish = Finish(given.photo, parameters, session.stylizer)
-
     def optimized(resumed: Checkpoint | None) -> tuple[State, float] | None:
-        steps = session.stylizer.run(
-            given.content.rgb, styles, parameters, _as_state(resumed), given.start, given.protected
-        )
-        steps = photographed(steps, folder, parameters.steps_per_frame, finish)
+        steps = photographed(work.steps(_as_state(resumed)), folder, parameters.steps_per_frame, finish)
         steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
         return _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
 
@@ -104,24 +140,14 @@ def paint(
         return False
     state, optimize_seconds = reached
     picture = finish.picture(state)
-    output, files = finish.files(picture, sources, folder, job, chosen)
+    output, files = finish.files(picture, sources, folder, job, work.chosen)
     while_painting = memory.peak()
     peaks = max(while_decoding, while_painting), card.peak() if on_card else None
-    done = _done(session, setup_seconds, optimize_seconds, state.step, chosen, output, peaks)
+    done = _done(session, setup_seconds, optimize_seconds, state.step, work.chosen, output, peaks)
     leave_previews(folder, picture, given, parameters.output_format)
     result.leave(folder, done, files)
     pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done, while_painting)
     return True
-
-
-def _settled(given: Inputs, parameters: Parameters, session: Session) -> tuple[list[Style], Parameters, dict[str, Any]]:
-    """The styles as the engine takes them, the parameters with a value for every `auto`, and these values by name."""
-    from pipeline.engine.targets import Style
-
-    styles = [Style(*style) for style in given.styles]
-    asked = parameters.model_copy(update=given.chosen)
-    settled = session.stylizer.settled(given.content.rgb, styles, asked)
-    return styles, settled, changes(parameters, settled)
 
 
 def _done(
@@ -176,7 +202,7 @@ def _optimize(
                 called, now = now, time.perf_counter()
                 per_step = (now - called) / (step.state.step - step.number + 1)
             state = step.state
-            loss_log.write(_loss(step, earlier_seconds + now - begun - per_step * (state.step - step.number)))
+            loss_log.write(loss_of(step, earlier_seconds + now - begun - per_step * (state.step - step.number)))
             if state.step > step.number:  # more records of the same call follow
                 continue
             stop = should_stop()
@@ -188,72 +214,6 @@ def _optimize(
                 return None
     assert state is not None, "a job has at least one step"
     return state, earlier_seconds + time.perf_counter() - begun
-
-
-def _require_memory(job: Job, parameters: Parameters, session: Session, options: Options) -> int | None:
-    """Refuse what the memory of the card, or of the machine, cannot hold: the kernel would end the process for it.
-
-    Returns:
-        The bytes that the machine has left beside the painting, where that is known.
-    """
-    from pipeline.engine.stylize import bytes_needed, bytes_needed_for_style
-
-    content = job.images["content"]
-    if gpus(options.device):
-        available, where = card.available(options.processes_a_card), "free on the card"
-        is_shared = options.processes_a_card > 1
-    else:
-        available, where = memory.available(options.memory_limit), "free"
-        is_shared = options.memory_limit is not None
-    if available is None:
-        return _require_decoding(job, options)
-    longest = max(content.width, content.height)
-    available = max(0, available)
-    free = f"{available / 1e9:.1f} GB are {'there for each worker' if is_shared else where}"
-
-    def needed(side: int) -> int:
-        height, width = (max(1, round(length * side / longest)) for length in (content.height, content.width))
-        return bytes_needed(height, width, session.precision, parameters)
-
-    style_side = round(parameters.style_size * parameters.style_scale)
-    of_styles = 0
-    for part, image in job.images.items():
-        if part.startswith("style-"):
-            ratio = style_side / max(image.width, image.height)
-            size = max(1, round(image.height * ratio)), max(1, round(image.width * ratio))
-            of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision, parameters))
-    if of_styles > available:
-        raise JobError(
-            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and {free}.",
-            f"style_size × style_scale of {int(style_side * (available / of_styles) ** 0.5) // 16 * 16} would fit.",
-        )
-    if needed(parameters.image_size) > available:
-        fits = next((side for side in range(parameters.image_size, 15, -16) if needed(side) <= available), None)
-        raise JobError(
-            f"a picture of {parameters.image_size} pixels takes about {needed(parameters.image_size) / 1e9:.1f} GB of"
-            f" memory, and {free}.",
-            f"image_size {fits} would fit." if fits else "Not even the smallest picture would fit.",
-        )
-    room = _require_decoding(job, options)
-    if room is None or gpus(options.device):
-        return room
-    return room - max(of_styles, needed(parameters.image_size))
-
-
-def _require_decoding(job: Job, options: Options) -> int | None:
-    """Refuse an image that memory does not hold while it is decoded; the bytes that the machine has free, if known."""
-    available = memory.available(options.memory_limit)
-    if available is None:
-        return None
-    for image in job.images.values():
-        needed = bytes_to_decode(image.file, image.width, image.height)
-        if needed > available:
-            raise JobError(
-                f"{image.file}: to decode its {image.width}×{image.height} pixels takes about {needed / 1e9:.1f} GB of"
-                f" memory, and {max(0, available) / 1e9:.1f} GB are free.",
-                "Make it smaller first.",
-            )
-    return available
 
 
 def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
@@ -293,7 +253,8 @@ def _as_checkpoint(state: State, optimize_seconds: float) -> Checkpoint:
     return Checkpoint(state.step, state.scale_index, [tensor.numpy() for tensor in state.tensors], optimize_seconds)
 
 
-def _loss(step: Step, seconds: float) -> Loss:
+def loss_of(step: Step, seconds: float) -> Loss:
+    """A line of the loss log, of a step that ended after so many seconds."""
     return Loss(
         step=step.number,
         scale=step.scale,

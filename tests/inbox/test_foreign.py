@@ -130,8 +130,13 @@ def test_many_documents_of_others_are_told_in_few_lines(folder: Path, inbox: Inb
     for number in range(500):
         (folder / f"IMG_{number:03}.jpg.json").write_text('{"title": "x"}')
     scan(inbox)
-    assert len(inbox.drops.hints) == 21
-    assert told(inbox, "480 more such as this: ")
+    (hint,) = inbox.drops.hints
+    assert hint.startswith("IMG_000.jpg.json and 499 more are not understood: notes of another program beside photos")
+    for number in range(100):
+        (folder / f"{number:03}.json").write_text("{}")
+    scan(inbox)
+    assert len(inbox.drops.hints) == 22
+    assert told(inbox, "80 more such as this: ")
 
 
 def test_a_manifest_that_was_mended_in_place_runs(folder: Path, inbox: Inbox) -> None:

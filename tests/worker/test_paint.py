@@ -18,7 +18,7 @@ from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
 from pipeline.jobs.record import Job, JobImage, now
 from pipeline.manifest.parameters import Parameters
-from pipeline.worker import memory, paint
+from pipeline.worker import fitting, memory, paint
 from pipeline.worker.session import Options
 from tests.conftest import picture, tiny_kernels
 
@@ -83,7 +83,7 @@ class TestMemory:
         session: Any = SimpleNamespace(precision="float32")
         monkeypatch.setattr(memory, "available", lambda limit: int(free))
         with pytest.raises(JobError) as refused:
-            paint._require_memory(job, Parameters(**parameters), session, Options(None, 10**8, 30, device="cpu"))
+            fitting.require_memory(job, Parameters(**parameters), session, Options(None, 10**8, 30, device="cpu"))
         return str(refused.value)
 
     def test_a_picture_too_large_is_told_the_size_that_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:
