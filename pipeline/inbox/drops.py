@@ -142,7 +142,9 @@ class Drops:
 
     def _in_folder(self, folder: Path) -> Iterator[Drop]:
         ignored = self.ignored.entering(folder)
-        names = [name for name in names_in(folder) if not ignored.has(folder / name, is_folder=False)]
+        names = names_in(folder)
+        if ignored.says_more:
+            names = [name for name in names if not ignored.has(folder / name, is_folder=False)]
         styles = [name for name in names if name.lower() in STYLE_NAMES and not self._is_foreign(folder / name)]
         pictures = list(filter(is_style_name, names))
         styles = styles or pictures

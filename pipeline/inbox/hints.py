@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.inbox import conflicts
@@ -23,6 +24,7 @@ from pipeline.inbox.drops import (
 
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
 ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
+_DOCUMENT = re.compile(r"\.(ya?ml|json)", re.IGNORECASE)
 NESTED = 20  # folders within one that are looked into for what somebody may have meant
 READ = 100  # documents of a folder that are looked into
 FEW = 5  # notes of other programs beside photos that are told one by one
@@ -70,8 +72,9 @@ def _of(other: Other, drops: Drops) -> Iterator[str]:
 def _of_documents(other: Other, drops: Drops) -> tuple[list[str], dict[str, str]]:
     """What is said of the documents in a folder that is no job; of those that are another program's by their paths."""
     folder, told, foreign = other.path, list[str](), dict[str, str]()
-    copies = {name: copy for name in other.names or () if (copy := conflicts.original(name)) and is_manifest(copy[0])}
-    documents = [name for name in other.names or () if name in copies or is_manifest(name)]
+    documents = [name for name in other.names or () if _DOCUMENT.search(name)]
+    copies = {name: copy for name in documents if (copy := conflicts.original(name)) and is_manifest(copy[0])}
+    documents = [name for name in documents if name in copies or is_manifest(name)]
     documents = sorted((name for name in documents if name not in other.styles), key=_kind)
     for name in documents[:READ]:
         path = f"{folder.name}/{name}"

@@ -92,6 +92,7 @@ _SYSTEMS_FOLDER = _any_of(name for names in FOLDERS.values() for name in names)
 _SYSTEMS_FILE = _any_of(name for names in FILES.values() for name in names)
 
 
+@functools.lru_cache(maxsize=50_000)  # asked of every name at every look
 def is_of_system(name: str, is_folder: bool = False) -> bool:
     """Whether a name is that of a file, or folder, that no person has put there."""
     return bool((_SYSTEMS_FOLDER if is_folder else _SYSTEMS_FILE).match(name))
@@ -139,6 +140,11 @@ class Ignored:
             return here
         self.told.update(f"{folder.name}/{FILE}, {problem}" for problem in problems)
         return replace(here, rules=(*self.rules, (folder, spec)))
+
+    @property
+    def says_more(self) -> bool:
+        """Whether more is left out here than what systems make."""
+        return bool(self.rules or self.results)
 
     def has(self, path: Path, is_folder: bool) -> bool:
         """Whether a file or folder is not to be looked at; the innermost pattern has the last word."""
