@@ -160,7 +160,7 @@ def stand_in(folder: Path, number: int, variant: int | None, options: Options) -
             if not fence.holds():
                 return Outcome("lost"), here
     done = Done(
-        engine=Engine(tensorflow="", device="", precision="", weights=WeightsUsed(source="", sha256="")),
+        engine=Engine(tensorflow="", device="", precision="", weights=WeightsUsed(source="", sha256="0" * 64)),
         timing=Timing(setup_seconds=0, optimize_seconds=STEPS * STEP_SECONDS, seconds_per_step=STEP_SECONDS),
         peak_memory_bytes=0,
         output=Output.of(f"{job.name}.png", 1, 1, b"a picture"),
@@ -257,16 +257,19 @@ def stand_in_runner(root: Path, spool: Spool, announce: Any) -> Runner:
 
 
 def fill(spool: Spool, jobs: int) -> None:
-    image = JobImage(file="a.png", stored="content.png", sha256="0" * 64, width=8, height=8)
     manifest = parse_manifest(b"content: a.png\nstyle: b.png", "a.yaml")
+    images = {
+        part: JobImage(file=file, stored=f"{part}.png", sha256="0" * 64, width=8, height=8)
+        for part, file in manifest.images.items()
+    }
     for number in range(jobs):
         job_id = f"j{number}-20260101-000000-0000"
         record = Job(
             id=job_id,
             name=f"j{number}",
-            claimed_at=f"{number:06}",
+            claimed_at=f"2026-01-01T00:00:00.{number:06}+00:00",
             manifest=manifest,
-            images={"content": image},
+            images=images,
             steps=STEPS,
         )
         (spool.queued / job_id).mkdir()

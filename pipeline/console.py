@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 import click
 
@@ -27,6 +30,9 @@ def set_up(form: str | None = None, is_worker: bool = False) -> None:
         form: of ``FORMATS``; None for bare lines, as a command says them that is over in a moment.
         is_worker: whether another process draws the bars on this terminal.
     """
+    _fill_in()
+    if form is not None:
+        sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
     handler: logging.StreamHandler[TextIO] = logging.StreamHandler(sys.stderr)
     if form is not None and sys.stderr.isatty():
         handler = _OverBars(sys.stderr) if is_worker else _AboveBars(sys.stderr)
@@ -50,6 +56,51 @@ def say(text: str, form: str) -> None:
 def _is_dated_by_others() -> bool:
     """Whether a person looks on, or systemd's journal notes the time itself."""
     return sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ
+
+
+def _fill_in() -> None:
+    """Put something in the place of standard streams that were closed: a file opened later would be written into."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest that is free
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+class _Lasting:
+    """A stream whose other end may go, as a terminal's that is closed: the work goes on, and is not told any more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._cut_off_quietly():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._cut_off_quietly():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _cut_off_quietly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.EIO, errno.EPIPE):  # for good; what is kept back would be tried again at the end
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self._stream.fileno())
+                os.close(nowhere)
+
+
+def _lasting(stream: TextIO) -> TextIO:
+    return stream if isinstance(stream, _Lasting) else cast("TextIO", _Lasting(stream))
 
 
 class _AboveBars(logging.StreamHandler[TextIO]):

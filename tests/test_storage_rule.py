@@ -13,6 +13,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "pipeline"
 ALLOWED = {
+    "console.py": {"open": "os.devnull"},
+    "jobs/checkpoint.py": {"open": "a member of an archive that is open"},
     "cli/looking.py": {"exists": "the weights' cache, which is the user's own"},
     "doctor/machine.py": {
         "open": "/proc/cpuinfo",

@@ -10,6 +10,7 @@ import click
 from pipeline import console
 from pipeline.cli import fitness, jobs, looking, running, status, tidying
 from pipeline.errors import EnvironmentFault, StylisticError
+from pipeline.storage import OddError
 
 log = logging.getLogger(__name__)
 
@@ -60,5 +61,7 @@ def main() -> None:
         log.error("stylistic: %s", error)
         sys.exit(error.exit_code)
     except OSError as error:
-        log.error("stylistic: %s%s", error.strerror or error, f": {error.filename}" if error.filename else "")
+        where = f": {error.filename}" if error.filename else ""
+        odd = " in the place of a file" if isinstance(error, OddError) else ""
+        log.error("stylistic: %s%s%s", error.strerror or error, odd, where)
         sys.exit(EnvironmentFault.exit_code)

@@ -100,6 +100,7 @@ runner_options = together(
     option("--poll", is_flag=True, help="For network shares: no file system events, no trust in file times."),
     option("--input-timeout", type=click.FloatRange(0), default=600.0, help="Seconds to wait for missing images."),
     option("--checkpoint-seconds", type=click.FloatRange(0), default=30.0, help="Seconds between checkpoints."),
+    option("--no-pictures", is_flag=True, help="Leave out OUTBOX/pictures, the folder of the pictures alone."),
     option("--keep-inputs", type=click.FloatRange(0), default=7.0, help="Days that images are kept for `again`."),
     option(
         "--step-timeout", type=click.FloatRange(1), default=1800.0, help="Seconds without a step: the worker hangs."

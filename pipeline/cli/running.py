@@ -128,6 +128,7 @@ def _runner(
     scheduler: str | None,
     scheduler_file: Path | None,
     idle_minutes: float,
+    no_pictures: bool,
     **others: Any,
 ) -> Runner:
     from pipeline.inbox.alarm import Alarm
@@ -171,6 +172,7 @@ def _runner(
         lambda line: console.say(line, log_format),
         lambda published: notifier.failure(published, outbox),
         Paces(paces, device),
+        not no_pictures,
     )
 
 

@@ -19,7 +19,9 @@ _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 @click.command()
 @click.option("--older-than", metavar="AGE", required=True, help="Such as 30d, 12h or 8w.")
 @click.option("--remove", is_flag=True, help="Remove them; without this they are only listed.")
-@click.option("--results", is_flag=True, help="Results in the outbox too, those of failed jobs as well.")
+@click.option(
+    "--results", is_flag=True, help="Results in the outbox too, with their pictures; those of failed jobs as well."
+)
 @jobs_option
 @outbox_option
 def clean(older_than: str, remove: bool, results: bool, jobs: Path, outbox: Path) -> None:

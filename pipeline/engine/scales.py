@@ -17,8 +17,13 @@ def resize(image: Image, ratio: float) -> Tensor:
     batch = tf.convert_to_tensor(image)[None]
     if ratio == 1.0:
         return batch
-    size = [max(1, round(image.shape[0] * ratio)), max(1, round(image.shape[1] * ratio))]
-    return tf.clip_by_value(tf.image.resize(batch, size, "lanczos3", antialias=True), 0.0, 1.0)
+    height, width = image.shape[:2]
+    return tf.clip_by_value(tf.image.resize(batch, size(height, width, ratio), "lanczos3", antialias=True), 0.0, 1.0)
+
+
+def size(height: int, width: int, ratio: float) -> tuple[int, int]:
+    """What ``resize`` makes of a height and a width."""
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
 
 
 def resize_mask(mask: Image, like: Tensor) -> Tensor:

@@ -185,6 +185,17 @@ class Stylizer:
                     yield Step(number, side, total, content_part, style_part, variation, state)
             image = optimizer.result(tensors)
 
+    def stages(self, height: int, width: int, parameters: Parameters) -> list[tuple[int, list[tuple[int, ...]]]]:
+        """Of each scale of a run at this size: its last step, and the shapes of the tensors of a state there."""
+        found, last = [], 0
+        for side, steps in schedule(parameters, height, width):
+            last += steps
+            with tf.Graph().as_default():  # nothing is computed there
+                image = tf.zeros([1, *scales.size(height, width, side / max(height, width)), 3])
+                state = OPTIMIZERS[parameters.optimizer].start(image)
+            found.append((last, [tuple(tensor.shape) for tensor in state]))
+        return found
+
     def settled(self, content: Image, styles: Sequence[Style], parameters: Parameters) -> Parameters:
         """Parameters with a value in place of every `auto` of the objective, chosen by the images at full size; the
         targets that this takes are kept for the run's last scale. Images and errors are as for ``run``."""

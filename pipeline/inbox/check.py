@@ -31,7 +31,7 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
     Wherever it lies, it is taken as if it lay so in the inbox: a ``job.yaml`` in a folder that is dropped whole, any
     other loose.
     """
-    folder = file.absolute().parent
+    folder = storage.real(file.absolute().parent)
     is_job_folder = file.stem == "job" and folder != inbox.absolute()
     places = Places(folder.parent if is_job_folder else folder, folder, tuple(libraries), is_job_folder)
     name = default_name(folder.name if is_job_folder else file.name)

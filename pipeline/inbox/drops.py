@@ -15,7 +15,7 @@ from pipeline.inbox import conflicts
 from pipeline.inbox.documents import Documents
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.places import Places
-from pipeline.jobs.record import name_in
+from pipeline.jobs.record import is_job_id, name_in
 from pipeline.manifest.names import default_name
 from pipeline.manifest.recognition import EMPTY
 from pipeline.pictures import suffixes
@@ -106,17 +106,18 @@ class Drops:
 
     def _claimed(self) -> Iterator[Drop]:
         for found in _listing(self.claimed):
-            entry = found.path
+            entry, job_id = found.path, found.name if found.is_folder else found.path.stem
+            if not is_job_id(job_id):  # nobody's claim: it is left, and its name becomes part of no path
+                continue
+            name = name_in(job_id)
             if found.is_folder:
-                manifest, name = job_manifest(entry) or entry / "job.yaml", name_in(entry.name)
-                yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, entry.name)
+                manifest = job_manifest(entry) or entry / "job.yaml"
+                yield Drop(entry, manifest, self._within(entry), f"{name}/{manifest.name}", name, job_id)
             else:
-                name = name_in(entry.stem)
-                yield Drop(entry, entry, self._flat(), name + entry.suffix, name, entry.stem)
+                yield Drop(entry, entry, self._flat(), name + entry.suffix, name, job_id)
 
     def _to_retry(self) -> Iterator[Drop]:
-        for found in _listing(self._retries):
-            entry = found.path
+        for entry in (found.path for found in _listing(self._retries) if is_job_id(found.name)):
             kept, name = entry / "drop", name_in(entry.name)
             if storage.is_there(entry / "drop.folder"):
                 if manifest := job_manifest(kept):

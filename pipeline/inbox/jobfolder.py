@@ -9,6 +9,7 @@ from pipeline import storage
 from pipeline.manifest.names import default_name, end, safe
 
 MAX_NAME_CHARACTERS = 50
+OF_STYLE_FOLDER = ".of-style-folder"  # in a job folder that one has made: its photo has a place in the inbox
 
 
 def name_of(photo: str, prefix: str = "") -> str:

@@ -16,13 +16,15 @@ from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.jobs.log import PICTURES
+from pipeline.jobs.record import is_job_id
 
 HEAD = re.compile(rb'\s*\{\s*"schema"\s*:\s*"stylistic\.log/\d+"')
 HEAD_BYTES = 200
 MOST_BYTES = 64 << 20
 READ = 200  # documents of a folder that are looked into
 PARTS = ("previews", "dropped")  # folders of a result
-PICTURES = (
+NAMED_LIKE_IT = (
     ".loss.png",
     ".sheet.png",
     ".timelapse.webp",
@@ -32,6 +34,8 @@ PICTURES = (
 
 def results_in(folder: Path) -> frozenset[str]:
     """The names in a folder that belong to results of ours, by the logs that lie there; read where it has changed."""
+    if is_of_pictures(folder):
+        return frozenset(storage.names(folder))
     try:
         found = storage.look(folder)
         return _results_in(folder, signature_of(found)) if found else frozenset()
@@ -39,8 +43,20 @@ def results_in(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
+def is_of_pictures(folder: Path) -> bool:
+    """Whether a folder is the one beside results that has their pictures."""
+    if folder.name != PICTURES:
+        return False
+    try:
+        return any(map(is_job_id, storage.names(folder.parent)))
+    except OSError:
+        return False
+
+
 def is_result(folder: Path) -> bool:
     """Whether a folder is a result's. A job or a style in it was put there by a person, who wants it seen to."""
+    if is_of_pictures(folder):
+        return True
     if not (results := results_in(folder)):
         return False
     try:
@@ -58,7 +74,7 @@ def _results_in(folder: Path, _: Signature) -> frozenset[str]:
         with contextlib.suppress(OSError, JobError), open_inside(folder / name, [folder], name) as file:
             head = file.read(HEAD_BYTES)
             if HEAD.match(head):
-                found |= {*PARTS, *(name[: -len(".json")] + end for end in PICTURES)}
+                found |= {*PARTS, *(name[: -len(".json")] + end for end in NAMED_LIKE_IT)}
                 found |= _picture(head + file.read(MOST_BYTES))
     return frozenset(found)
 

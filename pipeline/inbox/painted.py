@@ -8,25 +8,28 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field
 
 from pipeline import storage
 from pipeline.inbox.stillness import Signature
+from pipeline.jobs.fields import SpoiltError, Text, read_json
 
 PAINTED = ".painted"
 MOST_BYTES = 1 << 16  # of a mark
 
-Version = tuple[int, int, int]
+_Int = Annotated[int, Field(strict=True, ge=-(2**64), le=2**64)]
+Version = tuple[_Int, _Int, _Int]
 
 
 class Note(BaseModel):
     """What a mark says besides its name."""
 
-    photo: str  # relative to the style folder
+    photo: Text  # relative to the style folder
     version: Version  # of the photo's file
-    style: str  # what the style was, as a digest
-    runner: str  # "" if its writing was cut off
+    style: Text  # what the style was, as a digest
+    runner: Text  # "" if its writing was cut off
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,10 @@ class Painted:
     def note(self, content: Content) -> Note | None:
         """What its mark says in truth, another runner's too; None if there is no mark."""
         try:
-            return Note.model_validate_json(storage.read(self._folder / content.mark, MOST_BYTES))
+            return read_json(Note, storage.read(self._folder / content.mark, MOST_BYTES))
         except FileNotFoundError:
             return None
-        except (ValidationError, storage.OddError):
+        except (SpoiltError, storage.OddError):
             return Note(photo="", version=(0, 0, 0), style=content.style, runner="")
 
     def remember(self, photo: str, style: str) -> None:
@@ -113,8 +116,8 @@ class Painted:
             for mark in storage.names(self._folder):
                 photo = mark.partition(".")[0]
                 self._photos.add(photo)
-                with contextlib.suppress(ValidationError, OSError):  # the name says the most of it
-                    note = Note.model_validate_json(storage.read(self._folder / mark, MOST_BYTES))
+                with contextlib.suppress(SpoiltError, OSError):  # the name says the most of it
+                    note = read_json(Note, storage.read(self._folder / mark, MOST_BYTES))
                     self._pairs.add((photo, note.style))
                     self._hashes[note.photo] = note.version, photo
 

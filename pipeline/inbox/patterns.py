@@ -82,7 +82,7 @@ def photos(
     Raises:
         ValueError: it is no pattern.
     """
-    folder, parts = storage.real(folder), list[_Part]()
+    parts: list[_Part] = []
     for part in Path(pattern).parts:
         if "**" in part and part != "**":
             raise ValueError("`**` must stand alone between slashes")

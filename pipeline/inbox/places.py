@@ -53,8 +53,9 @@ class Places:
     def missing(self, image: str) -> str:
         """A sentence on an image that is not there, with the one that may have been meant."""
         near = self.path(image).parent
-        roots = map(os.path.realpath, (self.inbox, self.folder, *self.libraries))
-        folders = [near] if any(Path(os.path.realpath(near)).is_relative_to(root) for root in roots) else []
+        near = Path(os.path.realpath(near))
+        roots = map(os.path.abspath, (self.inbox, self.folder, *self.libraries))
+        folders = [near] if any(near.is_relative_to(root) for root in roots) else []
         meant = _nearest(Path(image).stem, tuple(name for folder in folders for name in _photos(folder)))
         if meant:
             return f"{image} is missing; did you mean {Path(image).with_name(meant)}?"
@@ -80,7 +81,7 @@ def _but_for_case(path: Path) -> Path | None:
     here = Path(path.anchor)
     for part in path.parts[len(here.parts) :]:
         if not os.path.lexists(here / part):
-            alike = _listed(here, _second()).get(folded(part), ())
+            alike = _listed(Path(os.path.realpath(here)), _second()).get(folded(part), ())
             if len(alike) != 1:
                 return None
             part = alike[0]
@@ -104,7 +105,7 @@ def _nearest(stem: str, names: tuple[str, ...]) -> str | None:
 def _listed(folder: Path, _: int) -> Mapping[str, tuple[str, ...]]:
     """The names in a folder by what they have in common but for case; listed once in a second, as thousands may ask."""
     try:
-        names = storage.names(storage.real(folder))
+        names = storage.names(folder)
     except OSError:
         return {}
     found: dict[str, tuple[str, ...]] = {}

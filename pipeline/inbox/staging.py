@@ -6,10 +6,12 @@ import contextlib
 import errno
 import logging
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import storage
+from pipeline.inbox import jobfolder
 from pipeline.inbox.claims import Claims, LostClaimError
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.places import open_inside
@@ -21,7 +23,7 @@ from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
 
-MAX_COPIED_BYTES = 64 << 20  # of a rejected drop
+MAX_COPIED_BYTES, MAX_COPIED_FILES, MAX_COPIED_DEPTH = 64 << 20, 10_000, 32  # of a rejected drop
 
 
 class ChangedError(Exception):
@@ -76,7 +78,9 @@ def _copy(ready: Ready, drop: Drop, draft: Path) -> Slices[Job]:
         inputs[part] = JobImage(file=image, stored=stored, sha256=digest, width=size[0], height=size[1])
     with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
         yield from storage.copy_stream(file, draft / (DROPPED + drop.manifest.suffix.lower()))
-    return Job.new(_id(drop), manifest, inputs)
+    places = drop.places
+    is_of_style_folder = places.is_job_folder and storage.is_file(places.folder / jobfolder.OF_STYLE_FOLDER)
+    return Job.new(_id(drop), manifest, inputs, manifest.content if is_of_style_folder else None)
 
 
 def rejected_job(verdict: Ready | Rejected, drop: Drop) -> Job:
@@ -106,10 +110,10 @@ def keep_rejected(claims: Claims, spool: Spool, job: Job, drop: Drop) -> Slices[
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            if _size(dropped) > MAX_COPIED_BYTES:
+            if not _can_be_copied(dropped):
                 storage.ensure_folder(claims.rejected)
                 storage.move(drop.entry, claims.rejected / drop.entry.name)
-                log.warning("%s is too large to be copied from the inbox; it lies in %s", drop.label, claims.rejected)
+                log.warning("%s cannot be copied from the inbox; it lies in %s", drop.label, claims.rejected)
             else:
                 building = place / ".copy"
                 storage.remove(building)
@@ -122,12 +126,19 @@ def keep_rejected(claims: Claims, spool: Spool, job: Job, drop: Drop) -> Slices[
     claims.tidy()
 
 
-def _size(dropped: Path) -> int:
-    """Bytes of a file, or of all files of a folder that has passed the limits of one."""
-    paths = (
-        [entry.path for entry in storage.walk(dropped) if entry.is_file] if storage.is_folder(dropped) else [dropped]
-    )
-    return sum(found.st_size for path in paths if (found := storage.look(path)))
+def _can_be_copied(dropped: Path) -> bool:
+    """Whether it is a file, or a folder of files, and not too large or too deep for that."""
+    if not storage.is_folder(dropped):
+        found = storage.look(dropped)
+        return found is not None and stat.S_ISREG(found.st_mode) and found.st_size <= MAX_COPIED_BYTES
+    total = 0
+    for number, entry in enumerate(storage.walk(dropped)):
+        found = storage.look(entry.path)
+        total += found.st_size if found and entry.is_file else 0
+        depth = len(entry.path.parts) - len(dropped.parts)
+        if total > MAX_COPIED_BYTES or number > MAX_COPIED_FILES or depth > MAX_COPIED_DEPTH:
+            return False
+    return True
 
 
 @contextlib.contextmanager

@@ -288,6 +288,7 @@ class _Work:
         for folder in (*reversed(folders), draft):
             storage.sync_folder(folder)
         data = {"content": photo.from_inbox, **template.data, "name": draft.name}
+        storage.mark(draft / jobfolder.OF_STYLE_FOLDER)
         storage.write_atomic(draft / "job.yaml", write_document(data))
 
     def _recover(self) -> Iterator[tuple[str, Waiting]]:

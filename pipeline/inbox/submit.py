@@ -52,9 +52,10 @@ def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[
         path = Path(one)
         others: list[Path] = []
         if path.is_dir():
-            ignored = Ignored.by(ignore, path)
-            photos = {path / photo: photo for photo in patterns.photos(path, "**/*", ignored=ignored)}
-            others = [path / other for other in patterns.photos(path, "**/*", suffixes.is_unread, ignored)]
+            folder = storage.real(path)
+            ignored = Ignored.by(ignore, folder)
+            photos = {path / photo: photo for photo in patterns.photos(folder, "**/*", ignored=ignored)}
+            others = [path / other for other in patterns.photos(folder, "**/*", suffixes.is_unread, ignored)]
             for sentence in sorted(ignored.told):
                 log.warning("%s", sentence)
         elif patterns.is_pattern(one) and not os.path.lexists(path):
@@ -147,8 +148,9 @@ def _matching(pattern: Path, is_meant: Callable[[str], bool], ignore: Sequence[s
     parts = pattern.parts
     first = next(number for number, part in enumerate(parts) if patterns.is_pattern(part))
     folder, wanted = Path(*parts[:first]), str(Path(*parts[first:]))
+    real = storage.real(folder)
     try:
-        return [folder / photo for photo in patterns.photos(folder, wanted, is_meant, Ignored.by(ignore, folder))]
+        return [folder / photo for photo in patterns.photos(real, wanted, is_meant, Ignored.by(ignore, real))]
     except ValueError as error:
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import storage
-from pipeline.errors import IncompleteImageError, JobError, joined
+from pipeline.errors import EndlessImageError, IncompleteImageError, JobError, joined
 from pipeline.inbox.drops import StyleFolder, printable
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
@@ -107,7 +107,11 @@ class TemplateReader:
                     if not self._files.rests(path):
                         settling = True
                         continue
-                    self._judge.decode(file, image, signature)
+                    try:
+                        self._judge.decode(file, image, signature)
+                    except EndlessImageError:
+                        if self._files.is_recent(self._judge.timeout_seconds):
+                            raise
                     if signature not in self._hashes:
                         self._hashes[signature] = yield from storage.digest_of(file)
                     hashes[image] = self._hashes[signature]

@@ -43,7 +43,7 @@ def _new(inbox: Path, found: StyleFolder, ignored: Ignored) -> Iterator[str]:
         if is_style_name(path.name) or path.name in named or style_meant(photo):
             continue
         try:
-            if not _is_painted(path, [inbox], photo, painted):
+            if painted is None or not _is_painted(path, [inbox], photo, painted):
                 yield photo
         except (OSError, storage.OutsideError):  # no photo, or one that is told to lead elsewhere
             continue

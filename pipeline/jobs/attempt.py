@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipeline import storage
 from pipeline.jobs import checkpoint, losses, previews, result, snapshots, variants
+from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.jobs.lock import LeaseWatch
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import VARIANTS, Job, RecordError, now
@@ -31,10 +32,10 @@ MOST_BYTES = 1 << 16  # of what tells who is at it
 class Worker(Model):
     """Who is at an attempt, and since when (UTC, ISO 8601)."""
 
-    host: str = Field(default_factory=socket.gethostname)
-    pid: int = Field(default_factory=os.getpid)
-    address: str = ""  # in a cluster
-    since: str = Field(default_factory=now)
+    host: Text = Field(default_factory=socket.gethostname)
+    pid: ProcessId = Field(default_factory=os.getpid)
+    address: Text = ""  # in a cluster
+    since: Moment = Field(default_factory=now)
 
 
 def place(folder: Path, number: int, variant: int | None = None) -> Path:
@@ -70,7 +71,7 @@ def spread(folder: Path, job: Job) -> list[int]:
     own = _make(folder, job.attempts)
     for number in range(1, count + 1):
         storage.ensure_folder(variants.place(own, number), within=own)
-    return variants.unpainted(own)
+    return [number for number in variants.unpainted(own) if number <= count]
 
 
 def earlier_losses(folder: Path, number: int) -> list[Loss]:
@@ -94,9 +95,14 @@ def workers(attempt: Path) -> list[Worker]:
 def worker(attempt: Path) -> Worker | None:
     """Who is at an attempt or a variant, or died at it; None where nobody has begun it, or it was left in order."""
     try:
-        return Worker.model_validate_json(storage.read(attempt / WORKER, MOST_BYTES))
-    except (OSError, ValidationError):
+        return read_json(Worker, storage.read(attempt / WORKER, MOST_BYTES))
+    except (OSError, SpoiltError):
         return None
+
+
+def has_begun(attempt: Path) -> bool:
+    """Whether anybody has come to work at an attempt or a variant."""
+    return worker(attempt) is not None or storage.is_there(attempt / losses.FILE)
 
 
 def outdated(folder: Path) -> list[Path]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pipeline import storage
+from pipeline.jobs.fields import Moment, SpoiltError, Text, read_json
 from pipeline.jobs.record import now
 from pipeline.jobs.result import Failed
 from pipeline.manifest.parameters import Model
@@ -20,8 +19,8 @@ MOST_BYTES = 1 << 16
 class Cancelled(Model):
     """Who cancelled a job, and when (UTC, ISO 8601)."""
 
-    by: str
-    at: str
+    by: Text
+    at: Moment
 
 
 def mark(folder: Path, by: str) -> None:
@@ -46,9 +45,9 @@ def is_marked(folder: Path) -> bool:
 def read(folder: Path) -> Failed | None:
     """What the owner of a cancelled job is told; None where nobody has cancelled it."""
     try:
-        by = Cancelled.model_validate_json(storage.read(folder / FILE, MOST_BYTES)).by
+        by = read_json(Cancelled, storage.read(folder / FILE, MOST_BYTES)).by
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError):
+    except (OSError, SpoiltError):
         by = "somebody"
     return Failed(reason=f"{PREFIX}{by}; `stylistic retry {shlex.quote(folder.name)}` brings it back.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import socket
 import time
@@ -12,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault, RunnerBusyError
+from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.manifest.parameters import Model
 
 LOCK = ".lock"
@@ -28,9 +29,9 @@ STALE_SECONDS = 60.0  # without one: the runner is gone
 class Holder(Model):
     """Who holds a lock, as it has written down."""
 
-    pid: int
-    host: str
-    since: str
+    pid: ProcessId
+    host: Text
+    since: Moment
 
     def is_alive(self) -> bool:
         """Whether it lives, as far as can be told from here; one on another host is taken to."""
@@ -71,9 +72,8 @@ def runner_lock(jobs: Path) -> Iterator[None]:
             f"{jobs}: its file system has no locks.", "Keep the jobs folder on a local disk."
         ) from None
     try:
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        own = Holder(pid=os.getpid(), host=socket.gethostname(), since=since)
-        storage.write_json(jobs / HOLDER, own.model_dump())
+        with contextlib.suppress(OSError):  # such as of a full disk: the lease, when it is renewed, tells it
+            _write_holder(jobs)
         yield
         with contextlib.suppress(OSError):  # who holds the lock is told for information only
             storage.remove_file(jobs / HOLDER)
@@ -96,6 +96,12 @@ def without_runner(jobs: Path) -> Iterator[bool]:
         lock.release()
 
 
+def _write_holder(jobs: Path) -> None:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    own = Holder(pid=os.getpid(), host=socket.gethostname(), since=since)
+    storage.write_json(jobs / HOLDER, own.model_dump())
+
+
 def _lock(jobs: Path) -> FileLock:
     path = jobs / LOCK
     if storage.is_there(path) and not storage.is_file(path):
@@ -106,8 +112,8 @@ def _lock(jobs: Path) -> FileLock:
 def holder(jobs: Path) -> Holder | None:
     """Who holds the lock, as far as the holder has written it down."""
     try:
-        return Holder.model_validate_json(storage.read(jobs / HOLDER, MOST_BYTES))
-    except (OSError, ValidationError):
+        return read_json(Holder, storage.read(jobs / HOLDER, MOST_BYTES))
+    except (OSError, SpoiltError):
         return None
 
 
@@ -115,14 +121,16 @@ class Lease:
     """The runner's side of its lease on a jobs folder, which is the time of the file that names the holder."""
 
     def __init__(self, jobs: Path) -> None:
-        self._file = jobs / HOLDER
-        self._renewed = time.monotonic()
+        self._jobs = jobs
+        self._renewed = -math.inf
 
     def renew(self) -> None:
         """Renew it if that is due."""
         if time.monotonic() - self._renewed >= RENEW_SECONDS:
-            with contextlib.suppress(FileNotFoundError):
-                storage.touch(self._file)
+            try:
+                storage.touch(self._jobs / HOLDER)
+            except FileNotFoundError:
+                _write_holder(self._jobs)
             self._renewed = time.monotonic()
 
 

@@ -5,15 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import storage
 from pipeline.jobs import cancel
+from pipeline.jobs.fields import (
+    Bytes,
+    Count,
+    Moment,
+    Name,
+    Sha256,
+    Side,
+    SpoiltError,
+    Text,
+    ToldPlain,
+    WrittenPath,
+    read_json,
+)
 from pipeline.jobs.losses import Losses
-from pipeline.jobs.record import name_in
+from pipeline.jobs.record import Id, name_in
 from pipeline.jobs.result import Engine, Output, Timing
 
 MOST_BYTES = 64 << 20  # half a million steps
+PICTURES = "pictures"  # in an outbox: the folder of the pictures alone, beside the results
 
 
 class _Part(BaseModel):
@@ -24,21 +38,21 @@ class _Part(BaseModel):
 class JobFacts(_Part):
     """Which job it was, and when; times are UTC in ISO 8601."""
 
-    id: str
-    name: str
-    claimed_at: str
-    started_at: str | None
-    finished_at: str
-    attempts: int
+    id: Id
+    name: Name
+    claimed_at: Moment
+    started_at: Moment | None
+    finished_at: Moment
+    attempts: Count
 
 
 class Source(_Part):
     """An image that was used: as the manifest wrote it, and what it was."""
 
-    file: str
-    sha256: str
-    width: int
-    height: int
+    file: WrittenPath
+    sha256: Sha256
+    width: Side
+    height: Side
 
 
 class Sources(_Part):
@@ -55,16 +69,16 @@ class Log(_Part):
     schema_: Annotated[Literal["stylistic.log/1"], Field(alias="schema")] = "stylistic.log/1"
     status: Literal["done", "failed"]
     job: JobFacts
-    manifest: dict[str, Any] | None
+    manifest: dict[str, ToldPlain] | None
     inputs: Sources
     engine: Engine | None
     loss: Losses
     timing: Timing | None
-    peak_memory_bytes: int | None
-    peak_card_memory_bytes: int | None = None
+    peak_memory_bytes: Bytes | None
+    peak_card_memory_bytes: Bytes | None = None
     output: Output | None
-    error: str | None
-    variants: list[dict[str, Any]] | None = None
+    error: Text | None
+    variants: list[dict[str, ToldPlain]] | None = None
 
     @property
     def is_cancelled(self) -> bool:
@@ -79,7 +93,7 @@ class Log(_Part):
 def read(outbox: Path, job_id: str) -> Log | None:
     """The published log of a job; None if nothing is published there, or something that is not ours."""
     try:
-        log = Log.model_validate_json(storage.read(outbox / job_id / f"{name_in(job_id)}.json", MOST_BYTES))
-    except (OSError, ValidationError):
+        log = read_json(Log, storage.read(outbox / job_id / f"{name_in(job_id)}.json", MOST_BYTES))
+    except (OSError, SpoiltError):
         return None
-    return log if log.job.id == job_id else None
+    return log if (log.job.id, log.job.name) == (job_id, name_in(job_id)) else None

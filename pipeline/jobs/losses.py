@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from pipeline import storage
 from pipeline.jobs import variants
+from pipeline.jobs.fields import LossValue, Number, Seconds, Side
 from pipeline.manifest.parameters import Model
 
 FILE = "loss.jsonl"
@@ -23,25 +24,25 @@ _END_BYTES = 8192  # some forty lines
 class Loss(Model):
     """The losses before a step's update, the long side in pixels that it ran at, and when the step was through."""
 
-    step: int
-    scale: int
-    total: float
-    content: float
-    style: float
-    total_variation: float
-    seconds: float = 0.0  # of optimizing up to here, over all attempts
+    step: Number
+    scale: Side
+    total: LossValue
+    content: LossValue
+    style: LossValue
+    total_variation: LossValue
+    seconds: Seconds = 0.0  # of optimizing up to here, over all attempts
     picture: int = Field(default=1, exclude=True)  # of the job's, from 1: a sweep has several, each with its own log
 
 
 class Losses(Model):
     """The losses of a job as columns, so that they are a table as they stand."""
 
-    step: list[int]
-    scale: list[int]
-    total: list[float]
-    content: list[float]
-    style: list[float]
-    total_variation: list[float]
+    step: list[Number]
+    scale: list[Side]
+    total: list[LossValue]
+    content: list[LossValue]
+    style: list[LossValue]
+    total_variation: list[LossValue]
 
     @classmethod
     def of(cls, losses: Iterable[Loss]) -> Losses:

@@ -12,14 +12,17 @@ import os
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import Field
 
+from pipeline.jobs.fields import Bytes, Seconds, Text
 from pipeline.jobs.work import Painting
 from pipeline.manifest.parameters import Model, Parameters
 
 NEAR = 2.0  # times the pixels, or a part: within it a size counts as measured
 FAR = 16.0  # beyond it nothing is said
+LEAST_STEP_SECONDS = 1e-6  # that a step is taken to last
 FIXED_PIXELS = 4000  # that a step costs beside its picture's own: on 2 cores, with bfloat16 and Wasserstein
 MAX_DEVICES = 20  # that are remembered: a container has another name at each start
 
@@ -27,29 +30,30 @@ MAX_DEVICES = 20  # that are remembered: a container has another name at each st
 class Kind(Model):
     """What a step costs by, beside pixels."""
 
-    device: str  # NVIDIA H200, or "CPU: " and the processor with its cores
-    precision: str  # float32 or bfloat16
-    style_loss: str
-    optimizer: str
+    device: Text  # NVIDIA H200, or "CPU: " and the processor with its cores
+    precision: Text  # float32 or bfloat16
+    style_loss: Text
+    optimizer: Text
 
 
 class Point(Model):
     """What was measured at about one size."""
 
     kind: Kind
-    pixels: int = Field(gt=0)
-    step_seconds: float = Field(gt=0, allow_inf_nan=False)
-    other_seconds: float | None = Field(None, ge=0, allow_inf_nan=False)  # of a picture of this size, beside its steps
-    peak_bytes: int | None = Field(None, ge=0)
+    pixels: Annotated[int, Field(strict=True, ge=1, le=10**12)]
+    step_seconds: Annotated[Seconds, Field(ge=LEAST_STEP_SECONDS)]
+    other_seconds: Seconds | None = None  # of a picture of this size, beside its steps
+    peak_bytes: Bytes | None = None
 
 
 class Device(Model):
     """What ``--device`` came to on this machine, the precision that ``auto`` is there, and how long a start takes."""
 
-    name: str
-    precision: str
-    loading_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
-    first_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)  # of a process's first picture, beside its steps
+    name: Text
+    precision: Text
+    loading_seconds: Seconds = 0.0
+    first_seconds: Seconds = 0.0  # of a process's first picture, beside its steps
+    resident_bytes: Bytes = 0  # of a process that has started, before it paints
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,10 @@ class Book(Model):
         total += next((p.other_seconds for p in like if p.other_seconds is not None), 0.0)
         near = (p for p in like if 1 / NEAR <= p.pixels / painting.pixels <= NEAR)
         peak = next((p.peak_bytes for p in near if p.peak_bytes is not None), None)
+        if peak is not None:
+            device = self.device(option)
+            # An image is decoded before the picture is painted, and let go.
+            peak = max(peak, (device.resident_bytes if device else 0) + painting.decoding_bytes)
         return Estimate(total, peak, spoken_device(kind.device))
 
     def noting(self, found: Iterable[Point]) -> Book:
@@ -172,7 +180,7 @@ def spoken_device(name: str) -> str:
     return name.partition(":")[0]
 
 
-_START = ("loading_seconds", "first_seconds")
+_START = ("loading_seconds", "first_seconds", "resident_bytes")
 
 
 def _here(option: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import statistics
@@ -13,10 +14,13 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from pipeline import storage
+from pipeline.jobs.fields import SpoiltError, read_json
 from pipeline.jobs.losses import Loss, reached
-from pipeline.jobs.measured import Book, Device, Estimate, interpolated
+from pipeline.jobs.measured import LEAST_STEP_SECONDS, Book, Device, Estimate, interpolated
 from pipeline.jobs.record import Job
 from pipeline.jobs.work import Painting, paintings_of
+
+log = logging.getLogger(__name__)
 
 RECENT_STEPS = 20  # that a running job's pace is taken from
 # What a job shows of its own pace counts half against what was measured before when it is as much as this: a moment in
@@ -62,7 +66,10 @@ class Paces:
         with contextlib.suppress(OSError, Timeout, NotImplementedError):  # the last: a file system without locks
             os.makedirs(self._file.parent, exist_ok=True)  # the user's own cache
             with FileLock(f"{self._file}.lock", timeout=1):
-                storage.write_json(self._file, change(_load(self._file)).model_dump(mode="json"))
+                found = change(_load(self._file, aside=True)).model_dump(mode="json")
+                with contextlib.suppress(ValidationError):  # what cannot be is not kept
+                    Book.model_validate(found)
+                    storage.write_json(self._file, found)
 
     def estimate(self, work: Sequence[Painting], workers: int = 1, is_warm: bool = False) -> Estimate | None:
         """What all of it takes, the start of the processes included; None where part of it is not known.
@@ -164,7 +171,7 @@ def _step_seconds(seen: Sequence[Loss]) -> dict[int, list[float]]:
         before = latest.get(loss.picture)
         latest[loss.picture] = loss
         if before and before.scale == loss.scale and loss.step == before.step + 1 and loss.seconds > before.seconds:
-            times.setdefault(loss.scale, []).append(loss.seconds - before.seconds)
+            times.setdefault(loss.scale, []).append(max(LEAST_STEP_SECONDS, loss.seconds - before.seconds))
     return times
 
 
@@ -204,8 +211,14 @@ def cache_file() -> Path:
     return storage.real(platformdirs.user_cache_path("stylistic")) / "pace.json"
 
 
-def _load(file: Path) -> Book:
+def _load(file: Path, aside: bool = False) -> Book:
+    """The book in a file; an empty one where there is none, or a spoilt one, which is put aside on demand."""
     try:
-        return Book.model_validate_json(storage.read(file, MOST_BYTES))
-    except (OSError, ValidationError):
-        return Book()
+        return read_json(Book, storage.read(file, MOST_BYTES))
+    except SpoiltError as error:
+        if aside:
+            storage.move(file, file.with_suffix(".spoilt"))
+            log.warning("%s: what was measured here is spoilt (%s); it is put aside, and measured anew", file, error)
+    except OSError:
+        pass
+    return Book()

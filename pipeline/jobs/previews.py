@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pipeline import storage
 from pipeline.jobs import variants
+from pipeline.jobs.fields import SpoiltError, Text, read_json
 from pipeline.manifest.parameters import Model
 
 FOLDER = "previews"
@@ -26,8 +25,8 @@ MOST_BYTES = 1 << 16  # of what tells the painter
 class Painter(Model):
     """What a job is painted on."""
 
-    device: str
-    precision: str
+    device: Text
+    precision: Text
 
 
 def leave(folder: Path, pictures: dict[str, bytes]) -> None:
@@ -53,8 +52,8 @@ def painter(attempt: Path) -> Painter | None:
     """What the job of an attempt is painted on; None before it is known."""
     path = newest(attempt, PAINTER)
     try:
-        return Painter.model_validate_json(storage.read(path, MOST_BYTES)) if path else None
-    except (OSError, ValidationError):
+        return read_json(Painter, storage.read(path, MOST_BYTES)) if path else None
+    except (OSError, SpoiltError):
         return None
 
 

@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pipeline import storage
-from pipeline.errors import JobError
+from pipeline.errors import JobError, short
+from pipeline.jobs.fields import Count, FileName, Moment, Name, Sha256, Side, SpoiltError, WrittenPath, read_json
 from pipeline.manifest.model import Manifest
+from pipeline.manifest.names import valid_name
 from pipeline.manifest.parameters import Model
 
 RECORD = "job.json"
 MOST_BYTES = 16 << 20  # of a sweep of thousands
 VARIANTS = "variants"  # a folder with a job of its own for each combination of a sweep
+MOST_VARIANTS = 100_000  # that are so much as counted, whatever --max-variants was
 
 
 class RecordError(JobError):
     """A job's record that cannot be used; the sentence says why."""
 
 
+_ID = re.compile(r"(?P<name>.+)-[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
+
+
+def _id(text: str) -> str:
+    if not is_job_id(text):
+        raise ValueError("must be the id of a job")
+    return text
+
+
+Id = Annotated[str, AfterValidator(_id)]
+Priority = Annotated[int, Field(strict=True, ge=-1000, le=1000)]
+
+
 class JobImage(Model):
     """An image of a job: as the manifest wrote it, the copy's name in the job's folder, and what it is."""
 
-    file: str
-    stored: str
-    sha256: str
-    width: int
-    height: int
+    file: WrittenPath
+    stored: FileName
+    sha256: Sha256
+    width: Side
+    height: Side
+
+
+def _copies(images: dict[str, JobImage]) -> dict[str, JobImage]:
+    for part, image in images.items():
+        if image.stored.partition(".")[0] != part:
+            raise ValueError(f"{short(image.stored)} is no copy of {short(part)}")
+    return images
+
+
+Images = Annotated[dict[str, JobImage], AfterValidator(_copies)]  # by part
 
 
 class Job(Model):
@@ -39,22 +67,35 @@ class Job(Model):
     ``images`` has one for each part that the manifest gives one (see ``Manifest.images``); without any it never ran.
     """
 
-    id: str
-    name: str
-    claimed_at: str
-    priority: int = 0
+    id: Id
+    name: Name
+    claimed_at: Moment
+    priority: Priority = 0
     manifest: Manifest | None = None
-    images: dict[str, JobImage] = Field(default_factory=dict)
-    steps: int = 0  # in all, of every variant
-    attempts: int = 0
-    deaths: int = 0
-    started_at: str | None = None
+    images: Images = Field(default_factory=dict)
+    steps: Count = 0  # in all, of every variant
+    attempts: Count = 0
+    deaths: Count = 0
+    started_at: Moment | None = None
+    place: WrittenPath | None = None  # of its photo in the inbox, where that has come into a style folder
+
+    @model_validator(mode="after")
+    def _is_of_one_piece(self) -> Job:
+        if self.name != name_in(self.id):
+            raise ValueError("`name` is not the one that its id begins with")
+        if self.manifest and self.images:
+            count = math.prod(map(len, (self.manifest.sweep or {}).values()))
+            if count > MOST_VARIANTS:
+                raise ValueError(f"`sweep`: {count:,} combinations")
+            if not self.manifest.sweep and self.images.keys() != self.manifest.images.keys():
+                raise ValueError("`images` are not those of its manifest")
+        return self
 
     @classmethod
-    def new(cls, job_id: str, manifest: Manifest, images: dict[str, JobImage]) -> Job:
+    def new(cls, job_id: str, manifest: Manifest, images: dict[str, JobImage], place: str | None = None) -> Job:
         """A job that is asked for now."""
         asked = {"name": manifest.name, "priority": manifest.priority, "steps": manifest.steps}
-        return cls(id=job_id, claimed_at=now(), manifest=manifest, images=images, **asked)
+        return cls(id=job_id, claimed_at=now(), manifest=manifest, images=images, place=place, **asked)
 
     @property
     def turn(self) -> tuple[int, str, str]:
@@ -67,23 +108,21 @@ class Job(Model):
 
         Raises:
             FileNotFoundError: there is none.
-            RecordError: it is damaged, of another version, or not ours to read.
+            RecordError: it is damaged, of another version or of another job, or not ours to read.
         """
         try:
-            return cls.model_validate_json(storage.read(folder / RECORD, MOST_BYTES))
+            job = read_json(cls, storage.read(folder / RECORD, MOST_BYTES))
+            if job.id != folder.name:
+                raise SpoiltError(f"`id`: it is that of {short(job.id)}")
+            return job
         except storage.OddError as error:
-            raise RecordError(
-                f"its record is not one of this version of Stylistic ({error.strerror}).", "Drop it again."
-            ) from None
+            said = f"its record is not one of this version of Stylistic ({error.strerror})."
+            raise RecordError(said, "Drop it again.") from None
         except PermissionError as error:
             raise RecordError(f"its record {RECORD} cannot be read ({error.strerror}).", "Drop it again.") from None
-        except ValidationError as error:
-            problems = "; ".join(
-                f"`{'.'.join(map(str, p['loc'])).removeprefix('manifest.')}`: {p['msg']}" for p in error.errors()
-            )
-            raise RecordError(
-                f"its record is not one of this version of Stylistic ({problems}).", "Drop it again."
-            ) from None
+        except SpoiltError as error:
+            said = f"its record is not one of this version of Stylistic ({error})."
+            raise RecordError(said, "Drop it again.") from None
 
     def save(self, folder: Path) -> None:
         """Write the record into the job's folder."""
@@ -96,10 +135,8 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     manifest: Manifest  # as it was asked for, before anything was chosen for `auto`
-    images: dict[str, JobImage]
-
-
-_ID = re.compile(r"(?P<name>.+)-\d{8}-\d{6}-[0-9a-f]{4}")
+    images: Images
+    place: WrittenPath | None = None
 
 
 def new_id(name: str) -> str:
@@ -108,8 +145,12 @@ def new_id(name: str) -> str:
 
 
 def is_job_id(text: str) -> bool:
-    """Whether a file name has the form of a job's id: ``<name>-<YYYYmmdd-HHMMSS>-<4 hex>``."""
-    return _ID.fullmatch(text) is not None
+    """Whether a file name has the form of a job's id: ``<name>-<YYYYmmdd-HHMMSS>-<4 hex>``, with a name of a job."""
+    match = _ID.fullmatch(text)
+    try:
+        return match is not None and bool(valid_name(match["name"]))
+    except ValueError:
+        return False
 
 
 def name_in(job_id: str) -> str:

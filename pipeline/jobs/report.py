@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipeline import storage
+from pipeline.jobs.fields import Count, Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.manifest.parameters import Model
 
 FILE = ".report.json"
@@ -16,24 +17,24 @@ MOST_BYTES = 16 << 20
 class Waits(Model):
     """A drop that waits, and for what; ``is_fault`` where no time will heal it but somebody must."""
 
-    name: str
-    reason: str
+    name: Text
+    reason: Text
     is_fault: bool = False
 
 
 class Report(Model):
     """The runner that works, or worked last, on a jobs folder; times are UTC in ISO 8601."""
 
-    pid: int
-    inbox: str
-    since: str
-    ended_at: str | None = None  # once it has come to an end by itself or by a word, not by a crash
-    done: int = 0  # by this runner
-    failed: int = 0
+    pid: ProcessId
+    inbox: Text
+    since: Moment
+    ended_at: Moment | None = None  # once it has come to an end by itself or by a word, not by a crash
+    done: Count = 0  # by this runner
+    failed: Count = 0
     waiting: list[Waits] = Field(default_factory=list)
-    more_waiting: int = 0  # than are listed
-    unknown: list[str] = Field(default_factory=list)  # what is not understood: a sentence each, with the remedy
-    faults: list[str] = Field(default_factory=list)  # what the machine is at fault of
+    more_waiting: Count = 0  # than are listed
+    unknown: list[Text] = Field(default_factory=list)  # what is not understood: a sentence each, with the remedy
+    faults: list[Text] = Field(default_factory=list)  # what the machine is at fault of
 
 
 def write(jobs: Path, report: Report) -> None:
@@ -44,6 +45,6 @@ def write(jobs: Path, report: Report) -> None:
 def read(jobs: Path) -> Report | None:
     """The last report; None if there is none that can be read."""
     try:
-        return Report.model_validate_json(storage.read(jobs / FILE, MOST_BYTES))
-    except (OSError, ValidationError):
+        return read_json(Report, storage.read(jobs / FILE, MOST_BYTES))
+    except (OSError, SpoiltError):
         return None

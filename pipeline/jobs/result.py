@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from pipeline import storage
+from pipeline.jobs.fields import Bytes, FileName, Plain, Seconds, Sha256, Side, SpoiltError, Text, parsed
 from pipeline.manifest.parameters import Model
 
 RESULT = "result"
@@ -20,35 +21,35 @@ MOST_BYTES = 16 << 20  # of the report of a sweep of thousands
 class WeightsUsed(Model):
     """Where the kernels came from."""
 
-    source: str
-    sha256: str
+    source: Text
+    sha256: Sha256
 
 
 class Engine(Model):
     """What painted."""
 
-    host: str = ""
-    tensorflow: str
-    device: str
-    precision: str
+    host: Text = ""
+    tensorflow: Text
+    device: Text
+    precision: Text
     weights: WeightsUsed
 
 
 class Timing(Model):
     """Seconds; of a sweep those of all its variants."""
 
-    setup_seconds: float
-    optimize_seconds: float
-    seconds_per_step: float
+    setup_seconds: Seconds
+    optimize_seconds: Seconds
+    seconds_per_step: Seconds
 
 
 class Output(Model):
     """The picture's file, its size in pixels and its digest."""
 
-    file: str
-    width: int
-    height: int
-    sha256: str
+    file: FileName
+    width: Side
+    height: Side
+    sha256: Sha256
 
     @classmethod
     def of(cls, file: str, width: int, height: int, encoded: bytes) -> Output:
@@ -62,18 +63,18 @@ class Done(Model):
     status: Literal["done"] = "done"
     engine: Engine
     timing: Timing
-    peak_memory_bytes: int
-    peak_card_memory_bytes: int | None = None  # on a GPU
-    chosen: dict[str, Any] = Field(default_factory=dict)  # what `auto` came to, by parameter
+    peak_memory_bytes: Bytes
+    peak_card_memory_bytes: Bytes | None = None  # on a GPU
+    chosen: dict[str, Plain] = Field(default_factory=dict)  # what `auto` came to, by parameter
     output: Output
-    variants: list[dict[str, Any]] | None = None  # of a sweep, a row of its table for each
+    variants: list[dict[str, Plain]] | None = None  # of a sweep, a row of its table for each
 
 
 class Failed(Model):
     """A job that never will have one, and why, in words."""
 
     status: Literal["failed"] = "failed"
-    reason: str
+    reason: Text
 
 
 Result = Done | Failed
@@ -92,8 +93,8 @@ def leave(folder: Path, result: Result, files: dict[str, bytes] | None = None) -
 def read(folder: Path) -> Result | None:
     """How a job ended; None where its worker is not through, or the report is damaged: the job then goes on."""
     try:
-        return _REPORT.validate_json(storage.read(folder / RESULT / REPORT, MOST_BYTES))
-    except ValidationError:
+        return parsed(_REPORT.validate_python, storage.read(folder / RESULT / REPORT, MOST_BYTES))
+    except SpoiltError:
         return None
     except OSError as error:
         if storage.is_of_entry(error):

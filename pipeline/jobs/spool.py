@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import shlex
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel
 
 from pipeline import storage
 from pipeline.errors import UsageError
 from pipeline.jobs import attempt, cancel
+from pipeline.jobs.fields import Moment, SpoiltError, read_json
 from pipeline.jobs.inputs import KeptInputs
 from pipeline.jobs.log import Log
-from pipeline.jobs.record import MOST_BYTES, RECORD, Asked, Job, RecordError, is_job_id, now
+from pipeline.jobs.record import MOST_BYTES, RECORD, Asked, Job, Priority, RecordError, is_job_id, now
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +32,19 @@ class UntouchableError(Exception):
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+class _Finished(BaseModel):
+    """What is kept of a finished job; all else there is for people."""
+
+    asked: Asked
+
+
+class _Turn(BaseModel):
+    """The part of a queued job's record that the queue's order needs."""
+
+    priority: Priority
+    claimed_at: Moment
 
 
 class Spool:
@@ -123,9 +135,11 @@ class Spool:
         folder = self.running / job_id
         try:
             job = self._read(self.queued / job_id)
+            if job.manifest is None or not job.images:
+                raise RecordError(f"its record {RECORD} says nothing to paint.", "Drop it again.")
         except RecordError:
             _move(self.queued / job_id, folder)
-            return self.load(job_id)
+            raise
         job = job.model_copy(update={"attempts": job.attempts + 1, "started_at": now()})
         job.save(self.queued / job_id)
         _move(self.queued / job_id, folder)
@@ -214,18 +228,16 @@ class Spool:
             UsageError: there is none of this id, or it cannot be done again.
         """
         try:
-            record = json.loads(storage.read(self.done / f"{job_id}.json", MOST_BYTES))
+            if not is_job_id(job_id):
+                raise FileNotFoundError
+            return read_json(_Finished, storage.read(self.done / f"{job_id}.json", MOST_BYTES)).asked
         except (FileNotFoundError, storage.OddError):
             job = self.require_failed(job_id, "finished or failed")
             if job.manifest is None or not job.images:
                 raise UsageError(f"{job_id}: never became a job.", "`stylistic retry` reads it again.") from None
-            return Asked(manifest=job.manifest, images=job.images)
-        except ValueError as error:
-            raise UsageError(f"{job_id}: its record is damaged ({error}).", _DROP_AGAIN) from None
-        try:
-            return Asked.model_validate(record["asked"])
-        except (KeyError, TypeError, ValidationError):
-            raise UsageError(f"{job_id}: its record is not one of this version.", _DROP_AGAIN) from None
+            return Asked(manifest=job.manifest, images=job.images, place=job.place)
+        except SpoiltError as error:
+            raise UsageError(f"{job_id}: its record is not one of this version ({error}).", _DROP_AGAIN) from None
 
     def require_failed(self, job_id: str, wanted: str = "failed") -> Job:
         """The record of a failed job; ``wanted`` is what the sentence calls it where there is none.
@@ -235,6 +247,8 @@ class Spool:
         """
         folder = self.failed / job_id
         try:
+            if not is_job_id(job_id):  # nor part of a path
+                raise FileNotFoundError
             return Job.load(folder)
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"{job_id}: no {wanted} job of this id.", "`stylistic status` lists them.") from None
@@ -291,9 +305,9 @@ def dropped_in(folder: Path) -> Path | None:
 def _order(folder: Path) -> tuple[int, str, str]:
     """What a job is sorted by. One whose record tells nothing comes first: it fails, and that is soon told."""
     try:
-        record: Any = json.loads(storage.read(folder / RECORD, MOST_BYTES))
-        return -int(record["priority"]), str(record["claimed_at"]), folder.name
-    except (OSError, ValueError, KeyError, TypeError):
+        turn = read_json(_Turn, storage.read(folder / RECORD, MOST_BYTES))
+        return -turn.priority, turn.claimed_at, folder.name
+    except (OSError, SpoiltError):
         return -1_000_000, "", folder.name
 
 

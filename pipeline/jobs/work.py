@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import schedule
+from pipeline.pictures.suffixes import bytes_to_decode
 
 
 class Stretch(NamedTuple):
@@ -32,6 +33,7 @@ class Painting:
     width: int
     height: int
     done: int = 0
+    decoding_bytes: int = 0  # that its largest image takes
 
     def stretches(self) -> list[Stretch]:
         """What is run, coarse to fine."""
@@ -56,7 +58,15 @@ def paintings(manifest: Manifest, sizes: Mapping[str, tuple[int, int]]) -> list[
         sizes: width and height of each image, by its path as the manifest writes it.
     """
     runs = manifest.variants() if manifest.sweep else [manifest]
-    return [Painting(run.parameters, *sizes[run.content]) for run in runs if run.content in sizes]
+    return [
+        Painting(run.parameters, *sizes[run.content], decoding_bytes=_to_decode(run.images.values(), sizes))
+        for run in runs
+        if run.content in sizes
+    ]
+
+
+def _to_decode(names: Iterable[str], sizes: Mapping[str, tuple[int, int]]) -> int:
+    return max((bytes_to_decode(name, *sizes[name]) for name in names if name in sizes), default=0)
 
 
 def paintings_of(job: Job, done: Mapping[int, int] | None = None) -> list[Painting]:

@@ -11,6 +11,7 @@ from pipeline.errors import shown
 
 MAX_NAME_CHARACTERS = 100
 MAX_NAME_BYTES = 200  # so that what is put before and behind a name leaves it under the 255 that a file's may have
+MAX_STEM_BYTES = 240  # the same, where no more than a number and a suffix follow
 # Letters with the marks that belong to them, as in Hindi, Thai, Arabic, Hebrew; between two letters what joins or parts
 # them, as Persian and many scripts of India write it.
 _JOINER = r"(?<=[\p{L}\p{M}])[\u200c\u200d](?=[\p{L}\p{M}])"
@@ -19,7 +20,8 @@ NAME = regex.compile(rf"[\p{{L}}\p{{N}}_](?:(?:[{_KEPT}]|{_JOINER})*[\p{{L}}\p{{
 _OTHERS = regex.compile(rf"(?:(?!{_JOINER})[^{_KEPT}])+")
 _SPACES = regex.compile(r"\p{Zs}")
 _UNSEEN = regex.compile(r"[\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789¹²³")}
+_UNSAFE = regex.compile(r'[<>:"|?*/\\\p{Cc}\p{Cs}]')  # in a name on Windows, or on no system
 
 
 def valid_name(name: str) -> str:
@@ -80,6 +82,12 @@ def _as_many(graphemes: Iterable[str], characters: int, size: int) -> Iterator[s
         if characters < 0 or size < 0:
             return
         yield grapheme
+
+
+def on_any_system(text: str) -> str:
+    """The name of a file, without its suffix, or of a folder, as near to a text as Windows and Samba can have it."""
+    name = beginning(_UNSAFE.sub("-", unicodedata.normalize("NFC", text)), 255, MAX_STEM_BYTES).strip(" .")
+    return name if name and name.split(".")[0].rstrip().lower() not in _RESERVED else f"_{name}"
 
 
 def safe(text: str) -> str:

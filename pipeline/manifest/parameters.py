@@ -39,6 +39,7 @@ CONTENT_SHARES = {"block4_conv2": 1.0, "block5_conv2": 100.0}
 CONTENT_LAYERS = {"block5_conv2": 1.0}
 STYLE_LAYER_WEIGHTS = dict(zip(STYLE_LAYERS, (1e3, 1e2, 1e1, 1.0, 1.0), strict=True))
 TIMELAPSE_FRAMES = 40  # at most, where the manifest has no `snapshots`
+MOST_STEPS, MOST_PIXELS = 10_000_000, 1_000_000  # of a scale of `pyramid`
 # TensorFlow's tutorial "Neural style transfer", to the letter; the others are points on the curve of time and quality.
 PRESETS: dict[str, dict[str, Any]] = {
     "tutorial": {
@@ -103,7 +104,7 @@ def _rising(value: Any) -> Any:
         return value
     if isinstance(value, dict):  # whose keys are text in JSON
         sides = [int(side) if isinstance(side, str) and side.isdecimal() else side for side in value]
-        if not all(type(steps) is int and steps > 0 for steps in value.values()):
+        if not all(type(steps) is int and 0 < steps <= MOST_STEPS for steps in value.values()):
             raise ValueError("must give each long side a number of steps, such as {128: 100, 256: 50}")
         value = dict(zip(sides, value.values(), strict=True))
     if isinstance(value, list | dict) and all(type(side) is int for side in value):
@@ -112,6 +113,8 @@ def _rising(value: Any) -> Any:
             raise ValueError("must list long sides from coarse to fine, each larger than the one before")
         if sides[0] < 16:
             raise ValueError(f"must not go below 16 pixels, not {sides[0]}")
+        if sides[-1] > MOST_PIXELS:
+            raise ValueError(f"must not go beyond {MOST_PIXELS:,} pixels")
         return value
     raise ValueError(
         "must be auto, off, a list of long sides in pixels such as [128, 256, 512], or sides with their steps such as"

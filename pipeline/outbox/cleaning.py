@@ -12,6 +12,7 @@ from pipeline import storage
 from pipeline.jobs import cancel, log
 from pipeline.jobs.record import is_job_id
 from pipeline.jobs.spool import Spool
+from pipeline.outbox import pictures
 from pipeline.outbox.publish import withdraw
 
 
@@ -45,6 +46,7 @@ def remove(leftover: Leftover, spool: Spool) -> None:
         if leftover.path.parent == spool.failed:
             spool.forget(leftover.path.name)
         elif storage.is_folder(leftover.path):
+            pictures.take_back(leftover.path.parent, leftover.path.name)
             withdraw(leftover.path.parent, leftover.path.name)
         else:
             storage.remove_file(leftover.path)

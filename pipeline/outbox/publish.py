@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 DROPPED = "dropped"  # in a failure: the folder of its manifest as it was dropped, apart from its log
 MOST_DROPPED_BYTES = 1 << 20
 MOST_PREVIEW_BYTES = 4 << 20
+MOST_RESULT_BYTES = 4 << 30  # of a picture, which takes at most eight bytes a pixel
 TRASH = ".stylistic-trash"  # the outbox is shared with others, who have theirs
 
 
@@ -39,7 +40,11 @@ def clean(outbox: Path, is_ours: Callable[[str], bool]) -> None:
     # Others keep dot-names in a shared folder too: only what is named like our results is ours.
     for leftover in found:
         if leftover.name[0] == "." and is_job_id(leftover.name[1:]) and is_ours(leftover.name[1:]):
-            storage.clear_away(leftover.path)
+            if leftover.is_folder:
+                storage.clear_away(leftover.path)
+            else:
+                with storage.passed_over():
+                    storage.remove_file(leftover.path)
 
 
 def withdraw(outbox: Path, job_id: str) -> None:
@@ -182,7 +187,7 @@ def _opened(path: Path) -> BinaryIO:
         RecordError: it is none, or gone.
     """
     try:
-        return storage.open_file(path)
+        return storage.open_file(path, MOST_RESULT_BYTES)
     except OSError as error:
         if not storage.is_of_entry(error):
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,11 @@ from pipeline.outbox.publish import DROPPED
 SHOWN_BY_BROWSERS = (".png", ".jpg", ".webp")
 POINTS = 48  # of a curve
 MOST_FILES = 300  # of a result, that are listed
+MOST_PREVIEWS = 5000
+MOST_STYLES = 64
+MOST_VARIANTS = 1000
+MOST_FIELDS = 100  # of parameters, and of a variant
+MOST_CHARACTERS = 5000  # of a text, or of a field
 DEFAULTS = Parameters().model_dump(mode="json")
 
 
@@ -57,44 +64,49 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
     # Only what is said of a job itself has been checked: the manifest may be another program's.
     parameters, sweep, preset = (manifest.get(key) for key in ("parameters", "sweep", "preset"))
     picture = found.output and found.output.file
-    row = {
+    return {
         "id": found.job.id,
         "name": found.job.name,
         "status": "cancelled" if found.is_cancelled else found.status,
         "at": found.job.finished_at,
-        "error": found.error,
+        "error": found.error and _cut(found.error),
         "picture": picture,
         "shows": picture if picture and picture.endswith(SHOWN_BY_BROWSERS) else None,
         "width": found.output and found.output.width,
         "height": found.output and found.output.height,
         "content": found.inputs.content and found.inputs.content.file,
-        "styles": [style.file for style in found.inputs.style],
-        "preset": preset if isinstance(preset, str) else None,
-        "parameters": _changed(parameters) if isinstance(parameters, dict) else None,
+        "styles": [style.file for style in found.inputs.style[:MOST_STYLES]],
+        "preset": _cut(preset) if isinstance(preset, str) else None,
+        "parameters": _told(_changed(parameters)) if isinstance(parameters, dict) else None,
         "steps": len(found.loss.step),
         "seconds": found.timing and found.timing.optimize_seconds,
-        "device": found.engine and found.engine.device,
-        "precision": found.engine and found.engine.precision,
+        "device": found.engine and _cut(found.engine.device),
+        "precision": found.engine and _cut(found.engine.precision),
         "memory": found.peak_memory_bytes,
         "card_memory": found.peak_card_memory_bytes,
         "attempts": found.job.attempts,
         "curve": _curve(found.loss),
         "dropped": next((name for name in names if name.startswith(f"{DROPPED}/")), None),
         "files": names[:MOST_FILES],
-        "previews": _previews(folder),
-        "variants": found.variants,
-        "columns": list(map(str, sweep)) if isinstance(sweep, dict) else [],
+        "previews": _previews(folder)[:MOST_PREVIEWS],
+        "variants": found.variants and [_variant(row, names) for row in found.variants[:MOST_VARIANTS]],
+        "columns": list(_told(sweep)) if isinstance(sweep, dict) else [],
     }
-    return {key: _finite(value) for key, value in row.items()}
 
 
-def _finite(value: Any) -> Any:
-    """A value as JSON can say it, which knows no number that is none."""
-    if isinstance(value, dict):
-        return {str(key): _finite(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+
+
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields that others have written, but for what is too long to be told."""
+    few = itertools.islice(fields.items(), MOST_FIELDS)
+    return {key: value for key, value in few if len(key) + len(json.dumps(value)) <= MOST_CHARACTERS}
+
+
+def _variant(row: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """A row of a sweep's table. Its file is one of the result's own, or none."""
+    return {key: None if key == "file" and value not in names else value for key, value in _told(row).items()}
 
 
 def _changed(parameters: dict[str, Any]) -> dict[str, Any]:

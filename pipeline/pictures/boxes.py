@@ -57,9 +57,8 @@ def brand(file: BinaryIO) -> bytes:
 
 def color_of_primary(file: BinaryIO) -> tuple[int, int] | None:
     """The code points of primaries and transfer function (ITU-T H.273) in the primary picture's ``nclx``, if any."""
-    found = {
-        box.kind: box for meta in boxes(file) if meta.kind == b"meta" for box in boxes(file, meta.start + 4, meta.end)
-    }
+    meta = next((box for box in boxes(file) if box.kind == b"meta"), None)
+    found = {box.kind: box for box in boxes(file, meta.start + 4, meta.end)} if meta else {}
     if b"iprp" not in found:
         return None
     of_properties = {box.kind: box for box in boxes(file, *found[b"iprp"][1:])}

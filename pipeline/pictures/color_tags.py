@@ -10,11 +10,21 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from pipeline.pictures import boxes, png
-from pipeline.pictures.spaces import ADOBE_PRIMARIES, CURVES, PRIMARIES, SRGB_PRIMARIES, Array, Space, gamma, srgb
+from pipeline.pictures.spaces import (
+    ADOBE_PRIMARIES,
+    CURVES,
+    PRIMARIES,
+    SRGB_PRIMARIES,
+    Array,
+    Curve,
+    Space,
+    gamma,
+    srgb,
+)
 
 Meaning = Space | bytes  # bytes are an ICC profile
 SRGB = Space()
-PNG_GAMMAS = (10_000, 1_000_000)  # times 100,000; what is beyond is a mistake
+LEAST_GAMMA, MOST_GAMMA = 0.1, 10.0  # what is beyond is a mistake
 PNG_GAMMA_OF_SRGB = 45455  # what a writer of sRGB is to say beside it
 TRANSFER_FUNCTION, WHITE_POINT, PRIMARY_CHROMATICITIES = 301, 318, 319  # of TIFF
 ADOBE_GAMMA = 563 / 256
@@ -59,7 +69,7 @@ def _of_png(_: Image.Image, file: BinaryIO) -> Meaning | None:
     values, corners = png.data(file, b"gAMA"), png.data(file, b"cHRM")
     primaries, curve = SRGB_PRIMARIES, SRGB.curve
     value = int.from_bytes(values[:4], "big")
-    if PNG_GAMMAS[0] <= value <= PNG_GAMMAS[1] and value != PNG_GAMMA_OF_SRGB:
+    if value != PNG_GAMMA_OF_SRGB and LEAST_GAMMA <= 100_000 / max(value, 1) <= MOST_GAMMA:
         curve = gamma(100_000 / value)
     if len(corners) == 32:
         white, colors = np.split(np.array(struct.unpack(">8I", corners)) / 100_000, [2])
@@ -82,13 +92,15 @@ def _of_tiff(image: Any, _: BinaryIO) -> Meaning | None:
     if not (table or white or colors):
         return None
     primaries = (*(colors or SRGB_PRIMARIES[:6]), *(white or SRGB_PRIMARIES[6:]))
-    return Space(tuple(map(float, primaries)), _of_table(table) if table else srgb)
+    return Space(tuple(map(float, primaries)), _of_table(table or ()))
 
 
-def _of_table(table: tuple[int, ...]) -> Any:
-    """The curve of a TIFF's TransferFunction: a table for all channels, or one for each."""
+def _of_table(table: tuple[int, ...]) -> Curve:
+    """The curve of a TIFF's TransferFunction: a table for all channels, or one for each; sRGB's if it rises nowhere."""
     light = np.array(table, np.float64) / 65535.0
     channels = light.reshape(3, -1) if len(table) % 3 == 0 else light[None]
+    if channels.size < 2 or (channels[:, -1] <= channels[:, 0]).any():
+        return srgb
 
     def curve(values: Array) -> Array:
         at = np.linspace(0.0, 1.0, channels.shape[1])
@@ -115,7 +127,8 @@ def _of_bmp(_: Image.Image, file: BinaryIO) -> Meaning | None:
         return None
     points = np.vstack([corners, corners.sum(axis=0)])
     primaries = (points[:, :2] / points.sum(axis=1, keepdims=True)).ravel()
-    curve = (lambda values: values[:, None] ** exponents) if (exponents > 0).all() else srgb
+    is_sane = ((exponents >= LEAST_GAMMA) & (exponents <= MOST_GAMMA)).all()
+    curve = (lambda values: values[:, None] ** exponents) if is_sane else srgb
     return Space(tuple(primaries.tolist()), curve)
 
 

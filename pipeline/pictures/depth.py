@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 
 from pipeline.pictures import png
 from pipeline.pictures.color_tags import SRGB, Meaning
-from pipeline.pictures.spaces import Array, Space, hlg, pq
+from pipeline.pictures.spaces import STRIP, Array, Space, hlg, pq
 
 RESIZABLE = ("L", "LA", "RGB", "RGBA", "CMYK")
 WITH_ALPHA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
@@ -51,7 +51,7 @@ def _resizable(image: Image.Image) -> Image.Image:
 def _deep(image: Image.Image, file: BinaryIO, meant: Space) -> tuple[Array, int] | None:
     """The levels of an image with more than 8 bits, and the one that stands for 1; None where Pillow has but 8."""
     if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16), 65535
+        return np.asarray(image), 65535
     if image.format == "PNG" and image.mode in ("RGB", "RGBA"):
         return _deep_of_png(image, file)
     if image.format == "HEIF" and meant.curve in (pq, hlg):
@@ -66,10 +66,13 @@ def _deep_of_png(image: Image.Image, file: BinaryIO) -> tuple[Array, int] | None
         if not tiles or tiles[0].args != f"{image.mode};16B":
             return None
         again.tile = [tile._replace(args=f"{image.mode};16L") for tile in tiles]
-        lower = np.asarray(again)[..., :3]
-    levels = np.asarray(image)[..., :3].astype(np.uint16)
-    levels <<= 8
-    levels |= lower
+        lower = np.asarray(again)
+    upper = np.asarray(image)
+    levels = np.empty((image.height, image.width, 3), np.uint16)
+    for part, high, low in zip(_strips(levels), _strips(upper), _strips(lower), strict=True):
+        part[:] = high[..., :3]
+        part <<= 8
+        part |= low[..., :3]
     return levels, 65535
 
 
@@ -97,14 +100,24 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
         return image
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
-        levels = (values.astype(np.uint32) + 128) // 257
+        full = 65535.0
     else:
         # Without a stated range: unit floats, 8 bits or 16 bits, by the largest value.
-        finite = np.nan_to_num(values.astype(np.float64))
-        top = float(finite.max(initial=0.0))
+        top = max((float(part[np.isfinite(part)].max(initial=0.0)) for part in _strips(values)), default=0.0)
         full = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 else max(top, 65535.0)
-        levels = np.rint(np.clip(finite / full * 255.0, 0, 255))
-    grey = Image.fromarray(levels.astype(np.uint8))
-    if transparent is not None:
-        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    levels = np.empty(values.shape, np.uint8)
+    alpha = None if transparent is None else np.empty(values.shape, np.uint8)
+    for part, rows in zip(_strips(values), _strips(levels), strict=True):
+        rows[:] = np.rint(np.clip(np.nan_to_num(part.astype(np.float64)), 0.0, full) / full * 255.0)
+    grey = Image.fromarray(levels)
+    if alpha is not None:
+        for part, rows in zip(_strips(values), _strips(alpha), strict=True):
+            rows[:] = np.where(part == transparent, 0, 255)
+        grey.putalpha(Image.fromarray(alpha))
     return grey
+
+
+def _strips(values: Array) -> list[Array]:
+    """Views of some rows each, as numbers of other kinds take several times the memory."""
+    rows = max(1, STRIP // max(1, values.shape[1]))
+    return [values[at : at + rows] for at in range(0, len(values), rows)]

@@ -24,6 +24,8 @@ MAGIC = {
     b"IIRS": (0, "Olympus ORF"),
     b"MMOR": (0, "Olympus ORF"),
     b"IIU\0": (0, "Panasonic RW2"),
+    b"IIII": (0, "Phase One"),
+    b"MMMM": (0, "Phase One"),
     b"ARRI": (0, "ARRIRAW"),
     b"RED1": (4, "REDCODE"),
     b"RED2": (4, "REDCODE"),
@@ -36,6 +38,7 @@ REDUCED = 1  # a bit of the type
 UNDEVELOPED = (32803, 34892)  # a colour filter array, or linear raw (DNG 1.7)
 BIG_TIFF = 43
 MAX_DIRECTORIES = 32
+MAX_TAG_BYTES = 1 << 24  # of one directory
 
 
 def what_raw(file: BinaryIO) -> str:
@@ -85,6 +88,7 @@ def _directories(file: BinaryIO, header: bytes) -> Iterator[tuple[Any, bool]]:
         at, is_below = pending.pop(0)
         file.seek(at)
         directory: Any = ImageFileDirectory_v2(header)
+        directory._tag_data_limit = MAX_TAG_BYTES  # as a hostile one may want the whole file
         directory.load(file)
         yield directory, is_below
         below = directory.get(SUB_DIRECTORIES, ())

@@ -77,7 +77,7 @@ def animation(frames: Sequence[Path], last: Picture) -> bytes:
 
 
 def _frame(path: Path) -> Image.Image:
-    with storage.open_file(path) as file, Image.open(file) as image:
+    with storage.open_file(path) as file, Image.open(file, formats=["PNG"]) as image:
         return _scaled(image)
 
 

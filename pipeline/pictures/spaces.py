@@ -170,7 +170,7 @@ def _to_xyz(primaries: Primaries, invert: bool = False) -> Array:
         ValueError: the primaries make no colours.
     """
     x, y = np.array(primaries[0::2]), np.array(primaries[1::2])
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and y[3] > 0):
+    if len(primaries) != 8 or not (np.isfinite(primaries).all() and y[3] > 0):
         raise ValueError("no primaries")
     columns = np.stack([x, y, 1.0 - x - y])
     try:

@@ -5,6 +5,8 @@ They are what the decoders say (Pillow's ``registered_extensions``, slow to gath
 
 from __future__ import annotations
 
+import os
+
 READ = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     *(".png", ".apng", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
@@ -37,6 +39,23 @@ UNREAD = (
     ".exr",
     ".hdr",
 )
+
+
+# Bytes a pixel that decoding takes, by suffix, as `benchmarks/decoding.py` measures them. PQ, HLG and PNGs of 16 bits
+# with a gamma of their own, which a suffix does not tell, take about twice that.
+_DECODING = {
+    **dict.fromkeys((".png", ".apng", ".tif", ".tiff"), 8.5),
+    **dict.fromkeys((".heic", ".heics", ".heif", ".heifs", ".hif"), 9.0),
+    **dict.fromkeys((".avif", ".avifs"), 9.5),
+    **dict.fromkeys((".gif", ".bmp"), 5.5),
+    ".webp": 16.5,
+}
+_DECODING_OF_JPEG = 7.5  # progressive
+
+
+def bytes_to_decode(name: str, width: int, height: int) -> int:
+    """About how much memory a picture takes while it is decoded, in bytes."""
+    return round(width * height * _DECODING.get(os.path.splitext(name)[1].lower(), _DECODING_OF_JPEG))
 
 
 def is_read(name: str) -> bool:

@@ -25,6 +25,9 @@ from pipeline.runner.publisher import Publisher
 log = logging.getLogger(__name__)
 
 MAX_DEATHS = 3
+TOGETHER_SECONDS = 3.0  # in which a signal for all comes to the runner, too
+MAX_UNBEGUN = 3  # workers that die one after another before they have begun anything
+STOP_SECONDS = 60.0  # without a step, for a job that a stop has been asked of: its last checkpoint is no older
 CANCEL_SECONDS = 30.0  # for a cancelled job to end by itself
 LOOKS_PER_SECOND = 100.0  # at the logs of what runs, however many they are
 WORKER = "the worker"  # as a place of faults
@@ -38,6 +41,16 @@ class _Part:
     place: Path  # where it writes
     last_sign: float  # monotonic time of the last step seen
     is_told_to_stop: bool = False
+    ended: float | None = None  # monotonic time at which its end was seen
+
+    def is_over(self, now: float) -> bool:
+        """Whether its end can be judged. One that a signal has stopped may be the first of all that it is for."""
+        if not self.run.future.done():
+            return False
+        if self.run.future.result().kind != "stopped" or self.is_told_to_stop:
+            return True
+        self.ended = self.ended or now
+        return now - self.ended >= TOGETHER_SECONDS
 
 
 @dataclass
@@ -65,9 +78,12 @@ class _Running:
         self.waiting.clear()
         self.outcome = self.outcome or Outcome("stopped")
         for part in self.parts.values():
-            if not part.is_told_to_stop and not part.run.future.done():
+            if not part.run.future.done():
+                if not part.is_told_to_stop:
+                    part.is_told_to_stop, part.last_sign = True, time.monotonic()
+                    part.run.stop()
+            elif part.run.future.result().kind == "stopped":  # by what stops us
                 part.is_told_to_stop = True
-                part.run.stop()
 
 
 class Dispatch:
@@ -102,6 +118,7 @@ class Dispatch:
         self._publisher = publisher
         self._faults = faults
         self._left_to_start = max_jobs
+        self._unbegun = 0  # workers that have died since one has begun
         self._step_timeout = step_timeout_seconds
         self._wake = wake
         self._paces = paces
@@ -128,6 +145,7 @@ class Dispatch:
         """Look at what runs, or have it stop; start what there is room for."""
         for running in list(self.running.values()):
             if stopping:
+                running.patience_seconds = min(running.patience_seconds, STOP_SECONDS)
                 running.stop()
             elif not may_start:
                 running.hold()
@@ -217,7 +235,7 @@ class Dispatch:
 
     def _look_at(self, running: _Running) -> None:
         now = time.monotonic()
-        ended = [number for number, part in running.parts.items() if part.run.future.done()]
+        ended = [number for number, part in running.parts.items() if part.is_over(now)]
         if now < running.next_look and not ended:
             return
         running.next_look = now + len(self.running) / LOOKS_PER_SECOND
@@ -229,6 +247,7 @@ class Dispatch:
                     part.last_sign = now
             running.bar.show(new, max(1, len(running.parts)))
             self._faults.mended(WORKER)
+            self._unbegun = 0
         for number in ended:
             self._end(running, number)
         for part in running.parts.values():
@@ -250,9 +269,9 @@ class Dispatch:
             part.run.kill()  # whoever was told to stop takes no other job
         if outcome.kind in ("stopped", "died"):
             # A word that was not ours: somebody ended the process, such as a system that is out of memory.
-            outcome = Outcome("stopped" if part.is_told_to_stop else "died")
+            outcome = Outcome("stopped") if part.is_told_to_stop else self._death(part)
         if ended := result.read(part.place):  # it came through, whatever happened to its worker after that
-            outcome = Outcome("through")
+            outcome, self._unbegun = Outcome("through"), 0
         if number in (None, SHEET):
             running.outcome = outcome
         elif outcome.kind == "through":
@@ -262,6 +281,17 @@ class Dispatch:
         elif running.outcome is None:
             running.outcome = outcome
             running.stop()
+
+    def _death(self, part: _Part) -> Outcome:
+        """What the end of a worker counts as: no job is to blame before it has begun."""
+        if attempt.has_begun(part.place):
+            return Outcome("died")
+        self._unbegun += 1
+        if self._unbegun < MAX_UNBEGUN:
+            return Outcome("lost")
+        self._unbegun = 0
+        reason = f"the worker process was ended {MAX_UNBEGUN} times before it had begun a job"
+        return Outcome("fault", f"{reason}; perhaps memory does not reach for it.")
 
     def _settle(self, running: _Running, outcome: Outcome) -> None:
         """Carry out what a job's outcome asks for. Is called again if the environment prevents it."""

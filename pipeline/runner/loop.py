@@ -33,10 +33,12 @@ from pipeline.runner.publisher import Publisher, Tally
 from pipeline.runner.recovery import Recovery
 from pipeline.runner.reporter import Reporter
 from pipeline.runner.systemd import Heartbeat
+from pipeline.worker.child import STOP_SIGNALS
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2  # between looks at what runs
+SAME_WORD_SECONDS = 0.5
 PAGE = "the page"
 
 
@@ -65,6 +67,7 @@ class Runner:
         announce: told in a line how each job ended.
         on_failure: told of each that failed.
         paces: what steps take on this machine.
+        with_pictures: whether pictures are put into the outbox's folder of them, too.
     """
 
     def __init__(
@@ -81,14 +84,16 @@ class Runner:
         announce: Callable[[str], None],
         on_failure: Callable[[Log], None] = lambda published: None,
         paces: Paces | None = None,
+        with_pictures: bool = True,
     ) -> None:
         paces = paces or Paces(None)
         self._ending = ending
         self._lease = lease
         self._wake = threading.Event()
         self._stopping = False
+        self._told: float | None = None  # monotonic time of the first signal
         self._faults = Faults()
-        self._publisher = Publisher(spool, outbox, announce, on_failure)
+        self._publisher = Publisher(spool, outbox, announce, on_failure, with_pictures)
         self._dispatch = Dispatch(
             spool, executor, self._publisher, self._faults, ending.max_jobs, step_timeout_seconds, self._wake.set, paces
         )
@@ -210,7 +215,9 @@ class Runner:
 
     @contextlib.contextmanager
     def _hearing_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        is_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        heard = STOP_SIGNALS - ({signal.SIGHUP} if is_nohup else set())
+        before = {number: signal.signal(number, self._on_signal) for number in heard}
         try:
             yield
         finally:
@@ -218,8 +225,14 @@ class Runner:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        """The first time the next turn stops what runs; the second time all ends here."""
-        if self._stopping:
+        """The first time the next turn stops what runs; the second time all ends here.
+
+        What comes within a moment of the first is the same word: `timeout` says it twice, systemd adds a SIGHUP.
+        """
+        now = time.monotonic()
+        if self._told is None:
+            self._told = now
+        elif now - self._told >= SAME_WORD_SECONDS:
             self._dispatch.kill()
             os._exit(128 + number)
         self._stopping = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from pipeline.jobs.log import Log
 from pipeline.jobs.record import Job, RecordError, name_in, now
 from pipeline.jobs.result import Failed, Result
 from pipeline.jobs.spool import Spool, dropped_in
+from pipeline.outbox import pictures
 from pipeline.outbox.publish import publish
 from pipeline.runner.piecework import Piecework
 from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
+
+PICTURED = "pictured"  # in a job's folder: what becomes of its picture is its reader's from now on
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Publisher:
         outbox: where results go.
         announce: told in a line how each job ended.
         on_failure: told of each that failed, once it is published.
+        with_pictures: whether pictures are put into the outbox's folder of them, too.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class Publisher:
         outbox: Path,
         announce: Callable[[str], None],
         on_failure: Callable[[Log], None] = lambda published: None,
+        with_pictures: bool = True,
     ) -> None:
         self.tally = Tally()
         self.waiting: dict[str, tuple[Job, Result | None]] = {}
@@ -53,6 +59,8 @@ class Publisher:
         self._outbox = outbox
         self._announce = announce
         self._on_failure = on_failure
+        self._with_pictures = with_pictures
+        self._problem = ""  # of the folder of pictures
         self._work = Piecework(self._publish_all)
 
     @property
@@ -120,10 +128,28 @@ class Publisher:
             except RecordError as error:
                 published = yield from publish(self._outbox, job, own, Failed(reason=str(error)), dropped_in(folder))
         if published.status == "done":
+            if self._with_pictures and job.manifest:
+                yield from self._add_pictures(job)
             self._spool.finish(published)
         else:
             self._spool.fail(job.id)
         self._count(published)
+
+    def _add_pictures(self, job: Job) -> Slices[None]:
+        """Put a whole result's pictures into their folder, once; what is in the way of that is told, and no more."""
+        mark = self._spool.running / job.id / PICTURED
+        try:
+            if storage.is_there(mark):
+                return
+            yield from pictures.add(self._outbox, job)
+            self._problem = ""
+        except (OSError, RecordError) as error:
+            said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            if said != self._problem:
+                log.warning("%s: no picture in %s (%s); its result is whole", job.id, logs.PICTURES, said)
+            self._problem = said
+        with contextlib.suppress(OSError):
+            storage.mark(mark)
 
     def _count(self, published: Log) -> None:
         place = self._outbox / published.job.id

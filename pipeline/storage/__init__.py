@@ -6,7 +6,7 @@ The roots (inbox, jobs, outbox) are named by whoever starts a command, and free 
 
 from __future__ import annotations
 
-from pipeline.storage.copies import Slices, at_once, copy_stream, copy_tree, digest_of, link_or_copy
+from pipeline.storage.copies import Slices, at_once, copy_stream, copy_tree, digest_of, link, link_or_copy
 from pipeline.storage.files import (
     create,
     make_once,
@@ -71,6 +71,7 @@ __all__ = [
     "is_refusal",
     "is_there",
     "leads_to_file",
+    "link",
     "link_or_copy",
     "look",
     "make_folder",

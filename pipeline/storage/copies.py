@@ -44,13 +44,18 @@ def digest_of(file: BinaryIO) -> Slices[str]:
 
 
 def copy_stream(source: BinaryIO, target: Path) -> Slices[str]:
-    """Copy an open file to a new durable one; gives the SHA-256 of what was copied, in hexadecimal."""
+    """Copy an open file to a new durable one; gives the SHA-256 of what was copied, in hexadecimal.
+
+    What is added to it meanwhile is left out, so that nobody who goes on writing keeps it from an end.
+    """
     digest = hashlib.sha256()
+    left = os.fstat(source.fileno()).st_size - source.tell()
     with create(target) as file:
         for number in itertools.count(1):
-            chunk = source.read(SLICE_BYTES)
+            chunk = source.read(min(SLICE_BYTES, left))
+            left -= len(chunk)
             digest.update(chunk)
-            is_last = len(chunk) < SLICE_BYTES
+            is_last = len(chunk) < SLICE_BYTES or not left
             with naming(target):
                 file.write(chunk)
                 if is_last or number % _SLICES_A_SYNC == 0:
@@ -83,11 +88,17 @@ def link_or_copy(source: Path, target: Path) -> None:
         FileNotFoundError: it is not there.
     """
     with open_file(source) as file:
-        if not _linked(source, target):
+        if not link(source, target):
             at_once(copy_stream(file, target))
 
 
-def _linked(source: Path, target: Path) -> bool:
+def link(source: Path, target: Path) -> bool:
+    """Give what stands at a path a second name; False where the file system has none, or it is another one.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        FileExistsError: the name is taken.
+    """
     with around(source) as (there, name), around(target) as (here, its):
         try:
             os.link(name, its, src_dir_fd=there, dst_dir_fd=here, follow_symlinks=False)

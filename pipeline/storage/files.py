@@ -20,30 +20,29 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DRAFTS = 0o666  # but for the umask
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path, most: int | None = None) -> BinaryIO:
     """A regular file, open for reading.
 
+    Args:
+        path: of the file.
+        most: bytes that any of its kind has; None where whoever reads it sees to that.
+
     Raises:
-        OddError: it is a link, a folder, a pipe, a device.
+        OddError: it is a link, a folder, a pipe, a device, or larger.
         FileNotFoundError: it is not there.
     """
     with around(path) as (folder, name):
-        return open_at(folder, name, path)
+        try:
+            descriptor = os.open(name, _READ | os.O_NOFOLLOW, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO, errno.ENODEV):
+                raise
+            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+            raise OddError(error.errno, kind_of(mode), str(path)) from None
+    return _regular(descriptor, path, most)
 
 
-def open_at(folder: int, name: str, path: Path) -> BinaryIO:
-    """As ``open_file``, by the descriptor of its folder; errors name the path."""
-    try:
-        descriptor = os.open(name, _READ | os.O_NOFOLLOW, dir_fd=folder)
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.ENODEV):
-            raise
-        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-        raise OddError(error.errno, kind_of(mode), str(path)) from None
-    return _regular(descriptor, path)
-
-
-def open_named(path: Path) -> BinaryIO:
+def open_named(path: Path, most: int | None = None) -> BinaryIO:
     """A file that whoever started this command has named: links are followed. Errors as ``open_file``."""
     try:
         descriptor = os.open(path, _READ)
@@ -51,16 +50,18 @@ def open_named(path: Path) -> BinaryIO:
         if error.errno not in (errno.ENXIO, errno.ENODEV):
             raise
         raise OddError(error.errno, "a socket or a device", str(path)) from None
-    return _regular(descriptor, path)
+    return _regular(descriptor, path, most)
 
 
-def _regular(descriptor: int, path: Path) -> BinaryIO:
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(descriptor)
-        is_folder = stat.S_ISDIR(mode)
-        raise OddError(errno.EISDIR if is_folder else errno.EINVAL, kind_of(mode), str(path))
-    return os.fdopen(descriptor, "rb")
+def _regular(descriptor: int, path: Path, most: int | None) -> BinaryIO:
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and (most is None or status.st_size <= most):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        raise OddError(errno.EFBIG, f"more than {most:,} bytes", str(path))
+    number = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL
+    raise OddError(number, kind_of(status.st_mode), str(path))
 
 
 def read(path: Path, most: int) -> bytes:
@@ -74,20 +75,14 @@ def read(path: Path, most: int) -> bytes:
         OddError: it is no regular file, or larger.
         FileNotFoundError: it is not there.
     """
-    with open_file(path) as file:
-        return _up_to(file, path, most)
+    with open_file(path, most) as file:
+        return file.read(most)
 
 
 def read_named(path: Path, most: int) -> bytes:
     """As ``read``, of a file that whoever started this command has named."""
-    with open_named(path) as file:
-        return _up_to(file, path, most)
-
-
-def _up_to(file: BinaryIO, path: Path, most: int) -> bytes:
-    if os.fstat(file.fileno()).st_size > most:
-        raise OddError(errno.EFBIG, f"more than {most:,} bytes", str(path))
-    return file.read(most)
+    with open_named(path, most) as file:
+        return file.read(most)
 
 
 def create(path: Path) -> BinaryIO:

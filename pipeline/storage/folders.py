@@ -37,6 +37,9 @@ class OddError(OSError):
     """What stands in the place of a file is none, or larger than any of its kind; ``strerror`` says what it is."""
 
 
+DEEPEST = 100  # folders within folders that are walked through; nobody means more
+
+
 @dataclass(frozen=True)
 class Entry:
     """A name in a folder, and of what kind it is itself: a link is neither of the other two."""
@@ -200,14 +203,14 @@ def _entry(folder: Path, found: os.DirEntry[str], with_status: bool) -> Entry:
 
 
 def walk(folder: Path) -> Iterator[Entry]:
-    """All that is below a folder, as far as it can be listed, each folder before what is in it."""
+    """All that is below a folder, as far as it can be listed and is not too deep, each folder before what is in it."""
     pending = [folder]
     while pending:
+        found: list[Entry] = []
         with contextlib.suppress(OSError):
-            for entry in entries(pending.pop()):
-                yield entry
-                if entry.is_folder:
-                    pending.append(entry.path)
+            found = entries(pending.pop())
+        yield from found
+        pending += [one.path for one in found if one.is_folder and len(one.path.parts) <= len(folder.parts) + DEEPEST]
 
 
 def make_folder(path: Path) -> None:

@@ -19,7 +19,7 @@ def open_within(path: Path, roots: Iterable[Path]) -> BinaryIO:
     """Open a regular file that lies in one of ``roots``, links followed, whatever is swapped meanwhile.
 
     The path is resolved once; then every folder on the way is opened without following links, so that a link put there
-    after the check leads nowhere.
+    after the check leads nowhere. A root is taken as it is named: one that has become a link itself leads nowhere, too.
 
     Raises:
         OutsideError: it leads out of the roots.
@@ -28,8 +28,7 @@ def open_within(path: Path, roots: Iterable[Path]) -> BinaryIO:
         FileNotFoundError: it, or a folder on the way, is not there.
     """
     target = Path(os.path.realpath(path))
-    root = next((r for r in map(Path, map(os.path.realpath, roots)) if target.is_relative_to(r)), None)
-    if root is None or target == root:
+    if not any(target.is_relative_to(root) and target != root for root in map(Path, map(os.path.abspath, roots))):
         raise OutsideError(str(path))
     return open_file(target)
 

@@ -141,7 +141,8 @@ def _is_in(folder: int, name: str) -> bool:
 def clear_away(folder: Path) -> None:
     """``remove_tree``, as far as it goes: what others keep from being removed is told, and left to the next time."""
     try:
-        remove_tree(folder)
+        if is_there(folder):
+            remove_tree(folder)
     except OSError as error:
         log.warning("%s cannot be removed (%s): left for the next start", error.filename or folder, error.strerror)
 

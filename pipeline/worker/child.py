@@ -18,6 +18,10 @@ from pipeline.jobs.result import Outcome
 from pipeline.worker.session import Options
 
 READY = "ready"
+LOOK_SECONDS = 1.0  # between looks whether a process is given up
+END_SECONDS = 5.0  # for a process to end that has closed its end of the connection
+KILL_SECONDS = 1.0  # and for one that is killed
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,11 @@ class Child:
 
     def __init__(self, options: Options, environment: Mapping[str, str]) -> None:
         self._connection, theirs = Pipe()
-        self._is_ready = False
+        self._is_ready = self._is_given_up = False
         # Without -P, Python would look for modules in whatever folder the command runs in.
         command = [sys.executable, "-P", "-m", "pipeline.worker", str(theirs.fileno())]
         # A process that hears a signal before it has its handlers would die of it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno()]
@@ -83,14 +87,20 @@ class Child:
                     return received
                 self._is_ready = True
         except (EOFError, OSError):
-            if self._is_ready:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_SECONDS)
+            code = self._process.returncode
+            if code is not None and (-code in STOP_SIGNALS or code - 128 in STOP_SIGNALS):
+                return Outcome("stopped")
+            if self._is_ready or code is None or code < 0:
                 return Outcome("died")
-            return Outcome("fault", f"the worker process does not start: it ends with {self._process.wait()}")
-        return None
+            return Outcome("fault", f"the worker process does not start: it ends with {code}")
+        # A kill does not end whoever reads from a disk that does not answer.
+        return Outcome("died") if self._is_given_up else None
 
     def wait(self) -> Outcome:
         """How the order ended, once it has."""
-        while not (outcome := self.answer()):
+        while not (outcome := self.answer(LOOK_SECONDS)):
             pass
         return outcome
 
@@ -101,5 +111,6 @@ class Child:
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()
+        self._is_given_up = True
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+            self._process.wait(KILL_SECONDS)

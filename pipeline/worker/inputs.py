@@ -20,6 +20,7 @@ from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Box, mask_of
 from pipeline.pictures import advice, color, images, protection
 from pipeline.pictures.images import Picture, Rgb
+from pipeline.pictures.suffixes import bytes_to_decode
 
 # Those that the images are made by.
 PARAMETERS = ("image_size", "style_size", "style_scale", "color", "denoise", "init", "protect")
@@ -61,10 +62,14 @@ class InputLoader:
         self._last = wanted, found
         return found
 
-    def load_ahead(self, folder: Path, max_pixels: int) -> None:
-        """Decode the images of the queued job in ``folder`` in another thread."""
+    def load_ahead(self, folder: Path, max_pixels: int, room: int | None = None) -> None:
+        """Decode the images of the queued job in ``folder`` in another thread, where ``room`` bytes hold them."""
         with contextlib.suppress(JobError, OSError):  # it will be told when its turn comes
             job = Job.load(folder)
+            if room is not None and any(
+                bytes_to_decode(image.file, image.width, image.height) > room for image in job.images.values()
+            ):
+                return
             self._ahead = key(job), self._decoder.submit(load, folder, job, max_pixels)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.measured import Book, Device, Kind, Point, kind_of, machine
+from pipeline.jobs.measured import LEAST_STEP_SECONDS, Book, Device, Kind, Point, kind_of, machine
 from pipeline.jobs.pace import Paces, step_times
 from pipeline.jobs.result import Done
 from pipeline.jobs.work import Painting
 from pipeline.manifest.parameters import Parameters
+from pipeline.worker import memory
 from pipeline.worker.session import Options, Session
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def note_start(options: Options, session: Session, seconds: float) -> None:
         session: of precision ``auto``.
         seconds: that it took.
     """
-    device = Device(name=machine(session.device), precision=session.precision, loading_seconds=seconds)
+    name, loaded = machine(session.device), memory.resident()
+    device = Device(name=name, precision=session.precision, loading_seconds=seconds, resident_bytes=loaded)
     Paces(options.paces).learn(lambda book: book.starting(options.device, device))
 
 
@@ -55,7 +57,7 @@ def measure_if_new(
     begun = time.perf_counter()
     next(steps)
     seconds = time.perf_counter() - begun
-    point = Point(kind=kind, pixels=height * width, step_seconds=max(seconds, 1e-6))
+    point = Point(kind=kind, pixels=height * width, step_seconds=max(seconds, LEAST_STEP_SECONDS))
     Paces(options.paces).learn(lambda book: book.noting([point]))
 
 
@@ -66,6 +68,7 @@ def note(
     shape: Sequence[int],
     seen: Sequence[Loss],
     done: Done,
+    peak_bytes: int,
 ) -> None:
     """Note what a finished picture took.
 
@@ -76,6 +79,7 @@ def note(
         shape: of the picture, ``[H, W, …]``.
         seen: its losses.
         done: its result.
+        peak_bytes: what it took once its images were decoded.
     """
     global _has_painted
     height, width = shape[:2]
@@ -85,7 +89,7 @@ def note(
     in_steps = sum(times[s.side] * (s.steps + 1) for s in found)
     other = done.timing.setup_seconds + max(0.0, done.timing.optimize_seconds - in_steps)
     if points and found[-1].pixels == height * width:
-        facts = {"peak_bytes": done.peak_memory_bytes, "other_seconds": other if _has_painted else None}
+        facts = {"peak_bytes": peak_bytes, "other_seconds": other if _has_painted else None}
         points[-1] = points[-1].model_copy(update=facts)
     is_first, _has_painted = not _has_painted, True
     device = Device(name=kind.device, precision=session.precision, first_seconds=other)

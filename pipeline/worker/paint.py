@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
 from pipeline.worker import card, memory, pacing
 from pipeline.worker.finish import Finish, photographed
+from pipeline.worker.fitting import require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
 from pipeline.worker.session import Options, Session, gpus, open_session
 from pipeline.worker.showing import introduce, leave_previews, shown
@@ -28,6 +30,45 @@ if TYPE_CHECKING:
     from pipeline.engine.targets import Style
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A picture that is to be painted: with what engine, of what, and how.
+
+    Args:
+        session: the engine.
+        given: the images.
+        styles: those of the paintings, as the engine takes them.
+        parameters: with a value for every `auto`.
+        chosen: these values, by name.
+    """
+
+    session: Session
+    given: Inputs
+    styles: list[Style]
+    parameters: Parameters
+    chosen: dict[str, Any]
+
+    @classmethod
+    def settled(cls, session: Session, given: Inputs, parameters: Parameters) -> Work:
+        """With what `auto` comes to for these images; errors as ``Stylizer.settled``."""
+        from pipeline.engine.targets import Style
+
+        styles = [Style(*style) for style in given.styles]
+        asked = parameters.model_copy(update=given.chosen)
+        settled = session.stylizer.settled(given.content.rgb, styles, asked)
+        return cls(session, given, styles, settled, changes(parameters, settled))
+
+    @property
+    def finish(self) -> Finish:
+        """How its states become pictures."""
+        return Finish(self.given.photo, self.parameters, self.session.stylizer)
+
+    def steps(self, resume: State | None = None) -> Iterator[Step]:
+        """As ``Stylizer.run``."""
+        given, stylizer = self.given, self.session.stylizer
+        return stylizer.run(given.content.rgb, self.styles, self.parameters, resume, given.start, given.protected)
 
 
 def paint(
@@ -66,44 +107,47 @@ def paint(
     if on_card:
         card.reset_peak()
     introduce(folder, session)
-    _require_memory(job, parameters, session, options)
+    room = require_memory(job, parameters, session, options)
     given = loader.take(sources, job, options.max_pixels)
-    styles, parameters, chosen = _settled(given, parameters, session)
+    while_decoding = memory.peak()
+    memory.reset_peak()
+    work = Work.settled(session, given, parameters)
+    parameters, finish = work.parameters, work.finish
     if upcoming is not None:
-        loader.load_ahead(upcoming, options.max_pixels)
+        loader.load_ahead(upcoming, options.max_pixels, room)
     valid_with = _fingerprint(job, parameters, session)
-    resumed = _resume(folder, job, valid_with, parameters.steps_per_frame)
-    pacing.measure_if_new(options, session, given.content.rgb, styles, parameters)
+    height, width = given.content.rgb.shape[:2]
+    stages = session.stylizer.stages(height, width, parameters)
+    resumed = _resume(folder, job, valid_with, stages, parameters.steps_per_frame)
+    pacing.measure_if_new(options, session, given.content.rgb, work.styles, parameters)
     setup_seconds = time.perf_counter() - started
 
-    finish = Finish(given.photo, parameters, session.stylizer)
-    steps = session.stylizer.run(
-        given.content.rgb, styles, parameters, _as_state(resumed), given.start, given.protected
-    )
-    steps = photographed(steps, folder, parameters.steps_per_frame, finish)
-    steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
-    reached = _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
+    def optimized(resumed: Checkpoint | None) -> tuple[State, float] | None:
+        steps = photographed(work.steps(_as_state(resumed)), folder, parameters.steps_per_frame, finish)
+        steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
+        return _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
+
+    try:
+        reached = optimized(resumed)
+    except JobError as error:
+        if resumed is None:
+            raise
+        # It may be for what stands in the checkpoint; if not, it comes again.
+        log.warning("%s: %s; starting over.", job.id, error)
+        snapshots.cut(folder, after=0)
+        reached = optimized(None)
     if reached is None:
         return False
     state, optimize_seconds = reached
     picture = finish.picture(state)
-    output, files = finish.files(picture, sources, folder, job, chosen)
-    peaks = memory.peak(), card.peak() if on_card else None
-    done = _done(session, setup_seconds, optimize_seconds, state.step, chosen, output, peaks)
+    output, files = finish.files(picture, sources, folder, job, work.chosen)
+    while_painting = memory.peak()
+    peaks = max(while_decoding, while_painting), card.peak() if on_card else None
+    done = _done(session, setup_seconds, optimize_seconds, state.step, work.chosen, output, peaks)
     leave_previews(folder, picture, given, parameters.output_format)
     result.leave(folder, done, files)
-    pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done)
+    pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done, while_painting)
     return True
-
-
-def _settled(given: Inputs, parameters: Parameters, session: Session) -> tuple[list[Style], Parameters, dict[str, Any]]:
-    """The styles as the engine takes them, the parameters with a value for every `auto`, and these values by name."""
-    from pipeline.engine.targets import Style
-
-    styles = [Style(*style) for style in given.styles]
-    asked = parameters.model_copy(update=given.chosen)
-    settled = session.stylizer.settled(given.content.rgb, styles, asked)
-    return styles, settled, changes(parameters, settled)
 
 
 def _done(
@@ -158,7 +202,7 @@ def _optimize(
                 called, now = now, time.perf_counter()
                 per_step = (now - called) / (step.state.step - step.number + 1)
             state = step.state
-            loss_log.write(_loss(step, earlier_seconds + now - begun - per_step * (state.step - step.number)))
+            loss_log.write(loss_of(step, earlier_seconds + now - begun - per_step * (state.step - step.number)))
             if state.step > step.number:  # more records of the same call follow
                 continue
             stop = should_stop()
@@ -172,48 +216,6 @@ def _optimize(
     return state, earlier_seconds + time.perf_counter() - begun
 
 
-def _require_memory(job: Job, parameters: Parameters, session: Session, options: Options) -> None:
-    """Refuse what the memory of the card, or of the machine, cannot hold: the kernel would end the process for it."""
-    from pipeline.engine.stylize import bytes_needed, bytes_needed_for_style
-
-    content = job.images["content"]
-    if gpus(options.device):
-        available, where = card.available(options.processes_a_card), "free on the card"
-        is_shared = options.processes_a_card > 1
-    else:
-        available, where = memory.available(options.memory_limit), "free"
-        is_shared = options.memory_limit is not None
-    if available is None:
-        return
-    longest = max(content.width, content.height)
-    available = max(0, available)
-    free = f"{available / 1e9:.1f} GB are {'there for each worker' if is_shared else where}"
-
-    def needed(side: int) -> int:
-        height, width = (max(1, round(length * side / longest)) for length in (content.height, content.width))
-        return bytes_needed(height, width, session.precision, parameters)
-
-    style_side = round(parameters.style_size * parameters.style_scale)
-    of_styles = 0
-    for part, image in job.images.items():
-        if part.startswith("style-"):
-            ratio = style_side / max(image.width, image.height)
-            size = max(1, round(image.height * ratio)), max(1, round(image.width * ratio))
-            of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision, parameters))
-    if of_styles > available:
-        raise JobError(
-            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and {free}.",
-            f"style_size × style_scale of {int(style_side * (available / of_styles) ** 0.5) // 16 * 16} would fit.",
-        )
-    if needed(parameters.image_size) > available:
-        fits = next((side for side in range(parameters.image_size, 15, -16) if needed(side) <= available), None)
-        raise JobError(
-            f"a picture of {parameters.image_size} pixels takes about {needed(parameters.image_size) / 1e9:.1f} GB of"
-            f" memory, and {free}.",
-            f"image_size {fits} would fit." if fits else "Not even the smallest picture would fit.",
-        )
-
-
 def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
     return checkpoint.fingerprint(
         parameters=parameters.model_dump(mode="json"),
@@ -225,9 +227,11 @@ def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
     )
 
 
-def _resume(folder: Path, job: Job, valid_with: str, steps_per_frame: int) -> Checkpoint | None:
+def _resume(
+    folder: Path, job: Job, valid_with: str, stages: checkpoint.Stages, steps_per_frame: int
+) -> Checkpoint | None:
     """The checkpoint to go on from, if there is one; snapshots of later steps are gone then."""
-    found = checkpoint.load(folder, valid_with)
+    found = checkpoint.load(folder, valid_with, stages)
     if isinstance(found, Checkpoint) and len(losses.read(folder)) < found.step:
         found = "the loss log ends before the checkpoint"
     if isinstance(found, Checkpoint) and not snapshots.are_whole(folder, steps_per_frame, found.step):
@@ -249,7 +253,8 @@ def _as_checkpoint(state: State, optimize_seconds: float) -> Checkpoint:
     return Checkpoint(state.step, state.scale_index, [tensor.numpy() for tensor in state.tensors], optimize_seconds)
 
 
-def _loss(step: Step, seconds: float) -> Loss:
+def loss_of(step: Step, seconds: float) -> Loss:
+    """A line of the loss log, of a step that ended after so many seconds."""
     return Loss(
         step=step.number,
         scale=step.scale,

@@ -24,12 +24,14 @@ from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import STOP
 from pipeline.worker import pacing, sweep
-from pipeline.worker.child import READY, Order
+from pipeline.worker.child import READY, STOP_SIGNALS, Order
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
 from pipeline.worker.session import Options, describe, open_session
 
 log = logging.getLogger(__name__)
+
+TOLD_TO_END = 128 + signal.SIGTERM  # as a shell calls it
 
 _terminated = threading.Event()  # by SIGTERM: checkpoint, end the job, and with it the process's use
 _busy = threading.Event()
@@ -45,7 +47,9 @@ def serve(descriptor: int) -> None:
     # The terminal sends Ctrl-C to everybody; the runner passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _terminate)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, _terminate)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     connection = Connection(descriptor)
     try:
         options: Options = connection.recv()
@@ -64,6 +68,8 @@ def serve(descriptor: int) -> None:
             connection.send(Outcome("lost"))  # of an order that is on its way
             os._exit(0)
         connection.send(do(order, options))
+        if _terminated.is_set():
+            os._exit(TOLD_TO_END)
 
 
 def _hear(connection: Connection, take: Callable[[Order], None]) -> None:
@@ -163,4 +169,4 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _terminate(*_: Any) -> None:
     _terminated.set()
     if not _busy.is_set():
-        os._exit(0)
+        os._exit(TOLD_TO_END)

@@ -45,13 +45,22 @@ def run(folder: Path, number: int, variant: int | None, options: Options) -> tup
     child = _warm(options, here.state.nthreads)
     child.send(Order(folder, number, variant, address=here.address))
     fence, lost_since = Fence(folder, number), 0.0
+
+    def is_leaving() -> bool:
+        return here.status not in (Status.running, Status.paused)
+
     while not (outcome := child.answer(LOOK_SECONDS)):
-        if here.status not in (Status.running, Status.paused):  # it is retired: with a checkpoint
+        if is_leaving():  # it is retired: with a checkpoint
             child.terminate()
         if not fence.holds():
             lost_since = lost_since or time.monotonic()
             if time.monotonic() - lost_since > GRACE_SECONDS:
                 child.kill()
+    if outcome.kind == "stopped":  # by a signal that Dask's worker may be about to hear, too: nobody has died then
+        begun = time.monotonic()
+        while not is_leaving() and time.monotonic() - begun < GRACE_SECONDS / 2:
+            time.sleep(0.1)
+        return Outcome("lost") if is_leaving() else outcome, str(here.address)
     if child.is_alive:
         with _lock:
             _idle.append((options, child))

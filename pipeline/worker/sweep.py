@@ -17,6 +17,7 @@ from pipeline.jobs.record import Job
 from pipeline.jobs.result import RESULT, Done, Failed, Output, Result, Timing
 from pipeline.manifest.model import Manifest
 from pipeline.pictures.contact import contact_sheet
+from pipeline.pictures.images import FORMATS
 from pipeline.pictures.preview import preview
 
 TILE = 320  # pixels of a picture's long side on the sheet
@@ -118,7 +119,7 @@ def _sheet(manifest: Manifest, rows: list[dict[str, Any]], pictures: list[Image.
 def _picture(place: Path, ended: Result) -> Image.Image | None:
     if isinstance(ended, Failed):
         return None
-    with storage.open_file(place / RESULT / ended.output.file) as file, Image.open(file) as image:
+    with storage.open_file(place / RESULT / ended.output.file) as file, Image.open(file, formats=FORMATS) as image:
         ground = Image.new("RGB", image.size, (128, 128, 128))
         ground.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
         return ground

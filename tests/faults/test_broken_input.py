@@ -190,7 +190,7 @@ def test_any_image_ends_in_a_clear_failure_or_a_right_result(place: Place, is_lo
             assert max(opened(place.result(log)).size) == 64
     for number in range(12):  # the sound ones
         assert logs[f"i-{number:03}"]["status"] == "done", logs[f"i-{number:03}"]["error"]
-    assert "too small" in logs["i-012"]["error"]
+    assert "too narrow" in logs["i-012"]["error"]
     assert {logs[f"i-{number:03}"]["status"] for number in (13, 14)} == {"done"}
     assert "the limit is 4,000,000 (--max-pixels)" in logs["i-015"]["error"]
     for name in ("folder", "pipe"):

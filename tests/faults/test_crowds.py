@@ -232,3 +232,23 @@ def test_a_full_disk_is_waited_for(place: Place, which: str) -> None:
             stop(process)
         assert [log["status"] for log in place.logs()] == ["done"]
         assert place.leftovers() == []
+
+
+@pytest.mark.stand_in
+def test_a_watcher_that_is_started_on_a_full_disk_says_so_and_waits(place: Place) -> None:
+    place.pair()
+    place.manifest("a.yaml", parameters=QUICK)
+    with small_disk(place.jobs) as jobs:
+        with contextlib.suppress(OSError), (jobs / "ballast").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        process = place.start("watch")
+        try:
+            wait_until_said(process, f"No space left on device ({jobs / '.runner.json'})")
+            assert process.poll() is None
+            (jobs / "ballast").unlink()
+            wait_for(place.logs)
+        finally:
+            stop(process)
+        assert [log["status"] for log in place.logs()] == ["done"]
+        assert place.leftovers() == []

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
 import stat
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,7 +83,7 @@ class Ground:
             for path in shared.rglob("*"):
                 if path.name not in ("photo.png", "painting.png"):
                     os.lchown(path, OTHER, OTHER)
-                    if path.is_dir() and not path.is_symlink():
+                    if stat.S_ISDIR(path.lstat().st_mode):
                         path.chmod(0o777)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -134,9 +138,11 @@ def a_socket(path: Path) -> None:
     before = Path.cwd()
     os.chdir(path.parent)  # an address has no more than a hundred characters
     try:
-        socket.socket(socket.AF_UNIX).bind(path.name)
+        with socket.socket(socket.AF_UNIX) as ours:
+            ours.bind("s")
     finally:
         os.chdir(before)
+    path.with_name("s").rename(path)
 
 
 def a_folder(path: Path) -> None:
@@ -204,6 +210,14 @@ def of_image(ground: Ground, name: str) -> Path:
     return ground.place.inbox / f"{name}.png"
 
 
+def of_pattern(ground: Ground, name: str) -> Path:
+    """One of the photos that a sweep's pattern stands for."""
+    ground.place.photo(f"{name}-photos/good.png")
+    text = f"style: painting.png\nsweep: {{content: ['{name}-photos/*.png']}}\nparameters: {SHORT}\n"
+    (ground.place.inbox / f"{name}.yaml").write_text(text)
+    return ground.place.inbox / f"{name}-photos" / "odd.png"
+
+
 def attempted(file: str, state: str = "queued") -> Callable[[Ground, str], Path]:
     """A file in the folder of a job's first attempt."""
     return lambda ground, name: made(ground.job(name, state) / "attempt-0" / file)
@@ -258,6 +272,7 @@ SPOTS = [
     Spot("jobfolder", lambda ground, name: gone(job_folder(ground, name) / "photo.png")),
     Spot("jobmanifest", lambda ground, name: gone(job_folder(ground, name) / "job.yaml")),
     Spot("sketch", lambda ground, name: job_folder(ground, name) / ".hidden"),
+    Spot("sweep", of_pattern),
     # Claims.
     Spot("claim", in_inbox(".claimed/{runner}/{name}-{id}.yaml")),
     Spot("claimfolder", in_inbox(".claimed/{runner}/{name}-{id}")),
@@ -372,7 +387,7 @@ def ground(tiny_weights: Path, user: int | None) -> Iterator[Ground]:
     yield ground
     for path in root.rglob("*"):
         with contextlib.suppress(OSError):
-            if path.is_dir() and not path.is_symlink():
+            if stat.S_ISDIR(path.lstat().st_mode):
                 path.chmod(0o755)
     storage.remove_tree(root)
 
@@ -395,6 +410,8 @@ def test_whatever_stands_in_an_entrys_place_the_others_go_on_and_nobody_elses_fi
     while any(place.inbox.glob("*.yaml")):
         assert place.run("run", "--weights", "nowhere.h5").returncode == 3
     for spot in SPOTS:
+        if spot.name == "holder" and thing == "folder":
+            continue  # as if the lock could not be held: see below
         plant(ground, thing, spot.where(ground, spot.name))
     for name in ("a-good", "z-good"):
         place.manifest(f"{name}.yaml", parameters=QUICK)
@@ -412,7 +429,16 @@ def test_whatever_stands_in_an_entrys_place_the_others_go_on_and_nobody_elses_fi
 
 PLACES = [
     *("inbox/.claimed", "inbox/.claimed/{runner}", "inbox/.painted", "jobs/queued", "jobs/running", "jobs/failed"),
-    *("jobs/done", "jobs/.staging", "jobs/.retry", "jobs/.trash", "jobs/.aside", "jobs/inputs", "jobs/.lock"),
+    *(
+        "jobs/done",
+        "jobs/.staging",
+        "jobs/.retry",
+        "jobs/.trash",
+        "jobs/.aside",
+        "jobs/inputs",
+        "jobs/.lock",
+        "jobs/.runner.json",
+    ),
     *("outbox/.stylistic-trash", "inbox/.claimed/{runner}/.drafts"),
 ]
 
@@ -422,10 +448,11 @@ def test_what_stands_in_the_place_of_a_folder_of_the_runners_own_is_left_and_whe
     ground: Ground, thing: str, name: str
 ) -> None:
     place = ground.place
-    if thing == "folder" and not name.endswith(".lock"):
+    is_file = name.endswith((".lock", ".json"))
+    if thing == "folder" and not is_file:
         pytest.skip("as it should be")
-    if thing in ("huge file", "pipe") and name.endswith(".lock"):
-        pytest.skip("which can be locked, or told from a lock only by its name")
+    if (thing == "huge file" and is_file) or (thing != "folder" and name.endswith(".json")):
+        pytest.skip("which can be locked, or is replaced by one of ours")
     place.manifest("good.yaml", parameters=QUICK)
     style_folder(ground, "wave")
     theirs = made(place.root / name.format(runner=ground.runner))
@@ -506,3 +533,84 @@ def test_a_watcher_that_is_told_to_end_ends_whatever_lies_there(ground: Ground) 
     wait_for(lambda: ground.status_of("good"))
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == 0
+
+
+def test_what_is_rejected_is_kept_on_another_file_system_too_or_stays_out_of_sight(ground: Ground) -> None:
+    place = ground.place
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == place.inbox.stat().st_dev:
+        pytest.skip("no other file system here")
+    jobs = Path(tempfile.mkdtemp(prefix="stylistic-places-", dir=elsewhere))
+    try:
+        for name, thing in THINGS.items():
+            plant(ground, name, place.inbox / f"{name.replace(' ', '-')}.yaml")
+            folder = job_folder(ground, f"in-{name.replace(' ', '-')}")
+            (folder / "job.yaml").write_text("content: photo.png")
+            thing(ground, folder / "odd")
+        deep = job_folder(ground, "in-deep")
+        (deep / "job.yaml").write_text("content: photo.png")
+        for _ in range(300):
+            deep /= "deep"
+            deep.mkdir()
+        place.manifest("good.yaml", parameters=QUICK)
+        place.outbox.mkdir()
+        place.jobs.mkdir()
+        ground.give()
+        if ground.user:
+            os.chown(jobs, ground.user, ground.user)
+        code, said = ground.run("run", "--jobs", str(jobs), *OPTIONS)
+        assert code == 1, said
+        assert ground.status_of("good") == ["done"]
+        kept = {
+            path.parent.name.rpartition("-")[0].rpartition("-")[0][:-9]: path for path in jobs.glob("failed/*/drop")
+        }
+        assert (kept["in-pipe"] / "job.yaml").read_text() == "content: photo.png"
+        assert not os.path.lexists(kept["in-pipe"] / "odd"), "a copy has files alone"
+        aside = {path.name.rpartition("-")[0][:-16] for path in (place.inbox / ".rejected").iterdir()}
+        assert {"in-deep", "in-huge-file", "link-to-itself", "pipe"} <= aside
+        assert ground.seen() == ground.before
+    finally:
+        storage.remove_tree(jobs)
+
+
+def test_somebody_who_exchanges_whatever_he_can_while_jobs_run_reaches_nothing_private(ground: Ground) -> None:
+    """As fast as a thread can, in the inbox, among claims and drafts, and in the outbox."""
+    place, is_over, numbers = ground.place, threading.Event(), itertools.count()
+    for name in ("photo.png", "painting.png"):  # what would be read, if a link were followed
+        picture(seed=99).save(ground.private / name)
+    ground.before = ground.seen()
+    place.outbox.mkdir()
+    place.jobs.mkdir()
+    style_folder(ground, "wave")
+    for number in range(6):
+        job_folder(ground, f"folder-{number}")
+        place.manifest(f"flat-{number}.yaml", parameters=QUICK)
+        picture(seed=number).save(place.inbox / "wave" / f"{number}.png")
+    ground.give()
+    away = place.root / "away"  # on the same share
+    away.mkdir()
+
+    def exchange() -> None:
+        while not is_over.is_set():
+            found = [entry.path for root in (place.inbox, place.outbox) for entry in storage.walk(root)]
+            for path in found[:: random.randrange(3, 12)]:
+                if path.name in ("photo.png", "painting.png") or path.parent == place.root:
+                    continue
+                with contextlib.suppress(OSError):
+                    os.rename(path, away / str(next(numbers)))
+                    path.symlink_to(random.choice([ground.private, ground.file, ground.private / path.name]))
+
+    other = threading.Thread(target=exchange)
+    other.start()
+    try:
+        for _ in range(3):
+            code, said = ground.run("run", *OPTIONS, "--checkpoint-seconds", "0")
+            assert code in (0, 1, 3), said
+    finally:
+        is_over.set()
+        other.join()
+    assert ground.seen() == ground.before
+    secret = hashlib.sha256((ground.private / "photo.png").read_bytes()).hexdigest()
+    records = [*place.jobs.rglob("*.json"), *place.outbox.rglob("*.json"), *away.rglob("*.json")]
+    assert not [path for path in records if path.is_file() and secret in path.read_text()], "it was taken for a photo"
+    assert next(numbers) > 100, "there was no race"

@@ -14,7 +14,7 @@ from pipeline.inbox import again
 from pipeline.inbox.places import Places
 from pipeline.jobs.log import JobFacts, Log, Sources
 from pipeline.jobs.losses import Losses
-from pipeline.jobs.record import Job, JobImage, name_in
+from pipeline.jobs.record import Job, JobImage, name_in, now
 from pipeline.jobs.spool import Spool
 from pipeline.manifest.model import Limits
 from pipeline.manifest.parse import parse_manifest
@@ -42,7 +42,7 @@ def stage(spool: Spool, state: Path, text: bytes = STAGED) -> Job:
         with (draft / f"{part}.png").open("rb") as source:
             digest = storage.at_once(storage.digest_of(source))
         images[part] = JobImage(file=file, stored=f"{part}.png", sha256=digest, width=32, height=24)
-    job = Job(id=A, name=name_in(A), claimed_at="2026", manifest=manifest, images=images, steps=75)
+    job = Job(id=A, name=name_in(A), claimed_at=now(), manifest=manifest, images=images, steps=75)
     spool.admit(draft, job, state)
     return job
 
@@ -50,7 +50,7 @@ def stage(spool: Spool, state: Path, text: bytes = STAGED) -> Job:
 def finish(spool: Spool) -> Job:
     """A job that is done, its images kept."""
     job = stage(spool, spool.running)
-    facts = JobFacts(id=A, name=job.name, claimed_at="", started_at=None, finished_at="", attempts=1)
+    facts = JobFacts(id=A, name=job.name, claimed_at=now(), started_at=None, finished_at=now(), attempts=1)
     nothing: dict[str, Any] = {"engine": None, "timing": None, "peak_memory_bytes": None, "output": None, "error": None}
     sources = Sources(content=None, style=[])
     spool.finish(Log(status="done", job=facts, manifest=None, inputs=sources, loss=Losses.of([]), **nothing))

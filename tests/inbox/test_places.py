@@ -80,6 +80,23 @@ class TestOpenInside:
         with pytest.raises(FileNotFoundError):
             self.read(inbox, "sub/a.png")
 
+    def test_a_folder_of_a_drop_that_is_exchanged_for_a_link_is_no_root(self, inbox: Path) -> None:
+        private = inbox.parent / "private"
+        private.mkdir()
+        for name in ("a.png", "job.yaml"):
+            (private / name).write_bytes(b"secret")
+        (inbox / "job").symlink_to(private)
+        places = Places(inbox, inbox / "job", (), is_job_folder=True)
+        with pytest.raises(JobError, match="leads outside"), places.open("a.png"):
+            pass
+        with (
+            pytest.raises(JobError, match="leads outside"),
+            open_inside(inbox / "job" / "job.yaml", [inbox / "job"], "job"),
+        ):
+            pass
+        (private / "photo.png").touch()
+        assert places.missing("phato.png") == "phato.png is missing"
+
     def test_devices_folders_and_pipes_are_refused_without_waiting(self, inbox: Path) -> None:
         os.mkfifo(inbox / "pipe.png")
         for name in ("pipe.png", "sub"):

@@ -94,7 +94,14 @@ def test_a_jpeg_that_lacks_its_end_marker_alone_is_painted(place: Place) -> None
     assert place.run("check", str(manifest)).returncode == 0
     assert place.run("inspect", "--no-classes", "inbox/short.jpg").returncode == 0
     assert place.run("submit", "--dry-run", "inbox/short.jpg", "--style", "inbox/painting.png").returncode == 0
+    place.photo("wave/style.jpg", seed=6)
+    (place.inbox / "wave" / "style.jpg").write_bytes((place.inbox / "wave" / "style.jpg").read_bytes()[:-2])
+    (place.inbox / "wave" / "style.yaml").write_text(
+        "style: style.jpg\nparameters: {image_size: 32, epochs: 1, steps_per_epoch: 2}\n"
+    )
+    (place.inbox / "wave" / "photo.jpg").write_bytes(whole[:-2])
     done = place.run("run", "--input-timeout", "1")
+    assert [log["status"] for log in place.logs()] == ["done", "done"]
     assert done.returncode == 0
     assert (
         done.stderr.count("short.jpg: lacks the end of its file, though no pixels. It is painted as it is, after 1 s")

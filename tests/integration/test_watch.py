@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Place, picture, wait_for
+from pipeline import storage
+from tests.conftest import COMMAND, Place, picture, wait_for
+from tests.inbox.test_alarm import deep
 
 Watching = Callable[..., "subprocess.Popen[str]"]
 
@@ -168,3 +171,45 @@ def test_a_cancelled_job_stops_at_once_and_comes_back_on_demand(place: Place, wa
     wait_for(lambda: again.exists() and again.read_text().count("\n") > len(logs[running]["loss"]["step"]))
     assert place.run("cancel", running).returncode == 0
     done(place, 3)
+
+
+@pytest.mark.stand_in
+@pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
+def test_where_inotify_is_used_up_it_is_said_once_and_drops_are_looked_for(place: Place, limit: str) -> None:
+    """In a name space of the user's own, where nothing is left of it."""
+    outer = ["unshare", "--user", "--map-root-user"]
+    used_up = f"echo 0 > /proc/sys/user/{limit}"
+    if subprocess.run([*outer, "sh", "-c", used_up], capture_output=True, check=False).returncode:
+        pytest.skip("no name spaces of users here")
+    place.pair()
+    command = [*outer, "sh", "-c", f"{used_up} && exec {COMMAND} watch"]
+    process = subprocess.Popen(command, cwd=place.root, env=place.environment, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (place.jobs / ".runner.json").exists())
+    for number in range(2):
+        place.manifest(f"{number}.yaml")
+        done(place, number + 1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert said.count("no file system events") == 1
+    assert "Traceback" not in said
+
+
+@pytest.mark.stand_in
+def test_a_folder_deeper_than_events_go_is_said_once_and_drops_are_looked_for(place: Place) -> None:
+    place.pair()
+    process = place.start("watch")
+    wait_for(lambda: (place.jobs / ".runner.json").exists())
+    place.manifest("0.yaml")
+    done(place, 1)
+    deep(place.root / "deep", 1200)
+    (place.root / "deep").rename(place.inbox / "deep")
+    for number in (1, 2):
+        place.manifest(f"{number}.yaml")
+        done(place, number + 1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    storage.remove_tree(place.inbox / "deep")
+    assert process.returncode == 0
+    assert said.count("no file system events") == 1
+    assert "Traceback" not in said

@@ -31,11 +31,11 @@ def make_steps(folder: Path, steps: int) -> None:
     with losses.opened(folder, keep=0) as log:
         for step in range(1, steps + 1):
             log.write(Loss(step=step, scale=64, total=step, content=0, style=step, total_variation=0))
-    checkpoint.save(folder, Checkpoint(steps, 0, [np.full(3, steps)], 1.0), "job")
+    checkpoint.save(folder, Checkpoint(steps, 0, [np.full(3, steps, np.float32)], 1.0), "job")
 
 
 def reached(folder: Path) -> int | None:
-    found = checkpoint.load(folder, "job")
+    found = checkpoint.load(folder, "job", [(10, [(3,)])])
     assert not isinstance(found, str)
     return found.step if found else None
 

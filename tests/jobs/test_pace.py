@@ -12,8 +12,8 @@ from pipeline.jobs import pace
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.measured import FIXED_PIXELS, Book, Device, Estimate, Kind, Point
 from pipeline.jobs.pace import Paces
-from pipeline.jobs.record import Job, JobImage
-from pipeline.jobs.work import Painting, paintings_of
+from pipeline.jobs.record import Job, JobImage, now
+from pipeline.jobs.work import Painting, paintings, paintings_of
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
 
@@ -45,13 +45,16 @@ def loss(step: int, side: int, seconds: float) -> Loss:
 
 def job(text: str, width: int = 400, height: int = 300) -> Job:
     manifest = parse_manifest(f"content: a.png\nstyle: b.png\n{text}".encode(), "a.yaml")
-    image = JobImage(file="a.png", stored="content.png", sha256="0" * 64, width=width, height=height)
+    images = {
+        part: JobImage(file=file, stored=f"{part}.png", sha256="0" * 64, width=width, height=height)
+        for part, file in manifest.images.items()
+    }
     return Job(
-        id="a-1",
+        id="a-20260101-000000-0000",
         name="a",
-        claimed_at="",
+        claimed_at=now(),
         manifest=manifest,
-        images={"content": image},
+        images=images,
         steps=manifest.steps,
         attempts=1,
     )
@@ -257,3 +260,19 @@ def test_durations_are_told_as_exactly_as_they_are_known(seconds: float, words: 
 def test_work_is_told_in_a_line() -> None:
     assert pace.told(30, Estimate(3300, 1_100_000_000, "CPU")) == "30 pictures, about 55 min on this CPU, 1.1 GB"
     assert pace.told(1, None) == "1 picture; how long that takes is not measured yet on this machine"
+
+
+def test_the_memory_that_is_told_holds_the_largest_image_while_it_is_decoded(tmp_path: Path) -> None:
+    point = Point(kind=KIND, pixels=512 * 384, step_seconds=0.1, peak_bytes=10**9)
+    device = DEVICE.model_copy(update={"resident_bytes": 500_000_000})
+    paces = Paces(tmp_path / "pace.json")
+    paces.learn(lambda _: Book().starting("auto", device).noting([point]))
+    manifest = parse_manifest(b"content: a.heic\nstyle: b.jpg\n", "a.yaml")
+
+    def told(photo: tuple[int, int], painting: tuple[int, int] = (400, 300)) -> str:
+        found = paces.estimate(paintings(manifest, {"a.heic": photo, "b.jpg": painting}))
+        return pace.told(1, found)
+
+    assert told((4000, 3000)).endswith(", 1.0 GB")
+    assert told((16_000, 12_000)).endswith(", 2.2 GB")
+    assert told((4000, 3000), (20_000, 10_000)).endswith(", 2.0 GB")

@@ -23,8 +23,14 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def admit(spool: Spool, job_id: str, state: Path | None = None, **fields: Any) -> Job:
-    images = {"content": JobImage(file="photo.png", stored="content.png", sha256="0" * 64, width=8, height=8)}
-    job = Job(id=job_id, name=name_in(job_id), **{"claimed_at": "2026-01-01", "images": images, **fields})
+    files = {"content": "photo.png", "style-1": "painting.png"}
+    images = {
+        part: JobImage(file=file, stored=f"{part}.png", sha256="0" * 64, width=8, height=8)
+        for part, file in files.items()
+    }
+    manifest = parse_manifest(b"content: photo.png\nstyle: painting.png", f"{name_in(job_id)}.yaml")
+    known = {"claimed_at": "2026-01-01T00:00:00+00:00", "manifest": manifest, "images": images}
+    job = Job(id=job_id, name=name_in(job_id), **{**known, **fields})
     spool.admit(spool.draft(job_id), job, state or spool.queued)
     return job
 
@@ -33,9 +39,9 @@ A, B, C = (f"{name}-20260101-000000-000{n}" for n, name in enumerate("abc"))
 
 
 def test_the_next_job_has_the_highest_priority_then_the_earliest_claim(spool: Spool) -> None:
-    admit(spool, A, claimed_at="2026-01-02")
-    admit(spool, B, claimed_at="2026-01-01")
-    admit(spool, C, claimed_at="2026-01-03", priority=1)
+    admit(spool, A, claimed_at="2026-01-02T00:00Z")
+    admit(spool, B, claimed_at="2026-01-01T00:00Z")
+    admit(spool, C, claimed_at="2026-01-03T00:00Z", priority=1)
     order = []
     while job_id := spool.next():
         order.append(job_id)

@@ -163,8 +163,6 @@ def test_a_process_that_starts_has_its_loading_before_the_steps(spool: Spool, ou
     assert left() == 290, "it is in its stride"
     job.model_copy(update={"started_at": ago(1.1)}).save(folder)
     assert left() == 290, "one that had another job before"
-    job.model_copy(update={"started_at": "yesterday"}).save(folder)
-    assert left() == 290
     log_losses(own, 300)
     attempt.leave(own)
     assert left() == 0, "it is about to be published"

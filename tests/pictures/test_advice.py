@@ -93,6 +93,16 @@ ODD: dict[str, Image.Image] = {
 }
 
 
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan])
+def test_a_value_that_is_no_number_spoils_no_other(tmp_path: Path, wrong: float) -> None:
+    pixels = np.asarray(picture().convert("L"), np.float32) / 255
+    pixels[:9, 5] = wrong
+    Image.fromarray(pixels).save(tmp_path / "odd.tif")
+    odd = images.load(tmp_path / "odd.tif", 80, "odd.tif", 100_000).rgb
+    assert np.abs(odd[10:, :, 0] - pixels[10:]).max() < 0.003
+    assert math.isfinite(advice.noise(odd) + advice.colorfulness(odd))
+
+
 @pytest.mark.parametrize("what", ODD)
 def test_every_estimate_of_an_odd_picture_is_a_number(tmp_path: Path, what: str) -> None:
     ODD[what].save(tmp_path / "odd.png")

@@ -92,6 +92,7 @@ RAW = {
     "Olympus ORF, Motorola": b"MMOR\0\0\0\x08" + bytes(64),
     "Panasonic RW2": b"IIU\0\x18\0\0\0" + bytes(64),
     "Sigma X3F": b"FOVb\0\0\2\0" + bytes(64),
+    "Phase One": b"IIIITwaR" + bytes(64),
     "Minolta MRW": b"\0MRM\0\0\1\0" + bytes(64),
 }
 

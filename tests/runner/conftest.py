@@ -15,7 +15,7 @@ from pipeline.jobs.spool import Spool
 from pipeline.manifest.parse import parse_manifest
 
 DONE = Done(
-    engine=Engine(tensorflow="", device="", precision="", weights=WeightsUsed(source="", sha256="")),
+    engine=Engine(tensorflow="", device="", precision="", weights=WeightsUsed(source="", sha256="0" * 64)),
     timing=Timing(setup_seconds=0, optimize_seconds=1, seconds_per_step=1),
     peak_memory_bytes=0,
     output=Output.of("a-001.png", 8, 8, b"a picture"),
@@ -46,7 +46,7 @@ def admit(spool: Spool, name: str, more: str = "") -> str:
     }
     job_id = f"{name}-20260101-000000-0000"
     asked = {"manifest": manifest, "priority": manifest.priority, "images": images}
-    job = Job(id=job_id, name=name, claimed_at=f"2026-{name}", steps=300, **asked)
+    job = Job(id=job_id, name=name, claimed_at=f"2026-01-01T00:00:{ord(name[0]) - ord('a'):02}Z", steps=300, **asked)
     spool.admit(spool.draft(job_id), job, spool.queued)
     return job_id
 
@@ -64,6 +64,15 @@ class FakeRun:
 
     def kill(self) -> None:
         self.killed += 1
+
+    def begin(self) -> None:
+        self.attempt.mkdir(exist_ok=True)
+        (self.attempt / attempt.WORKER).write_text(attempt.Worker().model_dump_json())
+
+    def die(self) -> None:
+        """As a worker that was at work."""
+        self.begin()
+        self.future.set_result(Outcome("died"))
 
     def fail(self, reason: str) -> None:
         self.attempt.mkdir(exist_ok=True)  # that of a variant is there

@@ -13,12 +13,14 @@ from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import Spool
-from pipeline.runner import faults
+from pipeline.runner import dispatch, faults
 from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.executor import Executor
 from pipeline.runner.faults import Faults
 from pipeline.runner.publisher import Publisher
 from tests.runner.conftest import DONE, FakeExecutor, FakeRun, admit
+
+SWEEP = "sweep: {seed: [1, 2, 3, 4]}"
 
 
 class Desk:
@@ -62,24 +64,75 @@ def test_a_stop_is_the_runs_own(spool: Spool, tmp_path: Path) -> None:
     first, second = admit(spool, "a"), admit(spool, "b")
     desk = Desk(spool, tmp_path, capacity=2)
     desk.turn()
-    desk.executor.runs[0].future.set_result(Outcome("died"))
+    desk.executor.runs[0].die()
     desk.turn(stopping=True)
     assert not desk.dispatch.running
     assert {job_id: Job.load(spool.queued / job_id).deaths for job_id in (first, second)} == {first: 1, second: 0}
 
 
-def test_a_worker_ended_by_somebody_else_is_replaced_and_counted(spool: Spool, tmp_path: Path) -> None:
+def test_a_worker_ended_by_somebody_else_is_replaced_and_counted(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "TOGETHER_SECONDS", 0.0)
     job_id = admit(spool, "a")
     desk = Desk(spool, tmp_path)
     for deaths in range(3):
         desk.turn()
         assert len(desk.executor.runs) == deaths + 1
+        desk.executor.runs[-1].begin()
         desk.executor.runs[-1].stop()
         desk.turn()
         assert desk.executor.runs[deaths].killed == 1, "a process that was told to end takes no other job"
     desk.turn()
     assert (spool.failed / job_id).is_dir()
     assert "died or hung 3 times" in desk.said[0]
+
+
+@pytest.mark.parametrize("more", ["", SWEEP], ids=["a job", "a sweep"])
+def test_a_worker_that_hears_the_stop_before_its_runner_has_not_died(spool: Spool, tmp_path: Path, more: str) -> None:
+    job_id = admit(spool, "a", more)
+    desk = Desk(spool, tmp_path)
+    desk.turn()
+    desk.executor.runs[0].begin()
+    desk.executor.runs[0].stop()  # by a signal to the whole group
+    desk.turn()
+    assert list(desk.dispatch.running) == [job_id], "it may be for all"
+    desk.turn(stopping=True)
+    assert Job.load(spool.queued / job_id).deaths == 0
+
+
+def test_workers_that_die_before_they_have_begun_are_no_jobs_fault(spool: Spool, tmp_path: Path) -> None:
+    job_id = admit(spool, "a")
+    desk = Desk(spool, tmp_path)
+    for number in range(3):
+        assert desk.faults.standing == {}
+        desk.turn()
+        desk.executor.runs[number].future.set_result(Outcome("died"))
+        desk.turn()
+    assert "ended 3 times before it had begun a job" in desk.faults.standing["the worker"]
+    assert Job.load(spool.queued / job_id).deaths == 0
+
+
+def test_who_is_told_to_stop_and_makes_no_step_is_ended_after_a_minute(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = admit(spool, "a")
+    desk = Desk(spool, tmp_path)
+    desk.turn()
+    (run,) = desk.executor.runs
+    run.begin()
+    run.stop = lambda: None  # type: ignore[method-assign]
+    begun = time.monotonic()
+    desk.turn(stopping=True)
+    monkeypatch.setattr(time, "monotonic", lambda: begun + 50)
+    desk.turn(stopping=True)
+    assert run.killed == 0
+    monkeypatch.setattr(time, "monotonic", lambda: begun + 61)
+    desk.turn(stopping=True)
+    assert run.killed == 1
+    run.future.set_result(Outcome("died"))
+    desk.turn(stopping=True)
+    assert Job.load(spool.queued / job_id).deaths == 0
 
 
 def test_a_workers_fault_is_told_once_until_it_is_mended(
@@ -183,9 +236,6 @@ def test_a_job_that_is_through_when_it_is_cancelled_is_published(spool: Spool, t
     assert "too small" in desk.said[0]
 
 
-SWEEP = "sweep: {seed: [1, 2, 3, 4]}"
-
-
 class TestASweep:
     def parts(self, desk: Desk) -> list[str]:
         return [run.attempt.name for run in desk.executor.runs]
@@ -236,7 +286,7 @@ class TestASweep:
         desk = Desk(spool, tmp_path, capacity=2)
         desk.turn()
         first, second = desk.executor.runs
-        first.future.set_result(Outcome("died"))
+        first.die()
         desk.turn()
         assert second.future.result().kind == "stopped"
         desk.turn()
@@ -251,7 +301,7 @@ class TestASweep:
             desk.turn()
             paint(desk.executor.runs[-1])
             desk.turn()
-            desk.executor.runs[-1].future.set_result(Outcome("died"))
+            desk.executor.runs[-1].die()
             desk.turn()
             assert Job.load(spool.running / job_id).attempts == deaths + 1
         assert self.parts(desk) == ["001", "002", "002", "003", "003", "004", "004"]
@@ -263,7 +313,7 @@ class TestASweep:
         desk.turn()
         first, second = desk.executor.runs
         result.leave(first.attempt, Failed(reason="is through"))
-        first.future.set_result(Outcome("died"))
+        first.die()
         desk.turn()
         assert not second.future.done()
         assert self.parts(desk) == ["001", "002", "003"]
@@ -289,7 +339,7 @@ class TestASweep:
         desk.turn()
         first, second = desk.executor.runs
         second.stop = lambda: None  # type: ignore[method-assign]
-        first.future.set_result(Outcome("died"))
+        first.die()
         desk.turn()
         second.fail("came through")
         desk.turn()
@@ -340,7 +390,7 @@ class TestASweep:
     def test_whose_record_is_damaged_fails_and_the_next_runs(self, spool: Spool, tmp_path: Path) -> None:
         job_id, good = admit(spool, "a", SWEEP), admit(spool, "b")
         job = Job.load(spool.queued / job_id)
-        job.model_copy(update={"images": {}}).save(spool.queued / job_id)
+        job.model_copy(update={"images": {"content": job.images["content"]}}).save(spool.queued / job_id)
         desk = Desk(spool, tmp_path)
         desk.turn()
         assert "does not have the images of its sweep" in desk.said[0]

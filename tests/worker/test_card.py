@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import JobError
 from pipeline.jobs.record import Job, JobImage
 from pipeline.manifest.parameters import Parameters
-from pipeline.worker import card, paint
+from pipeline.worker import card, fitting
 from pipeline.worker.gpu import System
 from pipeline.worker.session import Options
 
@@ -125,7 +125,7 @@ def test_without_a_driver_nothing_is_said() -> None:
 def test_a_picture_too_large_for_the_card_is_told_the_size_that_fits(
     monkeypatch: pytest.MonkeyPatch, used: Used, processes: int, words: str
 ) -> None:
-    monkeypatch.setattr(paint, "gpus", lambda device: ("a card",))
+    monkeypatch.setattr(fitting, "gpus", lambda device: ("a card",))
     monkeypatch.setattr(card, "System", lambda: system(free=4 * GB, total=8 * GB))
     sizes = {"content": (4000, 3000), "style-1": (1000, 1000)}
     images = {
@@ -136,8 +136,8 @@ def test_a_picture_too_large_for_the_card_is_told_the_size_that_fits(
     session: Any = SimpleNamespace(precision="bfloat16")
     options = Options(None, 10**8, 30, processes_a_card=processes)
     with pytest.raises(JobError) as refused:
-        paint._require_memory(job, Parameters(image_size=8192, style_size=64), session, options)
+        fitting.require_memory(job, Parameters(image_size=8192, style_size=64), session, options)
     assert "a picture of 8192 pixels takes about" in str(refused.value)
     assert words in str(refused.value)
     fits = int(str(refused.value).split("image_size ")[1].split(" ")[0])
-    paint._require_memory(job, Parameters(image_size=fits, style_size=64), session, options)
+    fitting.require_memory(job, Parameters(image_size=fits, style_size=64), session, options)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ImageError
-from pipeline.jobs.record import Job, JobImage
+from pipeline.jobs.record import Job, JobImage, name_in, now
 from pipeline.manifest.parse import parse_manifest
 from pipeline.worker import inputs
 from tests.conftest import picture
@@ -25,7 +25,7 @@ def job(folder: Path, **parameters: Any) -> Path:
         images[part] = JobImage(file=f"{part}.png", stored=f"{part}.png", sha256=digest, width=80, height=64)
     fields = {"content": "content.png", "style": "style-1.png", "parameters": {"image_size": 64, **parameters}}
     manifest = parse_manifest(json.dumps(fields).encode(), "a.json")
-    record = Job(id="a-20260101-000000-0000", name="a", claimed_at="2026-01-01", manifest=manifest, images=images)
+    record = Job(id=folder.name, name=name_in(folder.name), claimed_at=now(), manifest=manifest, images=images)
     record.save(folder)
     return folder
 
@@ -34,7 +34,7 @@ def test_jobs_of_the_same_images_decode_them_once(tmp_path: Path) -> None:
     loader = inputs.InputLoader()
 
     def taken(name: str, **parameters: Any) -> inputs.Inputs:
-        folder = job(tmp_path / name, **parameters)
+        folder = job(tmp_path / f"a-20260101-000000-000{name}", **parameters)
         return loader.take(folder, Job.load(folder), 10**6)
 
     first = taken("1", style_weight=1)
@@ -46,7 +46,7 @@ def test_jobs_of_the_same_images_decode_them_once(tmp_path: Path) -> None:
 
 def test_images_decoded_ahead_are_taken_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loader = inputs.InputLoader()
-    folder = job(tmp_path / "1")
+    folder = job(tmp_path / "a-20260101-000000-0001")
     loader.load_ahead(folder, 10**6)
     assert loader._ahead is not None
     ahead = loader._ahead[1].result()
@@ -55,7 +55,7 @@ def test_images_decoded_ahead_are_taken_from_there(tmp_path: Path, monkeypatch: 
 
 
 def test_an_image_gone_from_a_job_is_the_jobs_failure_and_a_gone_folder_is_not(tmp_path: Path) -> None:
-    folder = job(tmp_path / "1")
+    folder = job(tmp_path / "a-20260101-000000-0001")
     record = Job.load(folder)
     (folder / "content.png").unlink()
     with pytest.raises(ImageError, match=r"content\.png: its copy is gone"):
@@ -69,5 +69,7 @@ def test_an_image_gone_from_a_job_is_the_jobs_failure_and_a_gone_folder_is_not(t
     "change", [{"image_size": 32}, {"style_scale": 2}, {"color": "match"}, {"init": "style"}, {"protect": "off"}]
 )
 def test_what_makes_other_images_has_another_key(tmp_path: Path, change: dict[str, Any]) -> None:
-    plain, changed = (Job.load(job(tmp_path / name, **given)) for name, given in (("1", {}), ("2", change)))
+    plain, changed = (
+        Job.load(job(tmp_path / f"a-20260101-000000-000{name}", **given)) for name, given in (("1", {}), ("2", change))
+    )
     assert inputs.key(plain) != inputs.key(changed)

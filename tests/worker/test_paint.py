@@ -16,9 +16,9 @@ from pipeline.engine.stylize import Step, Stylizer
 from pipeline.engine.targets import Style
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
-from pipeline.jobs.record import Job, JobImage
+from pipeline.jobs.record import Job, JobImage, now
 from pipeline.manifest.parameters import Parameters
-from pipeline.worker import memory, paint
+from pipeline.worker import fitting, memory, paint
 from pipeline.worker.session import Options
 from tests.conftest import picture, tiny_kernels
 
@@ -60,7 +60,8 @@ def test_a_word_to_stop_within_a_call_ends_the_call(tmp_path: Path, steps: Itera
             yield step
 
     assert paint._optimize(tmp_path, told(), None, "job", 1e9, stop.is_set) is None
-    found = checkpoint.load(tmp_path, "job")
+    stages = Stylizer(Extractor(tiny_kernels(), "float32")).stages(48, 64, Parameters(pyramid="off"))
+    found = checkpoint.load(tmp_path, "job", stages)
     assert isinstance(found, checkpoint.Checkpoint)
     assert found.step == logged(tmp_path) == 7
 
@@ -75,14 +76,14 @@ class TestMemory:
     def refusal(self, monkeypatch: pytest.MonkeyPatch, free: float, **parameters: Any) -> str:
         sizes = {"content": (4000, 3000), "style-1": (1000, 2000)}
         images = {
-            part: JobImage(file=part, stored=part, sha256="", width=width, height=height)
+            part: JobImage(file=part, stored=part, sha256="0" * 64, width=width, height=height)
             for part, (width, height) in sizes.items()
         }
-        job = Job(id="a", name="a", claimed_at="", images=images)
+        job = Job(id="a-20260101-000000-0000", name="a", claimed_at=now(), images=images)
         session: Any = SimpleNamespace(precision="float32")
         monkeypatch.setattr(memory, "available", lambda limit: int(free))
         with pytest.raises(JobError) as refused:
-            paint._require_memory(job, Parameters(**parameters), session, Options(None, 10**8, 30, device="cpu"))
+            fitting.require_memory(job, Parameters(**parameters), session, Options(None, 10**8, 30, device="cpu"))
         return str(refused.value)
 
     def test_a_picture_too_large_is_told_the_size_that_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,3 +101,7 @@ class TestMemory:
         said = self.refusal(monkeypatch, 4e9, image_size=512, style_size=2048, style_scale=4)
         assert "a painting of 8192 pixels takes about" in said
         assert "style_size × style_scale of " in said
+
+    def test_an_image_too_large_to_decode_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = self.refusal(monkeypatch, 8e7, image_size=64, style_size=64)
+        assert "content: to decode its 4000×3000 pixels takes about 0.1 GB of memory, and 0.1 GB are free." in said

@@ -64,6 +64,9 @@ class Stylizer:
     def __init__(self, extractor: Extractor, call_seconds: float = 0.0) -> None:
         pass
 
+    def stages(self, height: int, width: int, parameters: Any) -> list[tuple[int, list[tuple[int, ...]]]]:
+        return [(parameters.epochs * parameters.steps_per_epoch, [(height, width, 3)])]
+
     def settled(self, content: Any, styles: Sequence[Style], parameters: Any) -> Any:
         chosen = {"style_weight": 1.0, "content_limit": "off"}
         return parameters.model_copy(

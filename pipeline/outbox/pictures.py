@@ -1,0 +1,164 @@
+"""``outbox/pictures/``: the pictures alone, each where its photo came from: a second name for the result's, or a copy.
+
+Only publishing writes here, once a result: what somebody removes stays removed, and what is not ours stays as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
+
+from pipeline import storage
+from pipeline.jobs import log, variants
+from pipeline.jobs.log import PICTURES, Log
+from pipeline.jobs.record import Job
+from pipeline.manifest.names import folded, on_any_system
+from pipeline.pictures import metadata, saving
+from pipeline.storage import Entry, Slices
+
+MOST_ALIKE = 100  # pictures of one name that are told apart by a number
+
+
+def add(outbox: Path, job: Job) -> Slices[None]:
+    """Put the pictures of a published job there, in the place of older ones of the same photos and styles.
+
+    Raises:
+        OSError: something is in the way, or there is no room.
+        RecordError: the record of a sweep is damaged.
+    """
+    assert job.manifest is not None, "a job that has pictures has a manifest"
+    above, name = _place(job.place or job.name, is_path=job.place is not None)
+    is_sweep = job.manifest.sweep is not None
+    folder = _made(outbox / PICTURES, (*above, name) if is_sweep else above)
+    for one in variants.records(job) if is_sweep else [job]:
+        assert one.manifest is not None
+        suffix = saving.SUFFIXES[one.manifest.parameters.output_format]
+        source = outbox / job.id / f"{one.name}{suffix}"
+        if storage.is_file(source):  # that of a variant may have failed
+            made_of = _photo_and_styles({part: image.sha256 for part, image in one.images.items()})
+            target = _free(folder, on_any_system(one.name) if is_sweep else name, suffix, made_of)
+            yield from _put(source, target, folder / f".{job.id}")
+
+
+def take_back(outbox: Path, job_id: str) -> None:
+    """Remove the pictures of a result, those that are still its own, and the folders that this leaves empty."""
+    published = log.read(outbox, job_id)
+    if published is None or published.output is None:
+        return
+    with storage.passed_over():
+        for target, source in _places(outbox, published):
+            if _is_same(target, source):
+                storage.remove_file(target)
+                for folder in itertools.takewhile(outbox.__ne__, target.parents):
+                    storage.remove_if_empty(folder)
+
+
+def _place(path: str, is_path: bool) -> tuple[tuple[str, ...], str]:
+    """The folders and the name that a picture has below ``pictures/``, for the path of a photo or the name of a job."""
+    if not is_path:
+        return (), on_any_system(path)
+    photo = PurePath(path)
+    return tuple(map(on_any_system, photo.parent.parts)), on_any_system(photo.stem)
+
+
+def _made(folder: Path, names: tuple[str, ...]) -> Path:
+    """A folder within another, made where it is not there. To Windows one that differs in case alone is the same."""
+    storage.ensure_folder(folder)
+    for name in names:
+        taken = _taken(folder)
+        for numbered in _numbered(name):
+            entry = taken.get(folded(numbered))
+            if entry is None or entry.is_folder:
+                folder = entry.path if entry else folder / numbered
+                storage.ensure_folder(folder)
+                break
+        else:
+            raise FileExistsError(errno.EEXIST, f"{MOST_ALIKE} of its name are there", str(folder / name))
+    return folder
+
+
+def _free(folder: Path, name: str, suffix: str, made_of: object) -> Path:
+    """Where a picture goes: to the one that was made of the same before it, else where nothing is."""
+    taken, free = _taken(folder), None
+    for numbered in _numbered(name):
+        entry = taken.get(folded(numbered + suffix))
+        if entry is None:
+            free = free or folder / (numbered + suffix)
+        elif entry.is_file and _told(entry.path) == made_of:
+            return entry.path
+    if free is None:
+        raise FileExistsError(errno.EEXIST, f"{MOST_ALIKE} of its name are there", str(folder / (name + suffix)))
+    return free
+
+
+def _put(source: Path, target: Path, draft: Path) -> Slices[None]:
+    storage.remove_file(draft)  # of an earlier life
+    try:
+        if not storage.link(source, draft):
+            with storage.open_file(source) as file:
+                yield from storage.copy_stream(file, draft)
+        if not storage.is_file(draft):
+            raise FileNotFoundError(errno.ENOENT, "has just been exchanged", str(source))
+        storage.move(draft, target)
+    finally:
+        storage.remove_file(draft)  # where both are one file already, a rename does nothing
+
+
+def _places(outbox: Path, published: Log) -> Iterator[tuple[Path, Path]]:
+    """Each file that may be one of a result's pictures, with that of the result."""
+    assert published.output is not None
+    own = {entry.name: entry.path for entry in storage.entries(outbox / published.job.id) if entry.is_file}
+    rows = published.variants
+    files = {row.get("variant"): row.get("file") for row in rows or [] if isinstance(row.get("variant"), str)}
+    places = {_place(published.job.name, is_path=False)}
+    if published.inputs.content:
+        places.add(_place(published.inputs.content.file, is_path=True))
+    for above, name in places:
+        folder = outbox.joinpath(PICTURES, *above, *([name] if rows else []))
+        taken = _taken(folder) if storage.is_folder(folder) else {}
+        for stem, file in files.items() if rows else [(name, published.output.file)]:
+            for numbered in _numbered(on_any_system(str(stem))):
+                entry = taken.get(folded(numbered + PurePath(str(file)).suffix))
+                if entry and entry.is_file and file in own:
+                    yield entry.path, own[file]
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name} ({number})" for number in range(2, MOST_ALIKE + 1))
+
+
+def _taken(folder: Path) -> dict[str, Entry]:
+    return {folded(entry.name): entry for entry in storage.entries(folder)}
+
+
+def _photo_and_styles(inputs: Mapping[str, str]) -> tuple[str | None, list[str]]:
+    return inputs.get("content"), sorted(digest for part, digest in inputs.items() if part.startswith("style-"))
+
+
+def _told(path: Path) -> tuple[str | None, list[str]]:
+    """What a picture says that it was made of."""
+    try:
+        with storage.open_file(path) as file:
+            return _photo_and_styles(metadata.inputs_told(file))
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return None, []
+        raise
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two names are of one file, or the first is a copy of the second."""
+    mine, its = storage.look(one), storage.look(other)
+    if mine is None or its is None:
+        return False
+    if (mine.st_dev, mine.st_ino) == (its.st_dev, its.st_ino):
+        return True
+    return mine.st_size == its.st_size and mine.st_nlink == 1 and _digest(one) == _digest(other)
+
+
+def _digest(path: Path) -> str:
+    with storage.open_file(path) as file:
+        return storage.at_once(storage.digest_of(file))
