@@ -188,7 +188,7 @@ def names(folder: Path) -> list[str]:
 
 
 def entries(folder: Path, with_status: bool = False) -> list[Entry]:
-    """What is in a folder, by name; errors as ``names``. The status of thousands is cheap here, as the folder is open."""
+    """What is in a folder, by name; errors as ``names``. The status of thousands is cheap here: the folder is open."""
     with opened(folder, to_list=True) as descriptor, naming(folder), os.scandir(descriptor) as found:
         return [_entry(folder, one, with_status) for one in sorted(found, key=lambda one: one.name)]
 
