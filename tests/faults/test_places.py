@@ -345,6 +345,8 @@ SPOTS = [
         True,
     ),
     Spot("resultname", lambda ground, name: made(ground.place.outbox / ground.job(name).name), True),
+    Spot("shown", in_outbox("pictures/{name}.png"), True),
+    Spot("shownas", lambda ground, name: made(ground.place.outbox / "pictures" / f".{ground.job(name).name}"), True),
     Spot("trash", in_outbox(".stylistic-trash")),
     Spot("page", lambda ground, name: gone(made(ground.place.outbox / "index.html"))),
     Spot("pagedraft", in_outbox(".index.html.{runner}")),
@@ -435,7 +437,7 @@ PLACES = [
         "jobs/.lock",
         "jobs/.runner.json",
     ),
-    *("outbox/.stylistic-trash", "inbox/.claimed/{runner}/.drafts"),
+    *("outbox/.stylistic-trash", "outbox/pictures", "inbox/.claimed/{runner}/.drafts"),
 ]
 
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.conftest import Place, wait_for, wait_until_said
 
 pytestmark = pytest.mark.stand_in
 LONG = {"steps_per_epoch": 60}  # some seconds
+LONGER = {"steps_per_epoch": 240}
 QUICK = {"steps_per_epoch": 2}
 
 
@@ -95,16 +97,13 @@ def test_what_runs_goes_on_and_a_restart_changes_nothing(place: Place) -> None:
         watcher.communicate(timeout=60)
 
 
-@pytest.mark.parametrize("sweep", [None, {"seed": [1, 2]}], ids=["one picture", "a sweep"])
-def test_now_what_runs_leaves_a_checkpoint_and_goes_on_from_there(
-    place: Place, sweep: dict[str, list[int]] | None
-) -> None:
+@pytest.mark.parametrize("more", [{}, {"sweep": {"seed": [1, 2]}}], ids=["one picture", "a sweep"])
+def test_now_what_runs_leaves_a_checkpoint_and_goes_on_from_there(place: Place, more: dict[str, Any]) -> None:
     place.pair()
-    place.manifest("a.yaml", parameters=LONG, **({"sweep": sweep} if sweep else {}))
+    place.manifest("a.yaml", parameters=LONGER, **more)
     watcher = place.start("watch", "--workers", "2", "--checkpoint-seconds", "0", quiet=True)
     try:
         wait_for(lambda: running(place) or list(place.jobs.glob("running/*/attempt-*/variants/001/loss.jsonl")))
-        paused(place)
         paused(place, "--now")
         wait_for(lambda: queued(place) == ["a"])
         assert list(place.jobs.glob("queued/*/attempt-1/**/checkpoint.npz"))
@@ -164,6 +163,9 @@ def test_the_first_word_counts_and_resuming_twice_is_fine(place: Place) -> None:
     first = (place.jobs / ".pause.json").read_bytes()
     paused(place)
     assert (place.jobs / ".pause.json").read_bytes() == first
+    paused(place, "--now")
+    second = json.loads((place.jobs / ".pause.json").read_bytes())
+    assert second == {**json.loads(first), "stops_jobs": True}
     assert "goes on" in place.run("resume").stdout
     assert place.run("resume").stdout == "it was not paused\n"
     assert place.run("pause", "--jobs", "elsewhere").returncode == 3
