@@ -154,7 +154,6 @@ SPOTS = [
         True,
     ),
     Spot("resultname", lambda ground, name: made(ground.place.outbox / ground.job(name).name), True),
-    Spot("shownas", lambda ground, name: made(ground.place.outbox / "pictures" / f".{ground.job(name).name}"), True),
     Spot("trash", in_outbox(".stylistic-trash")),
     Spot("pictureplace", in_outbox("pictures/{name}.png"), True),
     Spot(
