@@ -162,7 +162,7 @@ class _Work:
         depth = self._judge.limits.max_depth - 1
         for entry in self._walk(self._folder, depth, self._drops.ignored):
             name = str(entry.path)[start:]
-            status = storage.follow(entry.path) if entry.is_link else storage.look(entry.path)
+            status = storage.follow(entry.path) if entry.is_link else storage.glance(entry.path)
             if status is None or not stat.S_ISREG(status.st_mode):
                 if entry.is_link:
                     self.hints.add(printable(f"{self._folder.name}/{name} is not looked at: a link to no photo"))
