@@ -22,19 +22,29 @@ from pipeline.inbox.drops import (
     printable,
     style_meant,
 )
+from pipeline.storage import Slices
 
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
 ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
 _DOCUMENT = re.compile(r"\.(ya?ml|json)", re.IGNORECASE)
 NESTED = 20  # folders within one that are looked into for what somebody may have meant
+FOLDERS_A_SLICE = 10
 READ = 100  # documents of a folder that are looked into
 FEW = 5  # notes of other programs beside photos that are told one by one
 MOST = 20  # hints of one kind; the last one counts the others
 
 
-def find(drops: Drops) -> set[str]:
-    """A sentence for everything in an inbox that comes near to a drop, but is none."""
-    return {printable(hint) for other in drops.others for hint in _of(other, drops)}
+def find(drops: Drops) -> Slices[set[str]]:
+    """A sentence for everything in an inbox that comes near to a drop, but is none; a few folders at a time."""
+    found: set[str] = set()
+    looked_into = 0
+    for other in drops.others:
+        found |= {printable(hint) for hint in _of(other, drops)}
+        looked_into += other.names is not None
+        if looked_into == FOLDERS_A_SLICE:
+            looked_into = 0
+            yield
+    return found
 
 
 def some_of(hints: Sequence[str]) -> list[str]:
