@@ -107,6 +107,9 @@ class Intake:
                 yield from stage(self._claims, self._spool, verdict, drop)
                 log.info("%s: queued", job_id)
                 return True
+            if self._spool.is_alive(job_id):  # left by a crash, or put there by somebody: the job has gone on
+                self._claims.let_go(drop)
+                return True
             reason = verdict.reason if isinstance(verdict, Rejected) else ""
             job = rejected_job(verdict, drop)
             yield from self._publisher.reject(job, reason, drop.manifest)

@@ -17,7 +17,8 @@ from pipeline.runner.intake import Intake
 from pipeline.runner.publisher import Publisher
 from pipeline.storage.copies import SLICE_BYTES
 from tests.conftest import picture
-from tests.inbox.conftest import Clock, drop, make
+from tests.inbox.conftest import Clock, drop, make, pair
+from tests.runner.conftest import admit
 
 
 @pytest.mark.parametrize(("rings", "most"), [(True, 6), (False, 1)])
@@ -42,6 +43,28 @@ def test_an_alarm_that_never_rests_costs_a_few_scans_a_second(
         intake.turn()
         clock.pass_(0.001)
     assert 1 <= len(scans) <= most
+
+
+@pytest.mark.parametrize("text", ["content: photo.png", "content: photo.png\nstyle: painting.png\n"])
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_what_lies_among_the_claims_under_the_id_of_a_job_that_has_gone_on_does_nothing_to_it(
+    spool: Spool, tmp_path: Path, text: str, state: str
+) -> None:
+    """Left by a crash, with an image that is gone since; or put there by somebody who may write in the inbox."""
+    job_id = admit(spool, "a")
+    if state == "running":
+        spool.start(job_id)
+    pair(tmp_path / "inbox")
+    scanner = make(tmp_path / "inbox", settle_seconds=0)
+    claim = scanner.claims.folder / f"{job_id}.yaml"
+    claim.parent.mkdir(parents=True)
+    claim.write_text(text)
+    publisher = Publisher(spool, tmp_path / "outbox", print)
+    intake = Intake(scanner, scanner.claims, spool, publisher, Alarm(None), lambda: None)
+    intake.turn()
+    assert not claim.exists()
+    assert list((tmp_path / "outbox").iterdir()) == list((tmp_path / "jobs" / "failed").iterdir()) == []
+    assert [path.name for path in (tmp_path / "jobs" / state).iterdir()] == [job_id]
 
 
 class TestAHugeDrop:
