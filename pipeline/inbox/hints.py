@@ -87,16 +87,17 @@ def _of_documents(other: Other, drops: Drops) -> tuple[list[str], dict[str, str]
     copies = {name: copy for name in documents if (copy := conflicts.original(name)) and is_manifest(copy[0])}
     documents = [name for name in documents if name in copies or is_manifest(name)]
     documents = sorted((name for name in documents if name not in other.styles), key=lambda name: (is_note(name), name))
+    versions = drops.documents.versions(folder) if documents else {}
     for name in documents[:READ]:
         path = f"{folder.name}/{name}"
         job = f"job{os.path.splitext(name)[1].lower()}"
         if name in copies and not is_note(name):
             told.append(conflicts.told(path, copies[name]))
-        elif lack := drops.documents.lack(folder / name):
+        elif lack := drops.documents.lack(folder / name, versions.get(name)):
             foreign[path] = f"{path} is not understood: {lack}; it stays where it is"
         elif other.styles:
             told.append(f"{path} is not looked at: {other.styles[0]} is the style of this folder")
-        elif not drops.documents.is_whole(folder / name, drops.inbox):
+        elif not drops.documents.is_whole(folder / name, drops.inbox, versions.get(name)):
             told.append(
                 f"{path} is not looked at: the manifest of a folder is named {job}, and this one cannot be used yet;"
                 f" `stylistic check` says what it lacks"
