@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Container
@@ -24,6 +25,7 @@ _TABLE = [(maker, re.compile(rf"(?:{tail})(?=(?:\.[a-z]{{3,4}})?$)", re.IGNORECA
 _HOST = re.compile(r"(.+)-[A-Z][A-Z0-9-]{3,14}")  # which OneDrive puts behind the name, and others may as well
 
 
+@functools.lru_cache(maxsize=50_000)  # asked of every name at every look
 def original(name: str, is_folder: bool = False) -> tuple[str, str] | None:
     """For a conflict copy the name of what it is a copy of, and who makes such; of any other name None.
 
@@ -42,12 +44,15 @@ def beside(name: str, names: Container[str]) -> tuple[str, str] | None:
     return (found[1] + suffix, "OneDrive") if found and found[1] + suffix in names else None
 
 
-def told(name: str, of: tuple[str, str]) -> str:
+def told(name: str, of: tuple[str, str], done: str = "run") -> str:
     """What is said of a conflict copy.
 
     Args:
         name: its path within the inbox.
         of: its original, and who makes such copies.
+        done: what is not done to it.
     """
     meant, maker = of
-    return f"{name} is not run: a copy of {meant} as {maker} makes them, where two differ; keep the one that is meant"
+    return (
+        f"{name} is not {done}: a copy of {meant} as {maker} makes them, where two differ; keep the one that is meant"
+    )

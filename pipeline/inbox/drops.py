@@ -25,6 +25,7 @@ STYLE_NAMES = tuple(f"style{suffix}" for suffix in MANIFEST_SUFFIXES)
 # What copying adds to a name: a number, or "copy" in the language of the system.
 _ADDED = re.compile(r"[\s._-]*(?:\(\d+\)|\d+|copy|kopie|copie|copia|cópia|kopia|kopi|kopya|копия|コピー|副本|복사본)$")
 _PHOTO_SUFFIX = re.compile(rf"\s*(?:{'|'.join(map(re.escape, suffixes.READ))})(?=\.|$)")
+_IN_NOTES = re.compile(rf"(?:{'|'.join(map(re.escape, (*suffixes.READ, *suffixes.UNREAD, '.mp4', '.mov')))})[.( ]")
 NEARNESS = 0.75  # of a name to "style", which may be a slip
 HINT_SECONDS = 5.0  # that a file or folder must have kept still before what it lacks is told
 
@@ -143,7 +144,9 @@ class Drops:
 
     def _in_folder(self, folder: Path) -> Iterator[Drop]:
         ignored = self.ignored.entering(folder)
-        names = [name for name in names_in(folder) if not ignored.has(folder / name, is_folder=False)]
+        names = names_in(folder)
+        if ignored.says_more:
+            names = [name for name in names if not ignored.has(folder / name, is_folder=False)]
         styles = [name for name in names if name.lower() in STYLE_NAMES and not self._is_foreign(folder / name)]
         pictures = list(filter(is_style_name, names))
         styles = styles or pictures
@@ -164,6 +167,8 @@ class Drops:
         """What a drop is a conflict copy of; remembered, as the original may have been taken."""
         if is_folder:
             return conflicts.original(name, is_folder)
+        if is_note(name):
+            return None
         found = conflicts.original(name) or conflicts.beside(name, names)
         if found is None or not is_manifest(found[0]):
             return self._copies.get(name)
@@ -200,6 +205,11 @@ def is_style_name(name: str) -> bool:
 def is_manifest(name: str) -> bool:
     """Whether a file name is one that a manifest may have."""
     return name.lower().endswith(MANIFEST_SUFFIXES)
+
+
+def is_note(name: str) -> bool:
+    """Whether a file name is one of what programs note beside a photo: ``1.jpg.json``, ``1.jpg(1).json``."""
+    return name.lower().endswith(".json") and bool(_IN_NOTES.search(name.lower()))
 
 
 def is_job(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.inbox import conflicts
@@ -14,24 +15,36 @@ from pipeline.inbox.drops import (
     age,
     is_job,
     is_manifest,
+    is_note,
     is_photo,
     is_style_name,
     names_in,
     printable,
     style_meant,
 )
+from pipeline.storage import Slices
 
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
 ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
+_DOCUMENT = re.compile(r"\.(ya?ml|json)", re.IGNORECASE)
 NESTED = 20  # folders within one that are looked into for what somebody may have meant
+FOLDERS_A_SLICE = 10
 READ = 100  # documents of a folder that are looked into
 FEW = 5  # notes of other programs beside photos that are told one by one
 MOST = 20  # hints of one kind; the last one counts the others
 
 
-def find(drops: Drops) -> set[str]:
-    """A sentence for everything in an inbox that comes near to a drop, but is none."""
-    return {printable(hint) for other in drops.others for hint in _of(other, drops)}
+def find(drops: Drops) -> Slices[set[str]]:
+    """A sentence for everything in an inbox that comes near to a drop, but is none; a few folders at a time."""
+    found: set[str] = set()
+    looked_into = 0
+    for other in drops.others:
+        found |= {printable(hint) for hint in _of(other, drops)}
+        looked_into += other.names is not None
+        if looked_into == FOLDERS_A_SLICE:
+            looked_into = 0
+            yield
+    return found
 
 
 def some_of(hints: Sequence[str]) -> list[str]:
@@ -44,7 +57,7 @@ def some_of(hints: Sequence[str]) -> list[str]:
 
 def of_foreign(found: Mapping[str, str]) -> list[str]:
     """What is said of documents that are another program's, by their paths: of notes beside many photos in one line."""
-    notes = sorted(path for path in found if _kind(path)[0])
+    notes = sorted(filter(is_note, found))
     told = some_of([hint for path, hint in found.items() if path not in notes or len(notes) <= FEW])
     if len(notes) > FEW:
         several = f"{notes[0]} and {len(notes) - 1:,} more are not understood"
@@ -70,19 +83,21 @@ def _of(other: Other, drops: Drops) -> Iterator[str]:
 def _of_documents(other: Other, drops: Drops) -> tuple[list[str], dict[str, str]]:
     """What is said of the documents in a folder that is no job; of those that are another program's by their paths."""
     folder, told, foreign = other.path, list[str](), dict[str, str]()
-    copies = {name: copy for name in other.names or () if (copy := conflicts.original(name)) and is_manifest(copy[0])}
-    documents = [name for name in other.names or () if name in copies or is_manifest(name)]
-    documents = sorted((name for name in documents if name not in other.styles), key=_kind)
+    documents = [name for name in other.names or () if _DOCUMENT.search(name)]
+    copies = {name: copy for name in documents if (copy := conflicts.original(name)) and is_manifest(copy[0])}
+    documents = [name for name in documents if name in copies or is_manifest(name)]
+    documents = sorted((name for name in documents if name not in other.styles), key=lambda name: (is_note(name), name))
+    versions = drops.documents.versions(folder) if documents else {}
     for name in documents[:READ]:
         path = f"{folder.name}/{name}"
         job = f"job{os.path.splitext(name)[1].lower()}"
-        if name in copies:
+        if name in copies and not is_note(name):
             told.append(conflicts.told(path, copies[name]))
-        elif lack := drops.documents.lack(folder / name):
+        elif lack := drops.documents.lack(folder / name, versions.get(name)):
             foreign[path] = f"{path} is not understood: {lack}; it stays where it is"
         elif other.styles:
             told.append(f"{path} is not looked at: {other.styles[0]} is the style of this folder")
-        elif not drops.documents.is_whole(folder / name, drops.inbox):
+        elif not drops.documents.is_whole(folder / name, drops.inbox, versions.get(name)):
             told.append(
                 f"{path} is not looked at: the manifest of a folder is named {job}, and this one cannot be used yet;"
                 f" `stylistic check` says what it lacks"
@@ -92,11 +107,6 @@ def _of_documents(other: Other, drops: Drops) -> tuple[list[str], dict[str, str]
         else:
             told.append(f"{path} is not looked at: the manifest of a folder is named {job}; rename it to that")
     return told, foreign
-
-
-def _kind(name: str) -> tuple[bool, str]:
-    """Notes that programs leave beside photos, such as ``1.jpg.json``, come last."""
-    return any(map(is_photo, (os.path.splitext(name)[0], name.split(".json")[0]))), name
 
 
 def _of_photos(other: Other) -> Iterator[str]:

@@ -17,9 +17,11 @@ from pathspec import GitIgnoreSpec
 
 from pipeline import storage
 from pipeline.errors import JobError, UsageError, shown
+from pipeline.inbox import conflicts
 from pipeline.inbox.ours import is_result, results_in
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.pictures import suffixes
 
 FILE = ".stylisticignore"
 MAX_BYTES = 64 * 1024
@@ -37,7 +39,6 @@ FOLDERS = {
     "Windows": (
         "$RECYCLE.BIN",
         "RECYCLER",
-        "RECYCLED",
         "System Volume Information",
         "FOUND.[0-9][0-9][0-9]",
         "$Extend",
@@ -92,6 +93,7 @@ _SYSTEMS_FOLDER = _any_of(name for names in FOLDERS.values() for name in names)
 _SYSTEMS_FILE = _any_of(name for names in FILES.values() for name in names)
 
 
+@functools.lru_cache(maxsize=50_000)  # asked of every name at every look
 def is_of_system(name: str, is_folder: bool = False) -> bool:
     """Whether a name is that of a file, or folder, that no person has put there."""
     return bool((_SYSTEMS_FOLDER if is_folder else _SYSTEMS_FILE).match(name))
@@ -140,10 +142,17 @@ class Ignored:
         self.told.update(f"{folder.name}/{FILE}, {problem}" for problem in problems)
         return replace(here, rules=(*self.rules, (folder, spec)))
 
+    @property
+    def says_more(self) -> bool:
+        """Whether more is left out here than what systems make."""
+        return bool(self.rules or self.results)
+
     def has(self, path: Path, is_folder: bool) -> bool:
         """Whether a file or folder is not to be looked at; the innermost pattern has the last word."""
         name = path.name
         if is_of_system(name, is_folder) or name in self.results:
+            return True
+        if not is_folder and suffixes.is_read(name) and self._is_conflict(path):
             return True
         if is_folder and is_result(path):
             self.told.add(f"{path.parent.name}/{name} is not looked at: a result, which is not painted again")
@@ -152,6 +161,15 @@ class Ignored:
             below = os.path.relpath(path, root) + "/" * is_folder
             if (is_ignored := spec.check_file(below).include) is not None:
                 return is_ignored
+        return False
+
+    def _is_conflict(self, photo: Path) -> bool:
+        """Whether a photo is a conflict copy of one beside it; not by a mere ``(1)``, as phones number photos."""
+        copy = conflicts.original(photo.name, is_folder=True)
+        with storage.passed_over():
+            if copy and storage.is_there(photo.with_name(copy[0])):
+                self.told.add(conflicts.told(f"{photo.parent.name}/{photo.name}", copy, "painted"))
+                return True
         return False
 
 

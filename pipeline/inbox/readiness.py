@@ -268,7 +268,7 @@ class Judge:
         try:
             self._decoded[under_way] = future.result()
         except ImageError as error:
-            self._decoded[under_way] = error
+            self._decoded[under_way] = copy.copy(error)  # its traceback holds the pixels
         except Exception:
             if under_way == signature:  # else the look at that file will tell
                 raise

@@ -162,7 +162,7 @@ class _Work:
         depth = self._judge.limits.max_depth - 1
         for entry in self._walk(self._folder, depth, self._drops.ignored):
             name = str(entry.path)[start:]
-            status = storage.follow(entry.path) if entry.is_link else storage.glance(entry.path)
+            status = storage.follow(entry.path) if entry.is_link else entry.status
             if status is None or not stat.S_ISREG(status.st_mode):
                 if entry.is_link:
                     self.hints.add(printable(f"{self._folder.name}/{name} is not looked at: a link to no photo"))
@@ -194,7 +194,7 @@ class _Work:
     def _walk(self, folder: Path, depth: int, ignored: Ignored) -> Iterator[storage.Entry]:
         """Files and links that may be photos, in folders too; links to folders are not followed."""
         try:
-            found = storage.entries(folder)
+            found = storage.entries(folder, with_status=True)
         except FileNotFoundError:
             return
         except OSError as error:

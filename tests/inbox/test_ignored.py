@@ -104,6 +104,27 @@ def test_names_of_people_are_not_ignored(name: str) -> None:
     assert not is_of_system(name, is_folder=True)
 
 
+@pytest.mark.parametrize(
+    "name, is_painted",
+    [
+        ("a.sync-conflict-20260101-120000-ABCDEFG.png", False),
+        ("a (Anna's conflicted copy 2026-01-01).png", False),
+        ("b.sync-conflict-20260101-120000-ABCDEFG.png", True),  # its original is gone
+        ("a (1).png", True),  # as phones number photos
+        ("a-DESKTOP-1A2B3C4.png", True),
+    ],
+)
+def test_a_conflict_copy_of_a_photo_beside_it_is_told(folder: Path, name: str, is_painted: bool) -> None:
+    photo(folder / "wave" / "style.jpg", seed=1)
+    photo(folder / "wave" / "a.png")
+    photo(folder / "wave" / name, seed=9)
+    inbox = make(folder, settle_seconds=0)
+    scan(inbox)
+    assert (f"wave/{name}" in jobs(folder)) is is_painted
+    assert any(f"wave/{name} is not painted: a copy of a.png" in hint for hint in inbox.drops.hints) is not is_painted
+    assert (folder / "wave" / name in submit.find_photos([str(folder / "wave")])[0]) is is_painted
+
+
 def test_every_name_is_in_the_docs() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     for name in itertools.chain(*FOLDERS.values(), *FILES.values()):

@@ -10,8 +10,10 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from pipeline.errors import IncompleteImageError
 from pipeline.inbox import places, readiness
-from pipeline.inbox.readiness import Ready, Rejected, Verdict, Waiting
+from pipeline.inbox.readiness import Judge, Ready, Rejected, Verdict, Waiting
+from pipeline.manifest.model import Limits
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
 from tests.conftest import picture, wait_for
@@ -272,3 +274,24 @@ def test_a_thin_panorama_fails_at_once_with_the_size_that_would_do(folder: Path,
     assert isinstance(verdict, Rejected)
     assert "photo.png: 1000×20 pixels, too narrow" in verdict.reason
     assert "image_size 775 would do." in verdict.reason
+
+
+def test_what_is_known_of_a_broken_image_holds_none_of_its_pixels(folder: Path) -> None:
+    picture(2000, 1500, seed=3).save(folder / "photo.png")
+    os.truncate(folder / "photo.png", os.path.getsize(folder / "photo.png") // 2)
+    judge = Judge(0.0, 600.0, Limits(), trust_times=False)
+    with (folder / "photo.png").open("rb") as file:
+        wait_for(lambda: is_decoded(judge, file))
+    (found,) = judge._decoded.values()
+    assert isinstance(found, IncompleteImageError)
+    assert (found.__traceback__, found.__context__) == (None, None)
+
+
+def is_decoded(judge: Judge, file: BinaryIO) -> bool:
+    try:
+        judge.decode(file, "photo.png", (0, 0, 0, 0))
+    except readiness.BeingDecodedError:
+        return False
+    except IncompleteImageError:
+        pass
+    return True

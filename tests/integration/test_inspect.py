@@ -14,6 +14,7 @@ from PIL import Image
 from skimage import data
 
 from tests.conftest import ROOT, Place, opened
+from tests.pictures import test_color_tags as color_files
 from tests.pictures.test_advice import ODD
 
 
@@ -112,10 +113,12 @@ def test_each_command_that_looks_takes_each_picture_of_the_project(place: Place)
         ["submit", "--dry-run", pictures[0], "--style", *pictures],
         ["submit", *pictures, "--style", pictures[-1]],
         ["check", *map(str, ROOT.glob("examples/*/job.yaml"))],
-        ["check"],
     ):
-        done = place.run(*command, *(map(str, place.inbox.glob("*/job.yaml")) if command == ["check"] else ()))
+        done = place.run(*command)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    submitted = sorted(map(str, place.inbox.glob("*/job.yaml")))
+    assert len(submitted) == len(pictures)
+    assert place.run("check", *submitted).returncode == 0
 
 
 def test_an_odd_picture_is_told_in_json_and_painted_with_all_that_is_chosen_by_it(place: Place) -> None:
@@ -132,3 +135,15 @@ def test_an_odd_picture_is_told_in_json_and_painted_with_all_that_is_chosen_by_i
     done = place.run("run")
     logs = {log["job"]["name"]: log for log in place.logs()}
     assert done.returncode == 0, [log["error"] for log in logs.values()]
+
+
+def test_the_colours_that_are_told_are_those_that_the_file_means(place: Place) -> None:
+    """Of one picture in sRGB, and in spaces that a file tells of without a profile."""
+    Image.fromarray(np.rint(color_files.RGB * 255).astype(np.uint8)).save(place.root / "a.png")
+    kinds = ("PNG cICP, PQ, 16 bits", "HEIC, Display P3", "HEIC, HLG, 10 bits", "AVIF, Display P3", "PNG gAMA 1.0")
+    for number, kind in enumerate(kinds):
+        (place.root / f"{number}.jpg").write_bytes(color_files.FILES[kind][0])
+    files = [f"{number}.jpg" for number in range(len(kinds))]
+    first, *others = inspect(place, "--no-classes", "--image-size", "80", "a.png", *files)
+    for kind, found in zip(kinds, others, strict=True):
+        assert found["colorfulness"] == pytest.approx(first["colorfulness"], abs=1.5), kind

@@ -10,6 +10,9 @@ from tests.manifest.conftest import MINIMAL
 TAKEOUT = '{"title": "IMG_1.jpg", "description": "", "imageViews": "1", "geoData": {"latitude": 0.0}, "url": "x"}'
 OTHERS = {  # what other programs leave: file name, text
     "Google's sidecar": ("IMG_1.jpg.supplemental-metadata.json", TAKEOUT),
+    "Google's sidecar, cut": ("IMG_20240701_100533_long name.jpg.supplemental-me.json", TAKEOUT),
+    "Google's sidecar, numbered": ("IMG_1.jpg.supplemental-metadata(1).json", TAKEOUT),
+    "Google's sidecar of old": ("IMG_1.jpg(1).json", TAKEOUT),
     "Google's album": ("metadata.json", '{"title": "Summer", "date": {"timestamp": "1"}, "access": "protected"}'),
     "exiftool": ("out.json", '[{"SourceFile": "a.jpg", "style": "none"}]'),
     "npm": ("package.json", '{"name": "site", "version": "1.0.0", "scripts": {"build": "x"}, "main": "a.js"}'),

@@ -64,11 +64,16 @@ def levels(of: Array, bits: int = 8) -> Array:
     return np.rint(of * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def png(of: Array, chunks: bytes, bits: int = 8) -> bytes:
+ADAM7 = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))
+
+
+def png(of: Array, chunks: bytes, bits: int = 8, is_interlaced: bool = False) -> bytes:
     depth = levels(of, bits).astype(f">u{bits // 8}")
     kind: int = 0 if depth.ndim == 2 else {2: 4, 3: 2, 4: 6}[depth.shape[2]]
-    rows = b"".join(b"\0" + row.tobytes() for row in depth)
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", depth.shape[1], depth.shape[0], bits, kind, 0, 0, 0))
+    passes = [depth[y::down, x::right] for y, down, x, right in ADAM7] if is_interlaced else [depth]
+    rows = b"".join(b"\0" + row.tobytes() for part in passes for row in part)
+    sizes = struct.pack(">IIBBBBB", depth.shape[1], depth.shape[0], bits, kind, 0, 0, is_interlaced)
+    head = chunk(b"IHDR", sizes)
     return b"\x89PNG\r\n\x1a\n" + head + chunks + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -186,6 +191,7 @@ FILES: dict[str, tuple[bytes, float, int]] = {
     "PNG sRGB before gAMA": (png(RGB, gama(1.0) + chunk(b"sRGB", b"\0")), 0.01, 0),
     "PNG gAMA 1.0": (png(LINEAR, gama(1.0)), 1.5, 13),
     "PNG gAMA 1.0, 16 bits": (png(LINEAR, gama(1.0), 16), 0.1, 1),
+    "PNG gAMA 1.0, 16 bits, interlaced": (png(LINEAR, gama(1.0), 16, is_interlaced=True), 0.1, 1),
     "PNG gAMA 1.8": (png(values(SAME, power(1.8)), gama(1.8)), 0.7, 4),
     "PNG gAMA and cHRM, Adobe RGB": (png(ADOBE_VALUES, gama(563 / 256) + chrm(spaces.ADOBE_PRIMARIES)), 0.7, 5),
     "PNG cHRM alone, Display P3": (png(P3_VALUES, chrm(spaces.PRIMARIES[12])), 0.7, 8),
