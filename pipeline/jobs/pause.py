@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from pipeline import storage
+from pipeline.errors import short
 from pipeline.jobs.fields import Moment, SpoiltError, Text, read_json
 from pipeline.jobs.record import now
 from pipeline.manifest.parameters import Model
@@ -17,7 +21,7 @@ MOST_BYTES = 1 << 16
 class Pause(Model):
     """Who paused, and when (UTC, ISO 8601; None where it cannot be read); whether what runs stops, too."""
 
-    by: Text
+    by: Annotated[Text, AfterValidator(short)]
     at: Moment | None = None
     stops_jobs: bool = False
 
