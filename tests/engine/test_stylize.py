@@ -340,3 +340,39 @@ class TestAgreement:
         for record, expected in zip(records, reference["adam_trajectory_from_content"]["steps"], strict=True):
             for name in ("total", "style", "content", "total_variation"):
                 assert getattr(record, name) == pytest.approx(expected[name], rel=tolerance), (record.number, name)
+
+
+class TestProtection:
+    """The left half protected."""
+
+    WHERE = np.repeat([[1.0, 0.0]], 32, 1).repeat(48, 0).astype(np.float32)
+
+    def steps(self, stylizer: Stylizer, resume: State | None = None, **given: Any) -> list[Step]:
+        asked = parameters(**{"pyramid": [32, 64], "epochs": 4, **given})
+        return list(stylizer.run(PHOTO, [PAINTING], asked, resume, protected=self.WHERE))
+
+    def test_what_is_protected_keeps_to_the_photo_and_the_rest_goes_on(self, stylizer: Stylizer) -> None:
+        given: dict[str, Any] = {"strength": 3, "total_variation_weight": 0}
+        plain = steps(stylizer, pyramid=[32, 64], epochs=4, **given)[-1]
+        held = self.steps(stylizer, **given)[-1]
+        extractor = Extractor(tiny_kernels(), "float32")
+
+        def lost(last: Step, side: slice) -> float:
+            """Of the photo's features on one side of it."""
+            found, target = (
+                extractor.features(image[None], ["block4_conv2"])["block4_conv2"].numpy()[:, :, side]
+                for image in (stylizer.picture(last.state, parameters()), PHOTO)
+            )
+            return float(((found - target) ** 2).sum() / (target**2).sum())
+
+        left, right = slice(0, 3), slice(5, 8)
+        assert lost(held, left) < 0.5 * lost(plain, left)
+        assert lost(held, right) > 2 * lost(held, left)
+
+    @pytest.mark.parametrize("at", [5, 12, 13])
+    def test_it_resumes_to_the_same_bytes(self, stylizer: Stylizer, at: int) -> None:
+        whole = self.steps(stylizer)
+        state = whole[at - 1].state
+        stored = State(state.step, state.scale_index, tuple(part.numpy() for part in state.tensors))
+        rest = self.steps(stylizer, stored)
+        assert [record.total for record in rest] == [record.total for record in whole[at:]]
