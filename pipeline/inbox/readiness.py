@@ -21,7 +21,6 @@ from pipeline.inbox.drops import Drop
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stillness import Signature, Stillness
-from pipeline.jobs.narrow import too_narrow
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
 from pipeline.manifest.recognition import is_foreign, what_it_lacks
@@ -226,8 +225,6 @@ class Judge:
             return self._wait(drop, seen, manifest, joined(*problems))
         if settling:
             return Waiting("settling", is_settling=True)
-        if narrow := too_narrow(manifest, dict(zip(manifest.images.values(), sizes, strict=True))):
-            return Rejected(drop, manifest, seen.parsed, f"{drop.label}: {narrow}")
         return Ready(drop, manifest, seen.parsed, sizes, signatures)
 
     def _is_worth_waiting(self, drop: Drop, seen: _Sighting) -> bool:

@@ -15,6 +15,7 @@ from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
+from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
@@ -107,6 +108,8 @@ def paint(
     if on_card:
         card.reset_peak()
     introduce(folder, session)
+    if narrow := too_narrow(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
+        raise JobError(narrow)
     room = require_memory(job, parameters, session, options)
     given = loader.take(sources, job, options.max_pixels)
     while_decoding = memory.peak()

@@ -263,19 +263,6 @@ def test_a_jpeg_that_lacks_its_end_marker_alone_is_painted_after_the_timeout_say
     )
 
 
-def test_a_thin_panorama_fails_at_once_with_the_size_that_would_do(folder: Path, clock: Clock) -> None:
-    pair(folder)
-    picture(1000, 20, seed=3).save(folder / "photo.png")
-    drop(folder)
-    inbox = make(folder)
-    for _ in range(3):
-        verdict = only(inbox)
-        clock.pass_(3)
-    assert isinstance(verdict, Rejected)
-    assert "photo.png: 1000×20 pixels, too narrow" in verdict.reason
-    assert "image_size 775 would do." in verdict.reason
-
-
 def test_what_is_known_of_a_broken_image_holds_none_of_its_pixels(folder: Path) -> None:
     picture(2000, 1500, seed=3).save(folder / "photo.png")
     os.truncate(folder / "photo.png", os.path.getsize(folder / "photo.png") // 2)

@@ -268,7 +268,7 @@ class TestStatusAndRetry:
         place.manifest("a.yaml", parameters={"image_size": 16, "style_size": 16})
         assert place.run("run").returncode == 1
         (failed,) = place.logs()
-        assert "too small" in failed["error"]
+        assert "too narrow" in failed["error"]
         job_id = failed["job"]["id"]
         assert job_id in (place.outbox / "index.html").read_text()
         assert place.run("retry", job_id).returncode == 0

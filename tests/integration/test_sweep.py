@@ -141,7 +141,7 @@ def test_a_variant_that_cannot_be_painted_leaves_its_place_empty(place: Place) -
     log = log_of(result_of(place, "a"), "a")
     assert log["status"] == "done"
     assert [row["error"] is None for row in log["variants"]] == [True, False]
-    assert "too small for the layers" in log["variants"][1]["error"]
+    assert "too narrow" in log["variants"][1]["error"]
     assert log_of(result_of(place, "a"), "a-002")["status"] == "failed"
     assert "none of 2 variants could be painted" in log_of(result_of(place, "b"), "b")["error"]
 
