@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,12 +60,20 @@ def _told(jobs: list[list[Painting]]) -> str:
     return told(len(work), Paces(cache_file()).estimate(work))
 
 
-def _renew_page(spool: Spool, outbox: Path) -> None:
+def renew_page(spool: Spool, outbox: Path) -> None:
     """Have the page tell what was changed here."""
     from pipeline.jobs.pace import Paces, cache_file
     from pipeline.outbox.page import renew
 
     renew(spool, outbox, Paces(cache_file()))
+
+
+def user() -> str:
+    """Whose command this is."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number that has no name, as in a container
+        return f"user {os.getuid()}"
 
 
 @click.command(cls=_Submit)
@@ -181,7 +190,7 @@ def retry(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
         withdraw(outbox, job_id)
         spool.retry(job_id)
         click.echo(f"{job_id}: will run again")
-    _renew_page(spool, outbox)
+    renew_page(spool, outbox)
 
 
 @click.command()
@@ -222,7 +231,7 @@ def again(
     for job_id, repetition in zip(ids, planned, strict=True):
         repeating.queue(spool, repetition)
         click.echo(printable(f"{job_id}: again as {repetition.job.id}"))
-    _renew_page(spool, outbox)
+    renew_page(spool, outbox)
 
 
 @click.command()
@@ -243,5 +252,5 @@ def cancel(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
 
     spool = Spool(jobs)
     for job_id in ids:
-        click.echo(f"{job_id}: {cancel_job(spool, outbox, job_id, getpass.getuser())}")
-    _renew_page(spool, outbox)
+        click.echo(f"{job_id}: {cancel_job(spool, outbox, job_id, user())}")
+    renew_page(spool, outbox)

@@ -8,7 +8,7 @@ import sys
 import click
 
 from pipeline import console
-from pipeline.cli import fitness, jobs, looking, running, status, tidying
+from pipeline.cli import fitness, jobs, looking, pausing, running, status, tidying
 from pipeline.errors import EnvironmentFault, StylisticError
 from pipeline.storage import OddError
 
@@ -36,6 +36,8 @@ for _command in (
     jobs.retry,
     jobs.again,
     jobs.cancel,
+    pausing.pause,
+    pausing.resume,
     tidying.clean,
     looking.inspect,
     fitness.doctor,

@@ -93,7 +93,10 @@ def _left(runner: Runner) -> str:
 
     count, found = runner.left()
     about = f", about {spoken(found.seconds)}" if found else ""
-    return f", {count:,} left{about}; run again to go on" if count else ""
+    left = f", {count:,} left{about}" if count else ""
+    if runner.pause:
+        return f"{left}; {runner.pause.told}: `stylistic resume`, then run again to go on"
+    return f"{left}; run again to go on" if count else ""
 
 
 def _words(command: str | None) -> list[str] | None:

@@ -72,6 +72,8 @@ def _lines(found: Overview) -> Iterator[str]:
     from pipeline.jobs.pace import spoken
 
     yield _runner(found.runner)
+    if found.paused:
+        yield f"{found.paused.told}: nothing is started until `stylistic resume`"
     yield from map(_running, found.running)
     queue = found.queue
     yield f"queued: {queue.count}" + (f", about {spoken(queue.seconds_left)}" if queue.seconds_left else "")

@@ -14,9 +14,10 @@ from pydantic import ConfigDict, Field
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
-from pipeline.jobs import attempt, lock, log, losses, previews, report
+from pipeline.jobs import attempt, lock, log, losses, pause, previews, report
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.pace import Paces
+from pipeline.jobs.pause import Pause
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.report import Report, Waits
 from pipeline.jobs.spool import Spool
@@ -106,6 +107,7 @@ class Overview(Model):
     at: str
     runner: Runner
     inbox: str | None = None  # of the last runner
+    paused: Pause | None = None  # by whom, and since when: nothing is started meanwhile
     running: list[Running]
     queue: Queue
     waiting: list[Waits]  # drops, and for what, as the runner saw them last
@@ -151,6 +153,7 @@ def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
         at=now(),
         runner=_runner(lock.holder(jobs), said),
         inbox=said and said.inbox,
+        paused=pause.read(jobs),
         running=running,
         queue=_queue([_queued(spool.queued / job_id, paces) for job_id in queued[:QUEUED]], len(queued), running),
         waiting=said.waiting if said else [],
@@ -280,7 +283,5 @@ def _entries(*folders: Path) -> list[Path]:
 
 def _time(path: Path) -> float:
     """When an entry came to its folder: a rename changes a folder's status, not its contents."""
-    with storage.passed_over():
-        if status := storage.look(path):
-            return status.st_ctime
-    return time.time()
+    status = storage.glance(path)
+    return status.st_ctime if status else time.time()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
-from pipeline.jobs import lock, report
+from pipeline.jobs import lock, pause, report
 from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import now
 from pipeline.jobs.spool import Spool
@@ -74,8 +74,9 @@ class Page:
 
     def _signs(self) -> tuple[int, ...]:
         """The times of change of all that the page shows, without a running job's progress."""
-        places = (self._spool.queued, self._spool.running, self._spool.failed, self._spool.folder / report.FILE)
-        return tuple(map(_changed_at, (self._outbox, *places)))
+        places = (self._spool.queued, self._spool.running, self._spool.failed)
+        said = (self._spool.folder / report.FILE, self._spool.folder / pause.FILE)
+        return tuple(map(_changed_at, (self._outbox, *places, *said)))
 
     def _write(self) -> None:
         found = overview.look(self._spool, self._outbox, self._paces)
@@ -154,7 +155,5 @@ def _inline(preview: str | None) -> str | None:
 
 
 def _changed_at(path: Path) -> int:
-    with storage.passed_over():
-        if status := storage.look(path):
-            return status.st_mtime_ns
-    return 0
+    status = storage.glance(path)
+    return status.st_mtime_ns if status else 0

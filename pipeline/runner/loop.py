@@ -17,10 +17,12 @@ from pipeline.errors import EnvironmentFault, joined
 from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.scan import Scanner
+from pipeline.jobs import pause
 from pipeline.jobs.lock import Lease
 from pipeline.jobs.log import Log
 from pipeline.jobs.measured import Estimate
 from pipeline.jobs.pace import Paces
+from pipeline.jobs.pause import Pause
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page
 from pipeline.runner.chatter import Chatter
@@ -87,7 +89,10 @@ class Runner:
         with_pictures: bool = True,
     ) -> None:
         paces = paces or Paces(None)
+        self.pause: Pause | None = None  # in which nothing is started
         self._ending = ending
+        self._jobs = spool.folder
+        self._executor = executor
         self._lease = lease
         self._wake = threading.Event()
         self._stopping = False
@@ -98,7 +103,7 @@ class Runner:
             spool, executor, self._publisher, self._faults, ending.max_jobs, step_timeout_seconds, self._wake.set, paces
         )
         self._forecast = Forecast(spool, paces)
-        self._intake = Intake(scanner, claims, spool, self._publisher, alarm, executor.warm)
+        self._intake = Intake(scanner, claims, spool, self._publisher, alarm, self._warm)
         self._recovery = Recovery(spool, outbox, claims, self._publisher, self._dispatch)
         self._chatter = Chatter()
         self._reporter = Reporter(spool.folder, scanner.drops.inbox, self._publisher.tally)
@@ -140,6 +145,7 @@ class Runner:
     def _turn(self) -> None:
         self._look_at_the_clock()
         self._faults.guard("the jobs folder", self._lease.renew)
+        self._faults.guard("the jobs folder", self._look_for_pause)
         self._faults.guard("the jobs folder", self._recovery.turn)
         if self._recovery.is_done:
             self._faults.guard("the inbox", self._take_in)
@@ -158,7 +164,19 @@ class Runner:
 
     def _advance(self) -> None:
         may_start = self._ending.forever or not self._is_held_up
-        self._dispatch.turn(may_start and not self._stopping, self._stopping)
+        stops = self._stopping or bool(self.pause and self.pause.stops_jobs)
+        self._dispatch.turn(may_start and not self.pause and not self._stopping, stops)
+
+    def _look_for_pause(self) -> None:
+        before, self.pause = self.pause, pause.read(self._jobs)
+        if self.pause and self.pause != before:
+            log.info("%s: nothing is started until `stylistic resume`", self.pause.told)
+        elif before and not self.pause:
+            log.info("the pause is over")
+
+    def _warm(self) -> None:
+        if not self.pause:
+            self._executor.warm()
 
     def _show(self) -> None:
         self._report()
@@ -198,7 +216,12 @@ class Runner:
         if self._dispatch.is_at_limit:
             return True
         at_rest = all(waiting.is_fault for waiting in self._intake.scanner.waiting.values())
-        return self._intake.left_nothing and not self._intake.is_busy and at_rest and self._dispatch.is_idle
+        return (
+            self._intake.left_nothing
+            and not self._intake.is_busy
+            and at_rest
+            and (bool(self.pause) or self._dispatch.is_idle)
+        )
 
     def _rest(self) -> None:
         """Wait for the next turn, or for a run to end; what was not through within its turn goes on at once."""

@@ -184,6 +184,25 @@ def test_a_killed_workers_job_goes_on_elsewhere_to_the_same_bytes(place: Place, 
 
 
 @together
+@pytest.mark.stand_in
+def test_a_pause_stops_what_runs_there_and_it_goes_on_when_that_is_over(place: Place, cluster: Cluster) -> None:
+    drop(place, "a", "b", "c", steps=4 * cluster.steps)
+    watcher = place.start("watch", quiet=True)
+    try:
+        at_work(place, "a")
+        at_work(place, "b")
+        assert place.run("pause", "--now").returncode == 0
+        wait_for(lambda: len(list(place.jobs.glob("queued/*"))) == 3)
+        assert place.logs() == []
+        assert place.run("resume").returncode == 0
+        wait_for(lambda: len(place.logs()) == 3)
+    finally:
+        watcher.terminate()
+        watcher.wait(60)
+    ended(place, a=2, b=2, c=1)
+
+
+@together
 def test_a_sweep_is_painted_by_all_workers_and_goes_on_when_one_of_them_is_killed(
     place: Place, cluster: Cluster
 ) -> None:
@@ -202,6 +221,22 @@ def test_a_sweep_is_painted_by_all_workers_and_goes_on_when_one_of_them_is_kille
     ]
     assert pictures[0] == pictures[1]
     assert place.leftovers() == []
+
+
+@together
+@pytest.mark.parametrize("is_painter_first", [True, False])
+def test_a_worker_told_to_end_with_all_its_processes_is_not_blamed(
+    place: Place, cluster: Cluster, is_painter_first: bool
+) -> None:
+    """As a batch system does that takes a node back."""
+    drop(place, "a", steps=cluster.steps)
+    process = place.start("run", "--checkpoint-seconds", "600")
+    painter = at_work(place, "a").pid
+    pids = [painter, parent(painter), parent(parent(painter))]
+    for pid in pids if is_painter_first else reversed(pids):
+        os.kill(pid, signal.SIGTERM)
+    assert "died" not in finish(process)
+    ended(place, a=2)
 
 
 @together

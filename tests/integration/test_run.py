@@ -361,7 +361,7 @@ def test_nobody_ever_sees_half_a_result(place: Place) -> None:
     process = place.start("run")
     seen = 0
     while process.poll() is None:
-        for folder in place.outbox.glob("[!.]*/") if place.outbox.exists() else ():
+        for folder in place.outbox.glob("[!.]*-*/") if place.outbox.exists() else ():
             (log,) = folder.glob("*.json")
             output = json.loads(log.read_text())["output"]
             assert hashlib.sha256((folder / output["file"]).read_bytes()).hexdigest() == output["sha256"]

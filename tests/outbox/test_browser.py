@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from pipeline import storage
-from pipeline.jobs import attempt, losses, previews, result
+from pipeline.jobs import attempt, losses, pause, previews, result
 from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.pace import Paces
@@ -131,8 +131,8 @@ def encoded(color: tuple[int, int, int], form: str) -> bytes:
 
 def job_of(name: str, number: int, content: str = "photos/coast.jpg", style: str = "wave.jpg", **fields: Any) -> Job:
     manifest = Manifest.model_validate({"content": content, "style": style, "name": name, **fields})
-    image = {"stored": "x", "sha256": "0" * 64, "width": 8, "height": 8}
-    inputs = {part: JobImage(file=file, **image) for part, file in manifest.images.items()}
+    image = {"sha256": "0" * 64, "width": 8, "height": 8}
+    inputs = {part: JobImage(file=file, stored=f"{part}.png", **image) for part, file in manifest.images.items()}
     job_id = f"{name}-20260101-{number:06}-0000"
     return Job(id=job_id, name=name, claimed_at=now(), manifest=manifest, images=inputs, steps=manifest.steps)
 
@@ -343,6 +343,22 @@ def test_nothing_is_wider_than_the_window(browser: Browser, outbox: Outbox, widt
         assert browser.js(excess) <= width, address
 
 
+def test_a_pause_is_told_with_by_whom_and_what_goes_on(browser: Browser, tmp_path: Path) -> None:
+    place = Outbox(tmp_path / "place")
+    place.spool.prepare()
+    job = job_of("waits", 40)
+    place.spool.admit(place.spool.draft(job.id), job, place.spool.queued)
+    storage.write_json(place.spool.folder / HOLDER, {"pid": os.getpid(), "host": socket.gethostname(), "since": now()})
+    pause.begin(place.spool.folder, "ann")
+    browser.open(place.write())
+    told = browser.one("#runner").text
+    assert told.startswith("Paused by ann since")
+    assert "nothing is started until stylistic resume · Watching the inbox" in told
+    pause.end(place.spool.folder)
+    browser.open(place.write())
+    assert browser.one("#runner").text.startswith("Starting")
+
+
 def test_a_hostile_name_is_text_wherever_it_stands(browser: Browser, outbox: Outbox, tmp_path: Path) -> None:
     rows = Results(outbox.outbox).rows()
     for row in rows:
@@ -357,7 +373,12 @@ def test_a_hostile_name_is_text_wherever_it_stands(browser: Browser, outbox: Out
         row["variants"] = row["variants"] and [{"variant": HOSTILE, HOSTILE: HOSTILE, "error": HOSTILE}]
     found = overview.look(outbox.spool, outbox.outbox, Paces(None))
     running = overview.Running(id=HOSTILE, name=HOSTILE, content=HOSTILE, styles=[HOSTILE], device=HOSTILE)
-    update = {"unknown": [HOSTILE], "faults": [HOSTILE], "running": [running]}
+    update = {
+        "unknown": [HOSTILE],
+        "faults": [HOSTILE],
+        "running": [running],
+        "paused": pause.Pause(by=HOSTILE),
+    }
     file = tmp_path / "hostile.html"
     file.write_text(page.html(found.model_copy(update=update), rows), encoding="utf-8")
     browser.open(file)

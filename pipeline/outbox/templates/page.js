@@ -78,12 +78,13 @@ function keep(key, value) {
 
 // --- now -----------------------------------------------------------------------------------------------------------
 
-function runnerLine({ runner, running, queue }) {
+function runnerLine({ runner, running, queue, paused }) {
   const parts = [];
+  if (paused) parts.push(`Paused by ${paused.by}${paused.at ? ` since ${when(paused.at)}` : ""}: nothing is started until stylistic resume`);
   const devices = running.filter((job) => job.device).map((job) => `${job.device}, ${job.precision}`);
   const device = [...new Set(devices)].join("; ");
   if (runner.state === "alive") {
-    const at = running.length ? (device ? `Painting on ${device}` : "Loading") : queue.count ? "Starting" : "Watching the inbox";
+    const at = running.length ? (device ? `Painting on ${device}` : "Loading") : queue.count && !paused ? "Starting" : "Watching the inbox";
     const age = (Date.now() - new Date(data.status.at)) / 1000;
     if (running.length && age > 120)
       parts.push(`Last heard of ${duration(age)} ago: the runner may have been killed. Start it again with stylistic watch`);
