@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from pipeline import storage
 from pipeline.inbox import conflicts
 from pipeline.inbox.drops import (
     HINT_SECONDS,
@@ -22,29 +25,53 @@ from pipeline.inbox.drops import (
     printable,
     style_meant,
 )
+from pipeline.inbox.stillness import Signature, signature_of
 from pipeline.storage import Slices
 
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
 ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
 _DOCUMENT = re.compile(r"\.(ya?ml|json)", re.IGNORECASE)
 NESTED = 20  # folders within one that are looked into for what somebody may have meant
+KEPT_SECONDS = 30.0  # that what is said of a folder stands, unless something comes or goes there
 FOLDERS_A_SLICE = 10
 READ = 100  # documents of a folder that are looked into
 FEW = 5  # notes of other programs beside photos that are told one by one
 MOST = 20  # hints of one kind; the last one counts the others
 
 
-def find(drops: Drops) -> Slices[set[str]]:
-    """A sentence for everything in an inbox that comes near to a drop, but is none; a few folders at a time."""
-    found: set[str] = set()
-    looked_into = 0
-    for other in drops.others:
-        found |= {printable(hint) for hint in _of(other, drops)}
-        looked_into += other.names is not None
-        if looked_into == FOLDERS_A_SLICE:
-            looked_into = 0
-            yield
-    return found
+class Hints:
+    """Looks for them; into a folder that has not changed only now and then, as there may be hundreds of albums."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[Signature, float, set[str]]] = {}  # with when it was looked into
+
+    def find(self, drops: Drops) -> Slices[set[str]]:
+        """A sentence for everything in an inbox that comes near to a drop, but is none; a few folders at a time."""
+        found: set[str] = set()
+        before, self._known, looked_into = self._known, {}, 0
+        for other in drops.others:
+            version = _version(other.path) if other.names is not None else None
+            known = before.get(other.path)
+            if known and known[0] == version and time.monotonic() - known[1] < KEPT_SECONDS:
+                self._known[other.path] = known
+                found |= known[2]
+                continue
+            told = {printable(hint) for hint in _of(other, drops)}
+            found |= told
+            if version and age(other.path) > HINT_SECONDS:  # else it may change within a tick of its clock
+                self._known[other.path] = version, time.monotonic(), told
+            looked_into += other.names is not None
+            if looked_into == FOLDERS_A_SLICE:
+                looked_into = 0
+                yield
+        return found
+
+
+def _version(folder: Path) -> Signature | None:
+    with storage.passed_over():
+        if status := storage.look(folder):
+            return signature_of(status)
+    return None
 
 
 def some_of(hints: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ class Scanner:
         self.waiting: dict[str, Waiting] = {}
         self.drops = drops
         self._judge = judge
+        self._hints = hints.Hints()
         self._styles = StyleFolders(drops, judge, job_of)
         self._found: dict[str, Waiting] = {}  # by the scan under way
 
@@ -59,7 +60,7 @@ class Scanner:
             if told:
                 self._found[told[0]] = told[1]
             yield None
-        self.drops.hints |= yield from hints.find(self.drops)
+        self.drops.hints |= yield from self._hints.find(self.drops)
         self.drops.hints |= self._styles.hints | set(hints.of_foreign(foreign))
         self.drops.hints |= set(hints.some_of(list(self.drops.ignored.told)))
         self.waiting = self._found
