@@ -2,7 +2,7 @@
 
     python -m benchmarks.faces PHOTO [PHOTO ...] --paintings PAINTING [PAINTING ...] [--size 256] [--strength 1]
 
-Writes the pictures beside each other into benchmarks/results/. A detector of faces is no judge: it finds torn ones, too.
+Writes the pictures beside each other into benchmarks/results/. A detector of faces is no judge: it finds torn ones.
 """
 
 from __future__ import annotations
@@ -78,10 +78,9 @@ def _measured(
 
 def _lightness(image: Any, face: Face) -> Any:
     height, width = image.shape[:2]
-    box = face.x * width, face.y * height, (face.x + face.width) * width, (face.y + face.height) * height
-    cut = (
-        common.image(image).crop([round(side) for side in box]).resize((FACE_SIDE, FACE_SIDE), Image.Resampling.LANCZOS)
-    )
+    left, top = round(face.x * width), round(face.y * height)
+    box = (left, top, left + round(face.width * width), top + round(face.height * height))
+    cut = common.image(image).crop(box).resize((FACE_SIDE, FACE_SIDE), Image.Resampling.LANCZOS)
     return np.asarray(cut, np.float32) / 255 @ color.LUMA
 
 

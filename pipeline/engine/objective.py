@@ -176,9 +176,9 @@ def content_distance(
     The power keeps D near the limit, whatever draws the picture away from the photo: at one weight, calm and loud
     paintings lead to about the same distance (docs/decisions.md).
 
-    What is protected, m, stays out of D, which is of the rest then, ``mean((1 − m)(F − F_c)²)``, with the limit of the
-    rest: that goes as far as without it. It counts for itself instead, ``PROTECTION`` times as much as the rest does
-    at the limit.
+    What is protected, m, stays out of D, which is of the rest then, ``mean((1 − m)(F − F_c)²)``, as far from the photo
+    as without it. It has a term of its own, of ``mean(m(F − F_c)²)``, with a limit of ``PROTECTED_LIMIT`` at most, or
+    weighs ``PROTECTION`` times as much without one.
 
     Args:
         features: F, ``[1, H, W, C]``.

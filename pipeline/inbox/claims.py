@@ -113,7 +113,7 @@ class Claims:
             if not entry.is_folder or not other.name.startswith("runner-"):
                 self._take_over(other)  # as versions before had them
                 continue
-            status = storage.look(other)
+            status = storage.glance(other)
             if status is None:  # its runner has tidied up
                 continue
             sign = status.st_mtime_ns

@@ -22,19 +22,29 @@ class Documents:
     def __init__(self) -> None:
         self._known: dict[Path, tuple[Signature, str, Manifest | None]] = {}
 
-    def lack(self, path: Path) -> str:
-        """Why a document is no manifest, as a part of a sentence; nothing of what is one, or cannot be read."""
-        return self._look(path)[0]
+    def versions(self, folder: Path) -> dict[str, Signature]:
+        """The versions of the files in a folder by their names, so that not each has to be opened to learn of it."""
+        try:
+            found = storage.entries(folder, with_status=True)
+        except OSError:
+            return {}
+        return {entry.name: signature_of(entry.status) for entry in found if entry.is_file and entry.status}
 
-    def is_whole(self, path: Path, inbox: Path) -> bool:
+    def lack(self, path: Path, version: Signature | None = None) -> str:
+        """Why a document is no manifest, as a part of a sentence; nothing of what is one, or cannot be read."""
+        return self._look(path, version)[0]
+
+    def is_whole(self, path: Path, inbox: Path, version: Signature | None = None) -> bool:
         """Whether a document is a manifest without a fault, whose images all lie where it says."""
-        manifest = self._look(path)[1]
+        manifest = self._look(path, version)[1]
         if manifest is None:
             return False
         places = Places(inbox, path.parent, is_job_folder=True)
         return all(storage.leads_to_file(places.path(image)) for image in manifest.images.values())
 
-    def _look(self, path: Path) -> tuple[str, Manifest | None]:
+    def _look(self, path: Path, version: Signature | None) -> tuple[str, Manifest | None]:
+        if version and self._known.get(path, ())[:1] == (version,):
+            return self._known[path][1:]
         try:
             with open_inside(path, [path.parent], path.name) as file:
                 signature = signature_of(os.fstat(file.fileno()))

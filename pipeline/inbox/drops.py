@@ -223,10 +223,8 @@ def _manifests(folder: Path) -> list[Path]:
 
 def age(path: Path) -> float:
     """Seconds since a file was written, or something came to, or went from, a folder."""
-    with storage.passed_over():
-        if found := storage.look(path):
-            return time.time() - found.st_mtime
-    return 0.0
+    found = storage.glance(path)
+    return time.time() - found.st_mtime if found else 0.0
 
 
 def style_meant(name: str, is_sure: bool = True) -> bool:

@@ -22,19 +22,29 @@ from pipeline.inbox.drops import (
     printable,
     style_meant,
 )
+from pipeline.storage import Slices
 
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
 ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz")
 _DOCUMENT = re.compile(r"\.(ya?ml|json)", re.IGNORECASE)
 NESTED = 20  # folders within one that are looked into for what somebody may have meant
+FOLDERS_A_SLICE = 10
 READ = 100  # documents of a folder that are looked into
 FEW = 5  # notes of other programs beside photos that are told one by one
 MOST = 20  # hints of one kind; the last one counts the others
 
 
-def find(drops: Drops) -> set[str]:
-    """A sentence for everything in an inbox that comes near to a drop, but is none."""
-    return {printable(hint) for other in drops.others for hint in _of(other, drops)}
+def find(drops: Drops) -> Slices[set[str]]:
+    """A sentence for everything in an inbox that comes near to a drop, but is none; a few folders at a time."""
+    found: set[str] = set()
+    looked_into = 0
+    for other in drops.others:
+        found |= {printable(hint) for hint in _of(other, drops)}
+        looked_into += other.names is not None
+        if looked_into == FOLDERS_A_SLICE:
+            looked_into = 0
+            yield
+    return found
 
 
 def some_of(hints: Sequence[str]) -> list[str]:
@@ -77,16 +87,17 @@ def _of_documents(other: Other, drops: Drops) -> tuple[list[str], dict[str, str]
     copies = {name: copy for name in documents if (copy := conflicts.original(name)) and is_manifest(copy[0])}
     documents = [name for name in documents if name in copies or is_manifest(name)]
     documents = sorted((name for name in documents if name not in other.styles), key=lambda name: (is_note(name), name))
+    versions = drops.documents.versions(folder) if documents else {}
     for name in documents[:READ]:
         path = f"{folder.name}/{name}"
         job = f"job{os.path.splitext(name)[1].lower()}"
         if name in copies and not is_note(name):
             told.append(conflicts.told(path, copies[name]))
-        elif lack := drops.documents.lack(folder / name):
+        elif lack := drops.documents.lack(folder / name, versions.get(name)):
             foreign[path] = f"{path} is not understood: {lack}; it stays where it is"
         elif other.styles:
             told.append(f"{path} is not looked at: {other.styles[0]} is the style of this folder")
-        elif not drops.documents.is_whole(folder / name, drops.inbox):
+        elif not drops.documents.is_whole(folder / name, drops.inbox, versions.get(name)):
             told.append(
                 f"{path} is not looked at: the manifest of a folder is named {job}, and this one cannot be used yet;"
                 f" `stylistic check` says what it lacks"

@@ -59,6 +59,7 @@ class Scanner:
             if told:
                 self._found[told[0]] = told[1]
             yield None
-        self.drops.hints |= self._styles.hints | hints.find(self.drops) | set(hints.of_foreign(foreign))
+        self.drops.hints |= yield from hints.find(self.drops)
+        self.drops.hints |= self._styles.hints | set(hints.of_foreign(foreign))
         self.drops.hints |= set(hints.some_of(list(self.drops.ignored.told)))
         self.waiting = self._found

@@ -133,7 +133,7 @@ def _can_be_copied(dropped: Path) -> bool:
         return found is not None and stat.S_ISREG(found.st_mode) and found.st_size <= MAX_COPIED_BYTES
     total = 0
     for number, entry in enumerate(storage.walk(dropped)):
-        found = storage.look(entry.path)
+        found = storage.glance(entry.path)
         total += found.st_size if found and entry.is_file else 0
         depth = len(entry.path.parts) - len(dropped.parts)
         if total > MAX_COPIED_BYTES or number > MAX_COPIED_FILES or depth > MAX_COPIED_DEPTH:

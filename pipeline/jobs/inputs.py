@@ -54,4 +54,4 @@ class KeptInputs:
             paths = [self.folder / name for name in storage.names(self.folder)]
         except FileNotFoundError:
             return []
-        return [path for path in paths if (found := storage.look(path)) and found.st_mtime < moment]
+        return [path for path in paths if (found := storage.glance(path)) and found.st_mtime < moment]

@@ -61,9 +61,6 @@ def newest(folder: Path, name: str) -> Path | None:
     """The latest file of a name in the folder of an attempt, or of a variant in it."""
     found = []
     for path in (place / name for place in (folder, *variants.places(folder))):
-        try:
-            if status := storage.look(path):
-                found.append((status.st_mtime_ns, path))
-        except OSError:
-            continue
+        if status := storage.glance(path):
+            found.append((status.st_mtime_ns, path))
     return max(found)[1] if found else None

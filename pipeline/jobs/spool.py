@@ -279,8 +279,14 @@ class Spool:
         """Whether an entry among the jobs is one; what is none is moved to ``.aside/``, once and for all."""
         if entry in self._immovable:
             return False
-        if is_job_id(entry.name) and storage.is_folder(entry):
-            return True
+        try:
+            if is_job_id(entry.name) and storage.is_folder(entry):
+                return True
+        except OSError as error:
+            if not storage.is_of_entry(error):
+                raise
+            self.leave_alone(entry, error)
+            return False
         number = 0
         while storage.is_there(target := self.aside / (f"{entry.name}-{number}" if number else entry.name)):
             number += 1

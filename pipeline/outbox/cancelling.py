@@ -82,7 +82,7 @@ def answer_all(spool: Spool, outbox: Path) -> None:
     """Tell the owners of jobs whose cancelling was cut off."""
     for entry in storage.entries(spool.failed):
         try:
-            if entry.is_folder:
+            if entry.is_folder and cancel.is_marked(entry.path):
                 answer(spool, outbox, entry.name)
         except OSError as error:  # the job has ended all the same
             _log.warning("%s: cancelled, but cannot be answered (%s)", entry.name, error.strerror)

@@ -54,14 +54,14 @@ def remove(leftover: Leftover, spool: Spool) -> None:
 
 def _failed(spool: Spool) -> Iterator[Leftover]:
     for path in _listed(spool.failed):
-        status = storage.look(path)
+        status = storage.glance(path)
         if status and is_job_id(path.name) and not cancel.is_marked(path):
             yield Leftover("failed jobs", path, _size(path), status.st_mtime)
 
 
 def _files(kind: str, folder: Path) -> Iterator[Leftover]:
     for path in _listed(folder):
-        if status := storage.look(path):
+        if status := storage.glance(path):
             yield Leftover(kind, path, status.st_size, status.st_mtime)
 
 

@@ -283,7 +283,5 @@ def _entries(*folders: Path) -> list[Path]:
 
 def _time(path: Path) -> float:
     """When an entry came to its folder: a rename changes a folder's status, not its contents."""
-    with storage.passed_over():
-        if status := storage.look(path):
-            return status.st_ctime
-    return time.time()
+    status = storage.glance(path)
+    return status.st_ctime if status else time.time()

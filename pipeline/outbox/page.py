@@ -155,7 +155,5 @@ def _inline(preview: str | None) -> str | None:
 
 
 def _changed_at(path: Path) -> int:
-    with storage.passed_over():
-        if status := storage.look(path):
-            return status.st_mtime_ns
-    return 0
+    status = storage.glance(path)
+    return status.st_mtime_ns if status else 0

@@ -43,10 +43,7 @@ class Results:
         return sorted(rows, key=lambda row: str(row["at"]), reverse=True)
 
     def _read(self, folder: Path) -> tuple[Any, dict[str, Any] | None]:
-        try:
-            status = storage.look(folder)
-        except OSError:
-            status = None
+        status = storage.glance(folder)
         if status is None:  # taken away while we looked
             return None, None
         version = status.st_ino, status.st_mtime_ns

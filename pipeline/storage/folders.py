@@ -19,7 +19,7 @@ _NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _OF_ENTRY = (
     *_NOWHERE,
     *(errno.EACCES, errno.EPERM, errno.ESTALE, errno.EIO, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST),
-    *(errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EFBIG, errno.EBUSY, errno.ETXTBSY, errno.EXDEV, errno.EMLINK),
+    *(errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EFBIG, errno.EBUSY, errno.EAGAIN, errno.EXDEV, errno.EMLINK),
 )
 _REFUSALS = tuple(number for number in _OF_ENTRY if number not in (errno.ENOENT, errno.EIO, errno.ESTALE))
 _KINDS = {
@@ -155,6 +155,16 @@ def look(path: Path) -> os.stat_result | None:
             return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError as error:
         if error.errno in _NOWHERE:
+            return None
+        raise
+
+
+def glance(path: Path) -> os.stat_result | None:
+    """``look``, for what need not be known: None as well where this one entry does not let itself be looked at."""
+    try:
+        return look(path)
+    except OSError as error:
+        if is_of_entry(error):
             return None
         raise
 

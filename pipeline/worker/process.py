@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import queue
+import select
 import signal
 import sys
 import threading
@@ -31,6 +32,8 @@ from pipeline.worker.session import Options, describe, open_session
 
 log = logging.getLogger(__name__)
 
+TOGETHER_SECONDS = 0.5  # in which a signal for all processes comes to each
+LEAVE_SECONDS = 5.0  # for a job to leave a checkpoint when nobody waits for it any more
 TOLD_TO_END = 128 + signal.SIGTERM  # as a shell calls it
 
 _terminated = threading.Event()  # by SIGTERM: checkpoint, end the job, and with it the process's use
@@ -49,6 +52,9 @@ def serve(descriptor: int) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, _terminate)
+    signalled, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    signal.set_wakeup_fd(wakeup)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     connection = Connection(descriptor)
     try:
@@ -58,7 +64,7 @@ def serve(descriptor: int) -> None:
     console.set_up(options.log_format, is_worker=True)
     connection.send(READY)
     orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
-    threading.Thread(target=_hear, args=(connection, orders.put), daemon=True).start()
+    threading.Thread(target=_hear, args=(connection, orders.put, signalled), daemon=True).start()
     warm_up(options)
     while True:
         try:
@@ -67,17 +73,25 @@ def serve(descriptor: int) -> None:
             log.info("nothing to do for %g min: memory and device are let go", (options.idle_seconds or 0) / 60)
             connection.send(Outcome("lost"))  # of an order that is on its way
             os._exit(0)
-        connection.send(do(order, options))
+        outcome = do(order, options)
+        with contextlib.suppress(OSError):  # the parent may be gone
+            connection.send(outcome)
         if _terminated.is_set():
             os._exit(TOLD_TO_END)
 
 
-def _hear(connection: Connection, take: Callable[[Order], None]) -> None:
-    """Take orders, and end the process with its parent, whatever it is at."""
+def _hear(connection: Connection, take: Callable[[Order], None], signalled: int) -> None:
+    """Take orders, and end the process with its parent, whatever it is at.
+
+    Where a stop signal has ended the parent, it comes here, too: then a checkpoint is left first. Of a signal
+    ``signalled`` tells at once, its handler perhaps after a long operation.
+    """
     try:
         while True:
             take(connection.recv())
     except (EOFError, OSError):
+        if _busy.is_set() and select.select([signalled], [], [], TOGETHER_SECONDS)[0]:
+            time.sleep(LEAVE_SECONDS)  # within which the job has ended, and the process with it
         os._exit(1)
 
 

@@ -13,6 +13,7 @@ from pipeline import storage
 from pipeline.jobs.attempt import LOOK_SECONDS, Fence
 from pipeline.jobs.pace import cache_file
 from pipeline.jobs.result import Outcome
+from pipeline.jobs.spool import STOP
 from pipeline.worker import share
 from pipeline.worker.child import Child, Order
 from pipeline.worker.session import Options
@@ -56,7 +57,8 @@ def run(folder: Path, number: int, variant: int | None, options: Options) -> tup
             lost_since = lost_since or time.monotonic()
             if time.monotonic() - lost_since > GRACE_SECONDS:
                 child.kill()
-    if outcome.kind == "stopped":  # by a signal that Dask's worker may be about to hear, too: nobody has died then
+    # By a signal, that Dask's worker may be about to hear, too: nobody has died then.
+    if outcome.kind == "stopped" and not storage.is_there(folder / STOP):
         begun = time.monotonic()
         while not is_leaving() and time.monotonic() - begun < GRACE_SECONDS / 2:
             time.sleep(0.1)

@@ -224,6 +224,22 @@ def test_a_sweep_is_painted_by_all_workers_and_goes_on_when_one_of_them_is_kille
 
 
 @together
+@pytest.mark.parametrize("is_painter_first", [True, False])
+def test_a_worker_told_to_end_with_all_its_processes_is_not_blamed(
+    place: Place, cluster: Cluster, is_painter_first: bool
+) -> None:
+    """As a batch system does that takes a node back."""
+    drop(place, "a", steps=cluster.steps)
+    process = place.start("run", "--checkpoint-seconds", "600")
+    painter = at_work(place, "a").pid
+    pids = [painter, parent(painter), parent(parent(painter))]
+    for pid in pids if is_painter_first else reversed(pids):
+        os.kill(pid, signal.SIGTERM)
+    assert "died" not in finish(process)
+    ended(place, a=2)
+
+
+@together
 def test_a_retired_workers_job_goes_on_elsewhere_without_blame(place: Place, cluster: Cluster, is_long: bool) -> None:
     if not is_long:
         pytest.skip("long")

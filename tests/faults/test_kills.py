@@ -331,6 +331,7 @@ class TestWorker:
         wait_for(lambda: not list((place.jobs / "running").iterdir()))
         (worker,) = _workers(process.pid)
         os.kill(worker, number)
+        wait_for(lambda: not Path(f"/proc/{worker}").exists() or _is_zombie(worker))
         place.manifest("b.yaml", parameters=FAST)
         logs = wait_for(lambda: len(place.logs()) == 2 and place.logs())
         process.send_signal(signal.SIGTERM)

@@ -24,18 +24,20 @@ import pytest
 from pipeline import storage
 from tests.conftest import picture, wait_for
 from tests.faults.ground import (
+    ID,
     OPTIONS,
     OWNER,
     QUICK,
     THINGS,
     Ground,
     ended,
+    fill_queue,
     job_folder,
     made,
     plant,
     style_folder,
 )
-from tests.faults.spots import SPOTS
+from tests.faults.spots import SPOTS, of_image
 
 OF_THE_RUNNER = [
     *("inbox/.claimed", "inbox/.claimed/{runner}", "inbox/.painted", "jobs/queued", "jobs/running", "jobs/failed"),
@@ -78,6 +80,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     is_long = metafunc.config.getoption("--long")
     if "thing" in metafunc.fixturenames:
         metafunc.parametrize("thing", list(THINGS) if is_long else ["link to a folder"])
+    if "answer" in metafunc.fixturenames:
+        answers = ["ESTALE", "EIO", "EACCES", "ELOOP", "ENAMETOOLONG", "ENOTDIR"]
+        metafunc.parametrize("answer", answers if is_long else answers[:1])
     if "where" in metafunc.fixturenames:
         places, few = WHERE[metafunc.function.__name__]
         metafunc.parametrize("where", places if is_long else few)
@@ -117,8 +122,7 @@ def test_whatever_stands_in_an_entrys_place_the_others_go_on_and_nobody_elses_fi
         if spot.queued:
             place.manifest(f"{spot.name}.yaml", parameters=QUICK)
     place.manifest("good-queued.yaml", parameters=QUICK)
-    while any(place.inbox.glob("*.yaml")):
-        assert place.run("run", "--weights", "nowhere.h5").returncode == 3
+    fill_queue(ground)
     for spot in SPOTS:
         if spot.name == "holder" and thing == "folder":
             continue  # as if the lock could not be held: see below
@@ -199,6 +203,32 @@ def test_what_is_planted_while_a_job_runs_harms_that_job_at_most(ground: Ground,
         ground.run("run", *OPTIONS)
     assert ground.status_of("z-good") == ["done"], said
     assert ground.seen() == ground.before
+
+
+def test_what_an_entry_answers_to_being_looked_at_is_its_own_fault(ground: Ground, answer: str) -> None:
+    place = ground.place
+    for name in ("odd-queued", "odd-running"):
+        place.manifest(f"{name}.yaml", parameters=QUICK)
+    fill_queue(ground)
+    ground.job("odd-running", "running")
+    for where in (place.jobs / "failed", place.jobs / "done", place.jobs / "inputs", place.outbox):
+        (where / f"odd-{ID}").mkdir(parents=True)
+    place.manifest("odd.yaml", parameters=QUICK)
+    job_folder(ground, "odd-folder")
+    shutil.copy(style_folder(ground, "odd-wave") / "style.png", style_folder(ground, "wave") / "odd.png")
+    of_image(ground, "odd-image")
+    for name in ("a-good", "z-good"):
+        place.manifest(f"{name}.yaml", parameters=QUICK)
+    ground.give()
+    place.environment["FAULT_LOOK"] = answer
+    code, said = ground.run("run", *OPTIONS)
+    assert code in (0, 1, 3), said
+    for name in ("a-good", "z-good"):
+        assert ground.status_of(name) == ["done"], said
+    assert "cancelled" not in said
+    assert [log["status"] for log in ground.logs() if log["job"]["name"].startswith("wave")] == ["done"], said
+    for command in (["status"], ["clean", "--older-than", "0h", "--remove"]):
+        assert ground.run(*command)[0] in (0, 1, 3)
 
 
 def test_a_watcher_that_is_told_to_end_ends_whatever_lies_there(ground: Ground) -> None:

@@ -3,8 +3,8 @@
 Every rename, write, fsync, mkdir and removal below FAULT_ROOT is a step. FAULT_ROLE (runner or worker) says whose steps
 count, FAULT_LOG receives their names, and at step FAULT_AT the process is killed (FAULT_KIND=kill) or meets an error
 from there on (an errno's name, such as ENOSPC), or for FAULT_FOR steps. For kills an fsync is no step: who comes next
-finds the same before and after it. With ENGINE=stand-in a worker paints with ``stand_in`` and never imports TensorFlow,
-and no curve is drawn.
+finds the same before and after it. With FAULT_LOOK each look at an entry named odd… meets that error. With
+ENGINE=stand-in a worker paints with ``stand_in`` and never imports TensorFlow, and no curve is drawn.
 """
 
 import errno
@@ -83,6 +83,24 @@ if ROOT and os.environ.get("FAULT_ROLE") == OWN_ROLE:
     for _name in ("rename", "replace", "mkdir", "unlink", "rmdir", "link", *(["fsync"] if KIND != "kill" else [])):
         _wrap(_name)
     os.open = _open
+
+
+def _answering(name: str, number: int) -> None:
+    """Have each look at an entry whose name begins with ``odd`` answered by an error."""
+    real = getattr(os, name)
+
+    def wrapped(path: Any = ".", *rest: Any, **settings: Any) -> Any:
+        whole = _whole(path, settings.get("dir_fd"))
+        if "/odd" in whole and not (name == "open" and rest[0] & os.O_CREAT):
+            raise OSError(number, os.strerror(number), path if isinstance(path, str) else whole)
+        return real(path, *rest, **settings)
+
+    setattr(os, name, wrapped)
+
+
+if "FAULT_LOOK" in os.environ:
+    for _name in ("open", "stat", "listdir", "scandir"):
+        _answering(_name, getattr(errno, os.environ["FAULT_LOOK"]))
 
 if os.environ.get("ENGINE") == "stand-in":
     if OWN_ROLE == "worker":
