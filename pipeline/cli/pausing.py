@@ -36,7 +36,7 @@ def pause(context: click.Context, stops_jobs: bool, jobs: Path, outbox: Path) ->
         found = pausing.begin(jobs, user(), stops_jobs)
     except OSError as error:
         raise EnvironmentFault(
-            f"{jobs}: a pause cannot be noted there ({error.strerror}); jobs are started as before.",
+            f"{jobs}: a pause cannot be noted there ({error.strerror}); all goes on as before.",
             "Make that possible first, or stop the runner with Ctrl-C or SIGTERM.",
         ) from None
     running = "what runs stops with a checkpoint" if found.stops_jobs else "what runs goes on"

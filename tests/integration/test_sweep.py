@@ -143,7 +143,7 @@ def test_a_variant_that_cannot_be_painted_leaves_its_place_empty(place: Place) -
     assert [row["error"] is None for row in log["variants"]] == [True, False]
     assert "too narrow" in log["variants"][1]["error"]
     assert log_of(result_of(place, "a"), "a-002")["status"] == "failed"
-    assert "none of 2 variants could be painted" in log_of(result_of(place, "b"), "b")["error"]
+    assert "too narrow: at image_size 16" in log_of(result_of(place, "b"), "b")["error"]
 
 
 def test_a_variants_painting_is_matched_to_its_own_photo(place: Place) -> None:
