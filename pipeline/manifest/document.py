@@ -49,13 +49,18 @@ for _tag, (_, _pattern, _first) in _SCALARS.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), [*_first, ""])
 
 
+_TRUTH = re.compile("y|n|yes|no|on|off", re.IGNORECASE)  # what YAML 1.1 takes for true or false
+
+
 class _Dumper(yaml.SafeDumper):
-    """Quotes the texts that ``_Loader`` would take for something else, or for a slip; escapes YAML's own line ends."""
+    """Quotes the texts that ``_Loader``, or a reader of YAML 1.1, would take for something else, or for a slip; escapes
+    YAML's own line ends."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        style = '"' if re.search("[\x85\u2028\u2029]", data) or slips.is_slip(data) else None
+        is_odd = re.search("[\x85\u2028\u2029]", data) or _TRUTH.fullmatch(data) or slips.is_slip(data)
+        style = '"' if is_odd else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style)
 
 
