@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 
 class StylisticError(Exception):
@@ -27,6 +27,12 @@ class StylisticError(Exception):
 
     def __str__(self) -> str:
         return f"{ended(self.message)} {self.advice}" if self.advice else self.message
+
+    def untraced(self) -> Self:
+        """The same without its traceback, which holds whatever was at hand; ``copy`` may take it along, as Dask has it."""
+        same = type(self).__new__(type(self), *self.args)
+        same.__dict__.update(self.__dict__)
+        return same
 
 
 class JobError(StylisticError):

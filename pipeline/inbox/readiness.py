@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import os
@@ -249,7 +248,7 @@ class Judge:
         found = self._decoded[signature]
         if isinstance(found, ImageError):
             # As it was first raised: raised again and again it would carry every traceback along.
-            raise copy.copy(found)
+            raise found.untraced()
         return found
 
     def _decode(self, file: BinaryIO, name: str, signature: Signature) -> None:
@@ -265,7 +264,7 @@ class Judge:
         try:
             self._decoded[under_way] = future.result()
         except ImageError as error:
-            self._decoded[under_way] = copy.copy(error)  # its traceback holds the pixels
+            self._decoded[under_way] = error.untraced()  # its traceback holds the pixels
         except Exception:
             if under_way == signature:  # else the look at that file will tell
                 raise

@@ -264,6 +264,8 @@ def test_a_jpeg_that_lacks_its_end_marker_alone_is_painted_after_the_timeout_say
 
 
 def test_what_is_known_of_a_broken_image_holds_none_of_its_pixels(folder: Path) -> None:
+    """Nor on a cluster: what Dask brings teaches ``copy`` and ``pickle`` to take tracebacks along."""
+    pytest.importorskip("distributed.protocol.pickle")
     picture(2000, 1500, seed=3).save(folder / "photo.png")
     os.truncate(folder / "photo.png", os.path.getsize(folder / "photo.png") // 2)
     judge = Judge(0.0, 600.0, Limits(), trust_times=False)
@@ -272,6 +274,7 @@ def test_what_is_known_of_a_broken_image_holds_none_of_its_pixels(folder: Path) 
     (found,) = judge._decoded.values()
     assert isinstance(found, IncompleteImageError)
     assert (found.__traceback__, found.__context__) == (None, None)
+    assert str(found).startswith("photo.png: ")
 
 
 def is_decoded(judge: Judge, file: BinaryIO) -> bool:
