@@ -29,7 +29,7 @@ class StylisticError(Exception):
         return f"{ended(self.message)} {self.advice}" if self.advice else self.message
 
     def untraced(self) -> Self:
-        """The same without its traceback, which holds whatever was at hand; ``copy`` may take it along, as Dask has it."""
+        """The same without its traceback, which holds what was at hand; Dask has ``copy`` take it along."""
         same = type(self).__new__(type(self), *self.args)
         same.__dict__.update(self.__dict__)
         return same
