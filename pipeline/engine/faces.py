@@ -26,12 +26,12 @@ def find(image: Image) -> list[Face]:
     height, width = image.shape[:2]
     pixels = np.round(image * 255.0).astype(np.uint8)
     found = [one["box"] for one in _detector().detect_faces(pixels, min_face_size=SMALLEST)]
-    return sorted(Face(x / width, y / height, w / width, h / height) for x, y, w, h in found)
+    # What lies outside the image is cut off, which may leave nothing.
+    return sorted(Face(x / width, y / height, w / width, h / height) for x, y, w, h in found if w > 0 and h > 0)
 
 
 @functools.cache
 def _detector() -> Any:
-    # Imported late, as it brings Keras with it, which nothing else here needs.
     from mtcnn import MTCNN
 
     return MTCNN(device="CPU:0")

@@ -137,17 +137,6 @@ class Stylizer:
         parameters = self.settled(content, styles, parameters)
         require_size(content, "the content image", parameters.layers)
         optimizer = OPTIMIZERS[parameters.optimizer]
-        rates = Rates(
-            *map(_scalar, (parameters.learning_rate, parameters.beta_1, parameters.beta_2, parameters.epsilon))
-        )
-        weights = _LossWeights(
-            _scalar(parameters.content_weight),
-            _scalar(float(parameters.style_weight)),
-            _scalar(float(parameters.total_variation_weight)),
-            _vector(parameters.content_layers),
-            _vector(parameters.style_layers),
-            _scalar(math.inf if parameters.content_limit == "off" else float(parameters.content_limit)),
-        )
         full_side = max(content.shape[:2])
         number = resume.step if resume else 0
         image: Tensor = None
@@ -163,19 +152,9 @@ class Stylizer:
                 image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
                 tensors = optimizer.start(image)
             targets = self._targets.at(content, scaled, styles, side / full_side, parameters, protected)
-            advance = self._graph(tensors, targets, parameters)
-            count = 1  # the first call of a size takes longer than its steps
-            while number < done_before:
-                # A call ends where a picture is wanted: only its last state is known.
-                every = parameters.steps_per_frame or done_before
-                until = min(done_before, number - number % every + every)
-                count = min(count, until - number)
-                begun = time.perf_counter()
-                tensors, records = advance(tf.constant(count), tensors, targets, weights, rates)
-                found = records.numpy()[:count].tolist()  # waits for the device
-                state = State(number + count, index, tensors)
-                count = self._next_count(count, time.perf_counter() - begun)
-                for total, content_part, style_part, variation in found:
+            for state, records in self._calls(State(number, index, tensors), done_before, targets, parameters):
+                tensors = state.tensors
+                for total, content_part, style_part, variation in records:
                     number += 1
                     if not math.isfinite(total):
                         raise JobError(
@@ -184,6 +163,24 @@ class Stylizer:
                         )
                     yield Step(number, side, total, content_part, style_part, variation, state)
             image = optimizer.result(tensors)
+
+    def _calls(
+        self, state: State, last: int, targets: Targets, parameters: Parameters
+    ) -> Iterator[tuple[State, list[list[float]]]]:
+        """The calls of a scale's graph up to its last step: the state after each, and the losses of its steps."""
+        advance = self._graph(state.tensors, targets, parameters)
+        weights, rates = _loss_weights(parameters), _rates(parameters)
+        count = 1  # the first call of a size takes longer than its steps
+        while state.step < last:
+            # A call ends where a picture is wanted: only its last state is known.
+            every = parameters.steps_per_frame or last
+            count = min(count, last - state.step, every - state.step % every)
+            begun = time.perf_counter()
+            tensors, records = advance(tf.constant(count), state.tensors, targets, weights, rates)
+            found = records.numpy()[:count].tolist()  # waits for the device
+            state = State(state.step + count, state.scale_index, tensors)
+            count = self._next_count(count, time.perf_counter() - begun)
+            yield state, found
 
     def stages(self, height: int, width: int, parameters: Parameters) -> list[tuple[int, list[tuple[int, ...]]]]:
         """Of each scale of a run at this size: its last step, and the shapes of the tensors of a state there."""
@@ -291,6 +288,21 @@ class Stylizer:
         variation = objective.total_variation_loss(image)
         parts = [weights.content * content, weights.style * style, weights.total_variation * variation]
         return [tf.add_n(parts), *parts]
+
+
+def _loss_weights(parameters: Parameters) -> _LossWeights:
+    return _LossWeights(
+        _scalar(parameters.content_weight),
+        _scalar(float(parameters.style_weight)),
+        _scalar(float(parameters.total_variation_weight)),
+        _vector(parameters.content_layers),
+        _vector(parameters.style_layers),
+        _scalar(math.inf if parameters.content_limit == "off" else float(parameters.content_limit)),
+    )
+
+
+def _rates(parameters: Parameters) -> Rates:
+    return Rates(*map(_scalar, (parameters.learning_rate, parameters.beta_1, parameters.beta_2, parameters.epsilon)))
 
 
 def _vector(layers: Mapping[str, float] | str) -> Tensor:

@@ -114,7 +114,7 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         height, width = like.shape[:2]
         grey = picture(part, max(height, width)).rgb.mean(-1)
         if grey.max() < 1 / 255:
-            raise ImageError(f"{job.images[part].file}: black all over.", "White is where a mask lets a style in.")
+            raise ImageError(f"{job.images[part].file}: black all over.", "White is where a mask counts.")
         return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX), np.float32)
 
     photo = picture("content", parameters.image_size)

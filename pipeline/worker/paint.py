@@ -125,20 +125,7 @@ def paint(
     pacing.measure_if_new(options, session, given.content.rgb, work.styles, parameters)
     setup_seconds = time.perf_counter() - started
 
-    def optimized(resumed: Checkpoint | None) -> tuple[State, float] | None:
-        steps = photographed(work.steps(_as_state(resumed)), folder, parameters.steps_per_frame, finish)
-        steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
-        return _optimize(folder, steps, resumed, valid_with, options.checkpoint_seconds, should_stop)
-
-    try:
-        reached = optimized(resumed)
-    except JobError as error:
-        if resumed is None:
-            raise
-        # It may be for what stands in the checkpoint; if not, it comes again.
-        log.warning("%s: %s; starting over.", job.id, error)
-        snapshots.cut(folder, after=0)
-        reached = optimized(None)
+    reached = _optimized(work, job, folder, resumed, valid_with, options.checkpoint_seconds, should_stop)
     if reached is None:
         return False
     state, optimize_seconds = reached
@@ -151,6 +138,30 @@ def paint(
     result.leave(folder, done, files)
     pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done, while_painting)
     return True
+
+
+def _optimized(
+    work: Work,
+    job: Job,
+    folder: Path,
+    resumed: Checkpoint | None,
+    valid_with: str,
+    checkpoint_seconds: float,
+    should_stop: Callable[[], bool],
+) -> tuple[State, float] | None:
+    """As ``_optimize``, showing the picture on the way; once more from the start where going on does not end well."""
+    finish = work.finish
+    steps = photographed(work.steps(_as_state(resumed)), folder, work.parameters.steps_per_frame, finish)
+    steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
+    try:
+        return _optimize(folder, steps, resumed, valid_with, checkpoint_seconds, should_stop)
+    except JobError as error:
+        if resumed is None:
+            raise
+        # It may be for what stands in the checkpoint; if not, it comes again.
+        log.warning("%s: %s; starting over.", job.id, error)
+        snapshots.cut(folder, after=0)
+    return _optimized(work, job, folder, None, valid_with, checkpoint_seconds, should_stop)
 
 
 def _done(
