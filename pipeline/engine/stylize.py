@@ -216,7 +216,8 @@ class Stylizer:
         strip_pixels = strips.pixels(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
         is_limited = parameters.content_limit != "off"
         of_what = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, is_limited)
-        key = (*of_what, regions, masks, strip_pixels, len(targets.protected))
+        of_state = tf.nest.map_structure(lambda t: any_size(t.shape), tensors)
+        key = (*of_what, regions, masks, strip_pixels, len(targets.protected), *of_state)
         if key in self._graphs:
             return self._graphs[key]
         optimizer = OPTIMIZERS[parameters.optimizer]
@@ -244,7 +245,7 @@ class Stylizer:
         number, vector = tf.TensorSpec([]), tf.TensorSpec([None])
         signature = [
             tf.TensorSpec([], tf.int32),
-            tf.nest.map_structure(lambda t: any_size(t.shape), tensors),
+            of_state,
             Targets(
                 [tf.TensorSpec([1, None, None, target.shape[3]], target.dtype) for target in targets.content],
                 [tf.TensorSpec(whole.shape) for whole in targets.whole_content],
@@ -273,7 +274,9 @@ class Stylizer:
         loss = STYLE_LOSSES[parameters.style_loss]
         masks = [None] * (len(targets.style) - len(targets.masks)) + targets.masks
         of_style = [head for mask in masks for head in objective.style_heads(loss, style_layers, mask)]
-        found = self._extractor.sums(image, [*heads, *of_style], strip_pixels)
+        variation = objective.total_variation_loss(image)
+        with tf.control_dependencies([variation] if strip_pixels else []):  # what it takes is free again for the strips
+            found = self._extractor.sums(tf.identity(image), [*heads, *of_style], strip_pixels)
         content = objective.weighted_mean(
             [
                 objective.content_distance(sums / tf.cast(tf.size(target), tf.float32), whole, limit)
@@ -286,7 +289,6 @@ class Stylizer:
         distances = loss.distances(statistics, aims)
         by_region = tf.reduce_mean(weights.style_layers * tf.reshape(distances, [len(masks), -1]), 1)
         style = tf.reduce_sum(targets.shares * by_region)
-        variation = objective.total_variation_loss(image)
         parts = [weights.content * content, weights.style * style, weights.total_variation * variation]
         return [tf.add_n(parts), *parts]
 
