@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.objective import gram_matrix
+from pipeline.engine.objective import gram_statistics
 from pipeline.manifest.parameters import STYLE_LAYERS
 
 Image = npt.NDArray[np.float32]
@@ -40,14 +40,18 @@ def measures(extractor: Extractor, picture: Image, photo: Image, painting: Image
 _SIZES = {"style": 1.0, "style/2": 0.5, "style/4": 0.25}
 
 
-def gram_distance(extractor: Extractor, picture: Image, painting: Image, ratio: float = 1.0) -> float:
-    """The tutorial's style loss without its weight, both images reduced to ``ratio`` of their size."""
+def gram_distance(
+    extractor: Extractor, picture: Image, painting: Image, ratio: float = 1.0, where: Image | None = None
+) -> float:
+    """The tutorial's style loss without its weight, both images reduced to ``ratio`` of their size; of the picture what
+    a mask ``[H, W]`` in [0, 1] lets through."""
     grams = []
-    for image in (picture, painting):
+    for image, of_image in ((picture, where), (painting, None)):
         size = [round(side * ratio) for side in image.shape[:2]]
         scaled = tf.image.resize(image[None], size, "area")
         found = extractor.features(scaled, STYLE_LAYERS)
-        grams.append([gram_matrix(found[layer]) for layer in STYLE_LAYERS])
+        mask = None if of_image is None else tf.constant(of_image)[None, ..., None]
+        grams.append([gram_statistics(found[layer], mask) for layer in STYLE_LAYERS])
     return float(np.mean([tf.reduce_mean(tf.square(a - b)) for a, b in zip(*grams, strict=True)]))
 
 
