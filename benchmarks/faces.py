@@ -66,7 +66,7 @@ def main() -> None:
                     common.image(stylizer.picture(last.state, parameters)).save(kept)
                 shown.append(common.load(kept, size))
                 rest = _rest(exact, content, shown[-1], painting, where)
-                rows.append({**_in_faces(content, shown[-1], found), **rest})
+                rows.append({**in_faces(content, shown[-1], found), **rest})
             cells = [f"{rows[0][key]:.3g} → {rows[1][key]:.3g}" for key in rows[0]]
             print(f"| {photo.stem}, {Path(name).stem} | {' | '.join(cells)} |", flush=True)
             figures.append({"photo": photo.stem, "painting": Path(name).stem, "off": rows[0], "faces": rows[1]})
@@ -75,7 +75,7 @@ def main() -> None:
     common.write(f"faces-{size}-{arguments.strength:g}", figures)
 
 
-def _in_faces(photo: Any, picture: Any, found: list[Face]) -> dict[str, float]:
+def in_faces(photo: Any, picture: Any, found: list[Face]) -> dict[str, float]:
     """Correlations with the photo, of Sobel magnitudes and of the lightness: means over the faces."""
     of_faces = []
     for face in found:
