@@ -27,7 +27,7 @@ EDGES = 0.9  # quantile of Sobel magnitudes from which there is an edge
 TOLERANCE = 2  # pixels
 TEXTURE_LAYER, TEXTURE_REACH = "block2_conv2", 9  # positions of 2 × 2 pixels, about whose mean features are texture
 FLAT = 0.05  # of the photo's mean texture, below which it is flat
-NEAR = 24  # pixels from what is not flat, for halos
+NEAR = 1 / 20  # of the long side, from what is not flat, for halos: as far as texture was seen to spill
 
 
 def measures(extractor: Extractor, picture: Image, photo: Image, painting: Image) -> dict[str, float]:
@@ -124,14 +124,14 @@ def edges_found(picture: Image, photo: Image) -> float:
 
 def ghosts(extractor: Extractor, picture: Image, photo: Image, painting: Image) -> dict[str, float]:
     """What grew where the photo is flat: ``ghosts``, the texture gained there as part of the painting's own mean, and
-    ``halo``, how many times as much was gained within ``NEAR`` pixels of what is not flat as further away (NaN where
+    ``halo``, how many times as much was gained within ``NEAR`` of what is not flat as further away (NaN where
     the photo has no such places, or nothing was gained)."""
     from scipy.ndimage import distance_transform_edt
 
     of_picture, of_photo, of_painting = (_texture(extractor, image) for image in (picture, photo, painting))
     is_flat = of_photo < FLAT * of_photo.mean()
     gained = np.maximum(of_picture - of_photo, 0.0)
-    away = distance_transform_edt(is_flat) * 2 > NEAR
+    away = distance_transform_edt(is_flat) > NEAR * max(is_flat.shape)
     near, far = (gained[is_flat & place].mean() if (is_flat & place).any() else np.nan for place in (~away, away))
     whole = gained[is_flat].mean() if is_flat.any() else np.nan
     return {"ghosts": float(whole / of_painting.mean()), "halo": float(near / far) if far else math.nan}

@@ -67,6 +67,25 @@ def test_a_mask_a_box_and_nothing_can_be_swept(place: Place) -> None:
     assert alone["inputs"]["others"][0]["file"] == "mask.png"
 
 
+def test_styles_that_have_places_and_what_is_protected_go_together(place: Place) -> None:
+    place.pair()
+    place.photo("other.png", seed=5)
+    mask = Image.new("L", (40, 32))
+    mask.paste(255, (0, 0, 20, 32))
+    mask.save(place.inbox / "left.png")
+    styles = [{"image": "style.png", "content_mask": "left.png"}, {"image": "other.png"}]
+    mask.rotate(180).save(place.inbox / "right.png")
+    for name, protect in (("off", "off"), ("mask", "right.png")):
+        place.manifest(f"{name}.yaml", style=styles, parameters={"protect": protect})
+    found = pictures(place)
+    log, picture = found["mask"]
+    assert (picture != found["off"][1]).any()
+    assert {part["file"] for part in log["inputs"]["others"]} == {"left.png", "right.png"}
+    effective = yaml.safe_load((place.outbox / log["job"]["id"] / "manifest.yaml").read_text())
+    (place.inbox / "again.yaml").write_text(yaml.safe_dump({**effective, "name": "again"}))
+    np.testing.assert_array_equal(pictures(place)["again"][1], picture)
+
+
 @pytest.mark.stand_in
 def test_a_mask_of_a_style_folder_goes_with_each_photo(place: Place) -> None:
     folder = place.inbox / "wave"
