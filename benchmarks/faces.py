@@ -62,7 +62,8 @@ def main() -> None:
             for protected in (None, where):
                 kept = folder / f"{photo.stem}-{Path(name).stem}-{'off' if protected is None else 'faces'}.png"
                 if not kept.exists():
-                    *_, last = stylizer.run(content, [Style(painting, 1.0, name)], parameters, protected=protected)
+                    for step in stylizer.run(content, [Style(painting, 1.0, name)], parameters, protected=protected):
+                        last = step  # not a list of all: each has a state
                     common.image(stylizer.picture(last.state, parameters)).save(kept)
                 shown.append(common.load(kept, size))
                 rest = _rest(exact, content, shown[-1], painting, where)
