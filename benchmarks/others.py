@@ -39,7 +39,7 @@ from pipeline.pictures.protection import ellipses
 
 OURS = "standard"
 RECIPES = ("tutorial", OURS)
-PAIRS = ("harbour-swirl", "harbour-woodcut", "cat-dots", "portrait-starry_night", "portrait-wave")
+PAIRS = ("harbour-swirl", "harbour-woodcut", "harbour-dots", "portrait-starry_night", "portrait-wave")
 MORE_PAIRS = ("tubingen-starry_night", "tubingen-wave", "chicago-the_scream")
 SELF = "swirl-swirl"  # a painting as photo and style at once, which should stay itself
 PAGE, KEY = "index.html", "key.json"
