@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.objective import gram_statistics
+from pipeline.engine.objective import gram_sums, shares
 from pipeline.manifest.parameters import STYLE_LAYERS
 
 Image = npt.NDArray[np.float32]
@@ -71,12 +71,15 @@ def gram_distance(
     """The tutorial's style loss without its weight, both images reduced to ``ratio`` of their size; of the picture what
     a mask ``[H, W]`` in [0, 1] lets through."""
     grams = []
-    for image, of_image in ((picture, where), (painting, None)):
+    for image, mask in ((picture, where), (painting, None)):
+        everywhere = np.ones(image.shape[:2], np.float32) if mask is None else mask
         size = [round(side * ratio) for side in image.shape[:2]]
-        scaled = tf.image.resize(image[None], size, "area")
+        scaled, scaled_mask = (tf.image.resize(i, size, "area") for i in (image[None], everywhere[None, ..., None]))
         found = extractor.features(scaled, STYLE_LAYERS)
-        mask = None if of_image is None else tf.constant(of_image)[None, ..., None]
-        grams.append([gram_statistics(found[layer], mask) for layer in STYLE_LAYERS])
+        weights = {layer: tf.square(shares(scaled_mask, layer)) for layer in STYLE_LAYERS}
+        grams.append(
+            [gram_sums(found[layer], weights[layer]) / tf.reduce_sum(weights[layer]) for layer in STYLE_LAYERS]
+        )
     return float(np.mean([tf.reduce_mean(tf.square(a - b)) for a, b in zip(*grams, strict=True)]))
 
 
