@@ -72,7 +72,7 @@ def test_styles_that_have_places_and_what_is_protected_go_together(place: Place)
     mask = Image.new("L", (40, 32))
     mask.paste(255, (0, 0, 20, 32))
     mask.save(place.inbox / "left.png")
-    styles = [{"image": "style.png", "content_mask": "left.png"}, {"image": "other.png"}]
+    styles = [{"image": "painting.png", "content_mask": "left.png"}, {"image": "other.png"}]
     mask.rotate(180).save(place.inbox / "right.png")
     for name, protect in (("off", "off"), ("mask", "right.png")):
         place.manifest(f"{name}.yaml", style=styles, parameters={"protect": protect})
