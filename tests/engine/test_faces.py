@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from examples.portrait import portrait as drawn_portrait
 from pipeline.engine import faces
 from tests.conftest import opened, picture
 
@@ -21,6 +22,11 @@ def portrait(shared: Path) -> Image.Image:
 def test_a_face_is_found_where_it_is(shared: Path) -> None:
     (face,) = faces.find(array(portrait(shared)))
     assert face == pytest.approx((0.35, 0.12, 0.17, 0.22), abs=0.03)
+
+
+def test_a_drawn_face_is_found_where_it_is() -> None:
+    (face,) = faces.find(array(drawn_portrait(256, 288)))
+    assert face == pytest.approx((0.36, 0.26, 0.29, 0.36), abs=0.03)
 
 
 def test_small_faces_and_a_face_that_fills_the_picture_are_found(shared: Path) -> None:
