@@ -35,8 +35,7 @@ ALLOWED = {
         "lexists": "where an image is said to be, which is followed within the inbox and the libraries",
         "realpath": "of the roots",
     },
-    "jobs/measured.py": {"open": "/proc/cpuinfo"},
-    "jobs/pace.py": {"makedirs": "the user's own cache"},
+    "forecast/paces.py": {"makedirs": "the user's own cache"},
     "outbox/page.py": {"read_text": "the page's parts, which are installed with the package"},
     "runner/bar.py": {"get_terminal_size": "no file"},
     "worker/gpu.py": dict.fromkeys(

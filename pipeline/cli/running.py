@@ -89,7 +89,7 @@ def _run(ending: Ending, **options: Any) -> None:
 
 def _left(runner: Runner) -> str:
     """What is left in the queue, if anything."""
-    from pipeline.jobs.pace import spoken
+    from pipeline.forecast.words import spoken
 
     count, found = runner.left()
     about = f", about {spoken(found.seconds)}" if found else ""
@@ -134,6 +134,7 @@ def _runner(
     no_pictures: bool,
     **others: Any,
 ) -> Runner:
+    from pipeline.forecast.paces import Paces, cache_file
     from pipeline.inbox.alarm import Alarm
     from pipeline.inbox.apart import REMEDY, entanglements
     from pipeline.inbox.claims import Claims
@@ -142,7 +143,6 @@ def _runner(
     from pipeline.inbox.readiness import Judge
     from pipeline.inbox.scan import Scanner
     from pipeline.jobs.lock import Lease
-    from pipeline.jobs.pace import Paces, cache_file
     from pipeline.jobs.search import made_of
     from pipeline.jobs.spool import Spool
     from pipeline.manifest.model import Limits

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
+from pipeline.forecast.work import Painting, paintings
 from pipeline.inbox import elsewhere, jobfolder, patterns
 from pipeline.inbox.ignored import Ignored
 from pipeline.jobs.narrow import too_narrow
-from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import beginning
