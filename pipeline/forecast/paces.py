@@ -153,7 +153,8 @@ class Paces:
         """
         work = paintings_of(job, reached(seen))
         made = [(work[loss.picture - 1], loss.scale, each) for loss, each in _steps(seen) if loss.picture <= len(work)]
-        own = _rates((painting.pixels(scale), each) for painting, scale, each in made)
+        taken = [(painting.pixels(scale), each) for painting, scale, each in made]
+        own = _rates(taken, EARLIER_STEPS) or _rates(taken)
         known = self.measured
         if not own and not all(known.pace(self._option, painting) for painting in work):
             return None
@@ -193,12 +194,12 @@ def _steps(seen: Iterable[Loss]) -> Iterator[tuple[Loss, float]]:
             yield loss, loss.seconds - before.seconds
 
 
-def _rates(steps: Iterable[tuple[int, float]]) -> dict[int, float]:
-    """As a ``Pace`` has them, from pixels and seconds of some steps."""
+def _rates(steps: Iterable[tuple[int, float]], least: int = 1) -> dict[int, float]:
+    """As a ``Pace`` has them, from pixels and seconds of some steps; of sizes with ``least`` steps."""
     found: dict[int, list[float]] = {}
     for pixels, seconds in steps:
         found.setdefault(_size(pixels), []).append(seconds / (pixels + FIXED_PIXELS))
-    return {size: statistics.median(rates) for size, rates in found.items()}
+    return {size: statistics.median(rates) for size, rates in found.items() if len(rates) >= least}
 
 
 def _step_seconds(rates: Mapping[int, float], pixels: int) -> float:

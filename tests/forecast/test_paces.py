@@ -185,6 +185,13 @@ class TestTimeLeft:
         left = Paces(None).left(self.JOB, losses((160, 40, 0.1), (320, 5, 0.5), slow=9.0))
         assert left == pytest.approx(15 * 0.5)
 
+    def test_one_slow_step_at_a_scale_that_was_never_painted_says_nothing_of_it(self) -> None:
+        seen = losses((160, 40, 0.1), (320, 1, 0.5))
+        calm = 0.1 * (LARGE + FIXED_PIXELS) / (SMALL + FIXED_PIXELS)
+        for count, expected in ((1, 18 * calm), (2, 17 * calm), (3, 16 * 9.0)):
+            slow = [loss(41 + n, 320, seen[-1].seconds + 9.0 * n) for n in range(1, count + 1)]
+            assert Paces(None).left(self.JOB, [*seen, *slow]) == pytest.approx(expected)
+
     def test_before_the_second_step_nothing_is_said_unless_it_is_known(self, measured: Paces) -> None:
         for seen in ([], losses((160, 1, 9.0))):
             assert Paces(None).left(self.JOB, seen) is None
@@ -195,10 +202,10 @@ class TestTimeLeft:
         assert measured.left(self.JOB, seen) == pytest.approx(20 * 0.1 + 21 * 0.5)
 
     def test_a_sweep_counts_the_variants_to_come(self) -> None:
-        sweep = job("parameters: {image_size: 320, pyramid: {160: 4, 320: 3}}\nsweep: {strength: [1, 2, 3]}")
-        first = losses((160, 4, 0.1), (320, 3, 0.5))
+        sweep = job("parameters: {image_size: 320, pyramid: {160: 4, 320: 5}}\nsweep: {strength: [1, 2, 3]}")
+        first = losses((160, 4, 0.1), (320, 5, 0.5))
         seen = [*first, *(one.model_copy(update={"picture": 2}) for one in losses((160, 3, 0.1)))]
-        assert Paces(None).left(sweep, seen) == pytest.approx((1 * 0.1 + 4 * 0.5) + (5 * 0.1 + 4 * 0.5))
+        assert Paces(None).left(sweep, seen) == pytest.approx((1 * 0.1 + 6 * 0.5) + (5 * 0.1 + 6 * 0.5))
 
     def test_of_a_sweep_two_pictures_at_once_take_half_as_long_but_none_less_than_its_own_time(
         self, measured: Paces
