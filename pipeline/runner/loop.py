@@ -24,10 +24,10 @@ from pipeline.jobs.log import Log
 from pipeline.jobs.pause import Pause
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page
-from pipeline.runner.chatter import Chatter
 from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.executor import Executor
 from pipeline.runner.faults import Faults
+from pipeline.runner.inbox_log import InboxLog
 from pipeline.runner.intake import Intake
 from pipeline.runner.progress import Progress
 from pipeline.runner.publisher import Publisher, Tally
@@ -104,7 +104,7 @@ class Runner:
         self._progress = Progress(spool, paces)
         self._intake = Intake(scanner, claims, spool, self._publisher, alarm, self._warm)
         self._recovery = Recovery(spool, outbox, claims, self._publisher, self._dispatch)
-        self._chatter = Chatter()
+        self._inbox_log = InboxLog()
         self._reporter = Reporter(spool.folder, scanner.drops.inbox, self._publisher.tally)
         self._page = Page(outbox, spool, paces)
         self._heartbeat = Heartbeat()
@@ -159,7 +159,7 @@ class Runner:
         self._intake.turn()
         if not self._intake.is_busy:
             scanner = self._intake.scanner
-            self._chatter.tell(scanner.waiting, scanner.drops.hints, self._intake.events_problem)
+            self._inbox_log.tell(scanner.waiting, scanner.drops.hints, self._intake.events_problem)
 
     def _advance(self) -> None:
         may_start = self._ending.forever or not self._is_held_up
