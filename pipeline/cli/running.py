@@ -21,7 +21,7 @@ from pipeline.errors import StylisticError, UsageError
 if TYPE_CHECKING:
     from pipeline.runner.executor import Executor
     from pipeline.runner.loop import Ending, Runner
-    from pipeline.runner.notice import Notifier
+    from pipeline.runner.notifier import Notifier
     from pipeline.worker.session import Options
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def watch(**options: Any) -> None:
 
 def _run(ending: Ending, **options: Any) -> None:
     from pipeline.jobs.lock import runner_lock
-    from pipeline.runner.notice import Notifier
+    from pipeline.runner.notifier import Notifier
 
     console.set_up(options["log_format"])
     notifier = Notifier(_words(options.pop("notify")))
