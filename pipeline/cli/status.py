@@ -57,9 +57,9 @@ def status(inbox: Path | None, ignore: tuple[str, ...], jobs: Path, outbox: Path
 def _dropped(inbox: Path, spool: Spool, ignore: tuple[str, ...]) -> int | None:
     """How much lies in an inbox that nobody sees to; None if that cannot be told."""
     from pipeline import storage
+    from pipeline.inbox.backlog import count
     from pipeline.inbox.claims import Claims
     from pipeline.inbox.ignored import Ignored
-    from pipeline.inbox.unseen import count
 
     inbox = inbox.resolve()
     if not storage.is_folder(inbox):

@@ -12,7 +12,7 @@ from pipeline.doctor.folders import apart
 from pipeline.errors import UsageError
 from pipeline.inbox import submit
 from pipeline.inbox.apart import entanglements
-from pipeline.inbox.unseen import count
+from pipeline.inbox.backlog import count
 from tests.conftest import Place
 from tests.inbox.conftest import drop, make, pair
 from tests.inbox.test_style_folder import jobs, photo, scan
