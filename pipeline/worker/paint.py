@@ -26,8 +26,8 @@ from pipeline.worker import card, memory
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.fitting import require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
+from pipeline.worker.previews import leave_painter, leave_previews, previewed
 from pipeline.worker.session import Options, Session, gpus, open_session
-from pipeline.worker.showing import introduce, leave_previews, shown
 
 if TYPE_CHECKING:
     from pipeline.engine.stylize import State, Step
@@ -112,7 +112,7 @@ def paint(
     on_card = bool(gpus(options.device))
     if on_card:
         card.reset_peak()
-    introduce(folder, session)
+    leave_painter(folder, session)
     if narrow := too_narrow(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
         raise JobError(narrow)
     room = require_memory(job, parameters, session, options)
@@ -163,7 +163,7 @@ def _optimized(
     """As ``_optimize``, showing the picture on the way; once more from the start where going on does not end well."""
     finish = work.finish
     steps = photographed(work.steps(_as_state(resumed)), folder, work.parameters.steps_per_frame, finish)
-    steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
+    steps = previewed(steps, folder, lambda state: finish.picture(state).rgb)
     try:
         return _optimize(folder, steps, resumed, valid_with, checkpoint_seconds, should_stop)
     except JobError as error:
