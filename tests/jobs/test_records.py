@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.forecast.paces import Device, Measured, Pace
-from pipeline.inbox.painted import Note
+from pipeline.inbox.marks import Mark
 from pipeline.jobs import result
 from pipeline.jobs.attempt import Worker
 from pipeline.jobs.cancel import Cancelled
@@ -83,7 +83,7 @@ RECORDS: dict[str, Any] = {
     "painter": Painter(device="CPU", precision="float32"),
     "cancelled": Cancelled(by="somebody", at=now()),
     "measured": MEASURED,
-    "note": Note(photo="a.png", version=(1, 2, 3), style="", runner="runner-1"),
+    "mark": Mark(photo="a.png", version=(1, 2, 3), style="", runner="runner-1"),
 }
 # What a field of this name must not say, wherever it stands.
 NAMES = ["", ".", "..", "../x", "../../x", "/etc/passwd", "a/b", "a\0b", ".hidden", "x" * 300, 5, None, True, [], {}]
@@ -123,7 +123,7 @@ FORBIDDEN: dict[str, list[Any]] = {
     "status": ["", "DONE", "running", 1, None, []],
 }
 OPTIONAL = ("started_at", "ended_at")
-WORDS = {"note", "measured", "report"}  # in which a `name`, or a `style`, is words
+WORDS = {"mark", "measured", "report"}  # in which a `name`, or a `style`, is words
 
 
 def plain(name: str) -> Any:
