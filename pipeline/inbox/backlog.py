@@ -10,7 +10,7 @@ from pipeline import storage
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, style_meant
 from pipeline.inbox.ignored import SYSTEMS, Ignored
 from pipeline.inbox.marks import Content, Marks, version_of
-from pipeline.inbox.stillness import signature_of
+from pipeline.inbox.stability import signature_of
 from pipeline.manifest.model import Limits
 from pipeline.pictures.images import BYTES_A_PIXEL
 

@@ -20,7 +20,7 @@ from pipeline.errors import JobError, UsageError, shown
 from pipeline.inbox import conflicts
 from pipeline.inbox.ours import is_result, results_in
 from pipeline.inbox.places import open_inside
-from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.inbox.stability import Signature, signature_of
 from pipeline.pictures import suffixes
 
 FILE = ".stylisticignore"

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from pipeline import storage
-from pipeline.inbox.stillness import Signature
+from pipeline.inbox.stability import Signature
 from pipeline.jobs.fields import SpoiltError, Text, read_json
 
 PAINTED = ".painted"

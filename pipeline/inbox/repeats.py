@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from pipeline.inbox.jobfolder import name_of
 from pipeline.inbox.marks import Content, Mark, Marks, version_of
-from pipeline.inbox.stillness import Signature
+from pipeline.inbox.stability import Signature
 
 FindJob = Callable[[str, str], str | None]  # by a job's name and the SHA-256 of its photo
 MOST = 20  # told one by one

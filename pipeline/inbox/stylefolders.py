@@ -25,7 +25,7 @@ from pipeline.inbox.marks import Content, Mark, Marks, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
 from pipeline.inbox.repeats import FindJob, Repeats
-from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.inbox.stability import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
 from pipeline.pictures import suffixes
@@ -102,7 +102,7 @@ class _Work:
         self._judge = judge
         self._places = Places(drops.inbox, found.folder, drops.libraries)
         self.reader = TemplateReader(found, self._places, judge)
-        self._files = judge.stillness()
+        self._files = judge.stability()
         self._runner = drops.claimed.name
         self._drafts = drops.claimed / DRAFTS / found.folder.name
         self._unread: list[str] = []  # pictures of a kind that is not read
@@ -130,7 +130,7 @@ class _Work:
             return
         coming, made = False, 0
         for photo in sorted(self._new(template, marks), key=lambda photo: photo.name):
-            if not self._files.rests(photo.path) or made == PHOTOS_A_SCAN:
+            if not self._files.is_stable(photo.path) or made == PHOTOS_A_SCAN:
                 coming = True
                 continue
             try:
