@@ -20,11 +20,11 @@ from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError, ended
 from pipeline.inbox import jobfolder
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
+from pipeline.inbox.duplicates import Duplicates, FindJob
 from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.marks import Content, Mark, Marks, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
-from pipeline.inbox.repeats import FindJob, Repeats
 from pipeline.inbox.stability import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
@@ -94,7 +94,7 @@ class _Work:
 
     def __init__(self, found: StyleFolder, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()
-        self._repeats = Repeats(job_of)
+        self._duplicates = Duplicates(job_of)
         self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
         self._inbox = drops.inbox
@@ -145,12 +145,12 @@ class _Work:
                 yield photo.label, Waiting(f"cannot be read: {error.strerror}", is_fault=True)
             else:
                 if marks.has(content):
-                    self._repeats.note(photo.name, photo.signature, content, marks)
+                    self._duplicates.note(photo.name, photo.signature, content, marks)
                 else:
                     made += 1
                     yield from self._submit(photo, content, template, marks)
                     yield photo.label, Waiting("becomes a job", is_settling=True)
-        self.hints |= {printable(hint) for hint in self._repeats.told(self._folder.name, template.name)}
+        self.hints |= {printable(hint) for hint in self._duplicates.told(self._folder.name, template.name)}
         if coming:
             yield self.label, Waiting("settling", is_settling=True)
 
@@ -187,7 +187,7 @@ class _Work:
                 continue
             self._files.sight(path, status)
             yield _Photo(path, name, from_inbox, label, signature)
-        self._repeats.keep(present)
+        self._duplicates.keep(present)
         if self._unread:
             self.hints.add(printable(f"{suffixes.told_unread(self._unread)}, and drop that"))
 

@@ -15,7 +15,7 @@ MOST = 20  # told one by one
 _Sight = tuple[str, Signature]  # a photo's name and its file's version
 
 
-class Repeats:
+class Duplicates:
     """The photos of a folder whose content another file, or an earlier one of the same name, had when it was painted.
 
     Args:
