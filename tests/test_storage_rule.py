@@ -43,7 +43,7 @@ ALLOWED = {
     ),
     "worker/memory.py": dict.fromkeys(("open", "read_text"), "/proc, and the control group's limits"),
     "worker/session.py": {"open": "os.devnull"},
-    "inbox/apart.py": dict.fromkeys(("resolve", "samefile"), "folders as they were named"),
+    "inbox/overlaps.py": dict.fromkeys(("resolve", "samefile"), "folders as they were named"),
     "inbox/again.py": {"realpath": "where an image that was named has just been read"},
     "inbox/submit.py": dict.fromkeys(("is_dir", "lexists"), "what whoever calls the command has named"),
     "cli/running.py": {"resolve": "folders and weights as they were named"},

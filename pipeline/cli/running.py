@@ -136,10 +136,10 @@ def _runner(
 ) -> Runner:
     from pipeline.forecast.paces import Paces, cache_file
     from pipeline.inbox.alarm import Alarm
-    from pipeline.inbox.apart import REMEDY, entanglements
     from pipeline.inbox.claims import Claims
     from pipeline.inbox.drops import Drops
     from pipeline.inbox.ignored import Ignored
+    from pipeline.inbox.overlaps import REMEDY, overlaps
     from pipeline.inbox.readiness import Judge
     from pipeline.inbox.scan import Scanner
     from pipeline.jobs.lock import Lease
@@ -149,7 +149,7 @@ def _runner(
     from pipeline.runner.loop import Runner
     from pipeline.worker.session import Options
 
-    if found := entanglements(inbox, library, jobs=jobs, outbox=outbox):
+    if found := overlaps(inbox, library, jobs=jobs, outbox=outbox):
         raise UsageError("; ".join(found) + ".", REMEDY)
     require_folders(click.get_current_context(), inbox=inbox, jobs=jobs, outbox=outbox)
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))
