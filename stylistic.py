@@ -215,15 +215,14 @@ def _encoded(image: Any) -> bytes:
     """A picture as a file that loses nothing but what floats have beyond 8 bits."""
     if isinstance(image, np.ndarray):
         if 0 in image.shape or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3, 4))):
-            raise ImageError(
-                f"an array of shape {image.shape}: must be [H, W, 3]; or [H, W, 4] with alpha, [H, W] grey."
-            )
+            raise ImageError(f"an array of shape {image.shape}: must be [H, W, 3], [H, W] or [H, W, 4].")
         if image.dtype != np.uint8:
             if not (np.issubdtype(image.dtype, np.floating) and np.all((image >= 0) & (image <= 1))):
                 raise ImageError(f"an array of {image.dtype}: must be uint8, or floats in [0, 1].")
             image = np.round(image * 255).astype(np.uint8)
         image = Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image)
-    image = image.convert(_FILED_AS.get(image.mode, image.mode))
+    if image.mode in _FILED_AS:
+        image = image.convert(_FILED_AS[image.mode])
     buffer = io.BytesIO()
     told = {"exif": image.getexif().tobytes(), "icc_profile": image.info.get("icc_profile")}
     image.save(buffer, "PNG" if image.mode in _PNG_MODES else "TIFF", **{k: v for k, v in told.items() if v})
