@@ -77,7 +77,7 @@ class Progress:
     def left(self, workers: int = 1) -> tuple[int, Estimate | None]:
         """How many jobs are queued, and about how long they take from a cold start."""
         with contextlib.suppress(OSError):  # the folder may be gone
-            return len(self._spool.in_order()), self._ahead((), workers)[1]
+            return len(self._spool.in_order()), self._ahead((), workers, is_warm=False)[1]
         return 0, None
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class Progress:
         for bar in self._bars.values():
             bar.close()
 
-    def _ahead(self, running: Sequence[Running], workers: int) -> tuple[int, Estimate | None]:
+    def _ahead(self, running: Sequence[Running], workers: int, is_warm: bool) -> tuple[int, Estimate | None]:
         """How many pictures are to be painted, and about how long they take; of a long queue by the first."""
         folders = [self._spool.running / job.id for job in running]
         folders += [self._spool.queued / job_id for job_id in self._spool.in_order()]
@@ -95,11 +95,11 @@ class Progress:
                 job = Job.load(folder)
                 work += paintings_of(job, reached(attempt.earlier_losses(folder, job.attempts + 1)))
         count = len(work) + len(folders[RECORDS:])
-        found = self._paces.estimate(work, workers)
+        found = self._paces.estimate(work, workers, is_warm)
         return count, found and dataclasses.replace(found, seconds=found.seconds * count / len(work))
 
     def _tell(self, running: Sequence[Running], workers: int) -> None:
-        count, found = self._ahead(running, workers)
+        count, found = self._ahead(running, workers, is_warm=self._has_told_count)  # by then one has been painted
         if count and (found or not self._has_told_count):
             log.info("%s", told(count, found))
         self._has_told_count, self._has_told_time = True, found is not None

@@ -11,6 +11,7 @@ from tqdm.utils import disp_len
 
 from pipeline import storage
 from pipeline.forecast.paces import Paces
+from pipeline.forecast.words import spoken
 from pipeline.jobs import attempt
 from pipeline.jobs.losses import FILE
 from pipeline.jobs.previews import PAINTER
@@ -55,7 +56,7 @@ def test_the_work_is_told_once_and_its_time_when_it_is_known(
         clock.pass_(1)
         progress.turn(Tally(), 1, is_settled=True)
     each = seconds_of_a_job(spool.running / job.id, paces)
-    assert caplog.messages[1:] == [f"3 pictures, about {round((8 + 3 * each) / 60)} min on this CPU"]
+    assert caplog.messages[1:] == [f"3 pictures, about {spoken(3 * each)} on this CPU"]
 
 
 def test_of_a_long_queue_the_first_tell_of_the_rest(
