@@ -37,6 +37,7 @@ __all__ = ["Painting", "Step", "losses", "paint", "steps"]
 Picture = str | Path | Image.Image | np.ndarray[Any, Any]
 
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+_FILED_AS = {"HSV": "RGB", "La": "LA", "RGBa": "RGBA"}  # modes that no file has
 _loader = InputLoader()
 
 
@@ -64,7 +65,8 @@ def paint(
     """Paint a photo like a painting.
 
     Args:
-        content: the photo: a path, a picture, or an array ``[H, W, 3]`` of uint8 or of floats in [0, 1].
+        content: the photo: a path, a picture, or an array ``[H, W, 3]`` of uint8 or of floats in [0, 1]; ``[H, W]`` is
+            grey, ``[H, W, 4]`` has alpha.
         style: the painting likewise, or a list of paintings or of ``{"image": …, "weight": …}``.
         verbose: whether to draw a bar.
         device: ``auto``, ``cpu`` or ``gpu``.
@@ -153,11 +155,13 @@ class _Named:
         """What a manifest calls an image: its path, or what it is for."""
         if isinstance(image, str | Path):
             return str(image)
-        if isinstance(image, Image.Image | np.ndarray):
+        if hasattr(image, "__array__") or isinstance(image, Image.Image):  # a tensor's, too
             name = f"{otherwise}-{len(self._given) + 1}"
-            self._given[name] = image
+            self._given[name] = image if isinstance(image, Image.Image) else np.asarray(image)
             return name
-        return image  # which the manifest's model refuses in a sentence
+        if image is None or isinstance(image, bool | int | float | list | Mapping):
+            return image  # which the manifest's model takes, or refuses in a sentence
+        raise ImageError(f"a {type(image).__name__} is no picture.", "Give a path, a PIL image or an array [H, W, 3].")
 
     def job(self, manifest: Manifest, folder: Path) -> Job:
         """The job that this manifest is, its images being put into a folder."""
@@ -210,13 +214,15 @@ def _read(path: str) -> bytes:
 def _encoded(image: Any) -> bytes:
     """A picture as a file that loses nothing but what floats have beyond 8 bits."""
     if isinstance(image, np.ndarray):
-        if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise ImageError(f"an array of shape {image.shape}: must be [H, W, 3].")
+        if 0 in image.shape or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3, 4))):
+            raise ImageError(f"an array of shape {image.shape}: must be [H, W, 3], [H, W] or [H, W, 4].")
         if image.dtype != np.uint8:
             if not (np.issubdtype(image.dtype, np.floating) and np.all((image >= 0) & (image <= 1))):
                 raise ImageError(f"an array of {image.dtype}: must be uint8, or floats in [0, 1].")
             image = np.round(image * 255).astype(np.uint8)
-        image = Image.fromarray(image)
+        image = Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image)
+    if image.mode in _FILED_AS:
+        image = image.convert(_FILED_AS[image.mode])
     buffer = io.BytesIO()
     told = {"exif": image.getexif().tobytes(), "icc_profile": image.info.get("icc_profile")}
     image.save(buffer, "PNG" if image.mode in _PNG_MODES else "TIFF", **{k: v for k, v in told.items() if v})

@@ -25,7 +25,7 @@ from typing import Any
 import platformdirs
 
 from benchmarks import common
-from pipeline.jobs.pace import Paces
+from pipeline.forecast.paces import Paces
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.overview import look
 

@@ -35,8 +35,7 @@ ALLOWED = {
         "lexists": "where an image is said to be, which is followed within the inbox and the libraries",
         "realpath": "of the roots",
     },
-    "jobs/measured.py": {"open": "/proc/cpuinfo"},
-    "jobs/pace.py": {"makedirs": "the user's own cache"},
+    "forecast/paces.py": {"makedirs": "the user's own cache"},
     "outbox/page.py": {"read_text": "the page's parts, which are installed with the package"},
     "runner/bar.py": {"get_terminal_size": "no file"},
     "worker/gpu.py": dict.fromkeys(
@@ -44,7 +43,7 @@ ALLOWED = {
     ),
     "worker/memory.py": dict.fromkeys(("open", "read_text"), "/proc, and the control group's limits"),
     "worker/session.py": {"open": "os.devnull"},
-    "inbox/apart.py": dict.fromkeys(("resolve", "samefile"), "folders as they were named"),
+    "inbox/overlaps.py": dict.fromkeys(("resolve", "samefile"), "folders as they were named"),
     "inbox/again.py": {"realpath": "where an image that was named has just been read"},
     "inbox/submit.py": dict.fromkeys(("is_dir", "lexists"), "what whoever calls the command has named"),
     "cli/running.py": {"resolve": "folders and weights as they were named"},

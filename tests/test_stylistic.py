@@ -6,7 +6,7 @@ import gc
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -43,6 +43,29 @@ def test_pictures_and_arrays_are_as_good_as_files(tmp_path: Path) -> None:
     floats = np.asarray(photo, np.float32) / 255
     styles = [{"image": painting, "weight": 2}]
     np.testing.assert_array_equal(np.asarray(stylistic.paint(floats, styles, **SMALL)), by_file)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "HSV", "La", "RGBa"])
+def test_grey_alpha_and_modes_that_no_file_has_are_painted(mode: str) -> None:
+    photo = picture(seed=1)
+    if mode in ("La", "RGBa"):
+        photo.putalpha(photo.convert("L"))
+        photo = photo.convert(mode.upper())
+    painted = stylistic.paint(photo.convert(mode), picture(seed=2), **SMALL)
+    assert painted.mode == ("RGBA" if "A" in mode.upper() else "RGB")
+    if mode in ("L", "RGBA"):
+        by_array = stylistic.paint(np.asarray(photo.convert(mode)), picture(seed=2), **SMALL)
+        np.testing.assert_array_equal(np.asarray(by_array), np.asarray(painted))
+
+
+def test_a_tensor_is_an_array() -> None:
+    class Tensor:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return np.asarray(picture(seed=1))
+
+    painted = stylistic.paint(cast("Any", Tensor()), picture(seed=2), **SMALL)
+    by_picture = stylistic.paint(picture(seed=1), picture(seed=2), **SMALL)
+    np.testing.assert_array_equal(np.asarray(painted), np.asarray(by_picture))
 
 
 def test_pictures_on_the_way_end_with_the_result(tmp_path: Path) -> None:
@@ -85,7 +108,9 @@ def test_a_field_that_cannot_be_is_told_as_of_a_manifest(content: Any, fields: d
     ("content", "said"),
     [
         ("nowhere.png", "nowhere.png: No such file"),
-        (np.zeros((4, 4)), "must be \\[H, W, 3\\]"),
+        (np.zeros((4, 4, 2)), "must be \\[H, W, 3\\]"),
+        (np.zeros((1, 4, 4, 3)), "must be \\[H, W, 3\\]"),
+        (b"\x89PNG", "a bytes is no picture"),
         (np.full((4, 4, 3), 2.0), "floats in \\[0, 1\\]"),
         (np.full((4, 4, 3), np.nan), "floats in \\[0, 1\\]"),
         (np.zeros((4, 4, 3), np.int64), "must be uint8"),

@@ -25,8 +25,8 @@ from pipeline.console import printable
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeline.forecast.work import Painting
     from pipeline.jobs.spool import Spool
-    from pipeline.jobs.work import Painting
 
 
 class _Submit(click.Command):
@@ -46,7 +46,8 @@ class _Submit(click.Command):
 
 def _time_of(work: list[Painting]) -> str:
     """What one job of several takes, where that is known."""
-    from pipeline.jobs.pace import Paces, cache_file, spoken
+    from pipeline.forecast.paces import Paces, cache_file
+    from pipeline.forecast.words import spoken
 
     estimate = Paces(cache_file()).estimate(work, is_warm=True)
     return f", about {spoken(estimate.seconds)}" if estimate else ""
@@ -54,7 +55,8 @@ def _time_of(work: list[Painting]) -> str:
 
 def _told(jobs: list[list[Painting]]) -> str:
     """How much work jobs are, and how long it takes here."""
-    from pipeline.jobs.pace import Paces, cache_file, told
+    from pipeline.forecast.paces import Paces, cache_file
+    from pipeline.forecast.words import told
 
     work = [painting for job in jobs for painting in job]
     return told(len(work), Paces(cache_file()).estimate(work))
@@ -62,7 +64,7 @@ def _told(jobs: list[list[Painting]]) -> str:
 
 def renew_page(spool: Spool, outbox: Path) -> None:
     """Have the page tell what was changed here."""
-    from pipeline.jobs.pace import Paces, cache_file
+    from pipeline.forecast.paces import Paces, cache_file
     from pipeline.outbox.page import renew
 
     renew(spool, outbox, Paces(cache_file()))

@@ -21,7 +21,7 @@ from pipeline.errors import StylisticError, UsageError
 if TYPE_CHECKING:
     from pipeline.runner.executor import Executor
     from pipeline.runner.loop import Ending, Runner
-    from pipeline.runner.notice import Notifier
+    from pipeline.runner.notifier import Notifier
     from pipeline.worker.session import Options
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def watch(**options: Any) -> None:
 
 def _run(ending: Ending, **options: Any) -> None:
     from pipeline.jobs.lock import runner_lock
-    from pipeline.runner.notice import Notifier
+    from pipeline.runner.notifier import Notifier
 
     console.set_up(options["log_format"])
     notifier = Notifier(_words(options.pop("notify")))
@@ -89,7 +89,7 @@ def _run(ending: Ending, **options: Any) -> None:
 
 def _left(runner: Runner) -> str:
     """What is left in the queue, if anything."""
-    from pipeline.jobs.pace import spoken
+    from pipeline.forecast.words import spoken
 
     count, found = runner.left()
     about = f", about {spoken(found.seconds)}" if found else ""
@@ -134,22 +134,22 @@ def _runner(
     no_pictures: bool,
     **others: Any,
 ) -> Runner:
+    from pipeline.forecast.paces import Paces, cache_file
     from pipeline.inbox.alarm import Alarm
-    from pipeline.inbox.apart import REMEDY, entanglements
     from pipeline.inbox.claims import Claims
     from pipeline.inbox.drops import Drops
     from pipeline.inbox.ignored import Ignored
+    from pipeline.inbox.overlaps import REMEDY, overlaps
     from pipeline.inbox.readiness import Judge
     from pipeline.inbox.scan import Scanner
     from pipeline.jobs.lock import Lease
-    from pipeline.jobs.pace import Paces, cache_file
     from pipeline.jobs.search import made_of
     from pipeline.jobs.spool import Spool
     from pipeline.manifest.model import Limits
     from pipeline.runner.loop import Runner
     from pipeline.worker.session import Options
 
-    if found := entanglements(inbox, library, jobs=jobs, outbox=outbox):
+    if found := overlaps(inbox, library, jobs=jobs, outbox=outbox):
         raise UsageError("; ".join(found) + ".", REMEDY)
     require_folders(click.get_current_context(), inbox=inbox, jobs=jobs, outbox=outbox)
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))

@@ -39,7 +39,7 @@ def status(inbox: Path | None, ignore: tuple[str, ...], jobs: Path, outbox: Path
       stylistic status --jobs /srv/pictures/jobs --outbox /srv/pictures/outbox
       stylistic status --json || mail -s stylistic me@example.org
     """
-    from pipeline.jobs.pace import Paces, cache_file
+    from pipeline.forecast.paces import Paces, cache_file
     from pipeline.jobs.spool import Spool
     from pipeline.outbox.overview import look
 
@@ -57,9 +57,9 @@ def status(inbox: Path | None, ignore: tuple[str, ...], jobs: Path, outbox: Path
 def _dropped(inbox: Path, spool: Spool, ignore: tuple[str, ...]) -> int | None:
     """How much lies in an inbox that nobody sees to; None if that cannot be told."""
     from pipeline import storage
+    from pipeline.inbox.backlog import count
     from pipeline.inbox.claims import Claims
     from pipeline.inbox.ignored import Ignored
-    from pipeline.inbox.unseen import count
 
     inbox = inbox.resolve()
     if not storage.is_folder(inbox):
@@ -69,7 +69,7 @@ def _dropped(inbox: Path, spool: Spool, ignore: tuple[str, ...]) -> int | None:
 
 
 def _lines(found: Overview) -> Iterator[str]:
-    from pipeline.jobs.pace import spoken
+    from pipeline.forecast.words import spoken
 
     yield _runner(found.runner)
     if found.paused:
@@ -108,7 +108,7 @@ def _runner(runner: Runner) -> str:
 
 
 def _running(job: Running) -> str:
-    from pipeline.jobs.pace import spoken
+    from pipeline.forecast.words import spoken
 
     by = f"; {_worker(job)}" if job.worker else ""
     left = f", about {spoken(job.seconds_left)} left" if job.seconds_left is not None else ""
@@ -119,7 +119,7 @@ def _running(job: Running) -> str:
 
 
 def _worker(job: Running) -> str:
-    from pipeline.jobs.pace import spoken
+    from pipeline.forecast.words import spoken
 
     each = [worker.rpartition(":") for worker in str(job.worker).split(", ")]
     processes = ", ".join(f"process {pid} on {host}" for host, _, pid in each)

@@ -36,7 +36,7 @@ def clean(older_than: str, remove: bool, results: bool, jobs: Path, outbox: Path
       stylistic clean --older-than 30d --remove
     """
     from pipeline import storage
-    from pipeline.jobs.pace import Paces, cache_file
+    from pipeline.forecast.paces import Paces, cache_file
     from pipeline.jobs.spool import Spool
     from pipeline.outbox import cleaning, page
 

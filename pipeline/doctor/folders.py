@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import storage
 from pipeline.inbox.alarm import Alarm
-from pipeline.inbox.apart import REMEDY, entanglements
+from pipeline.inbox.overlaps import REMEDY, overlaps
 from pipeline.worker.finding import Finding, broken, ok, warning
 
 LITTLE_SPACE = 2_000_000_000  # bytes; a checkpoint of 2048 × 1536 pixels takes 0.9 GB, and twice that for a moment
@@ -49,7 +49,7 @@ def examine(inbox: Path, jobs: Path, outbox: Path, poll: bool, libraries: Sequen
 
 def apart(inbox: Path, jobs: Path, outbox: Path, libraries: Sequence[Path] = ()) -> Finding:
     """Whether nothing that a runner writes lies among what it reads."""
-    if found := entanglements(inbox, libraries, jobs=jobs, outbox=outbox):
+    if found := overlaps(inbox, libraries, jobs=jobs, outbox=outbox):
         return broken("folders", "; ".join(found), REMEDY)
     return ok("folders", "inbox, jobs and outbox are apart")
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from pipeline import storage
 from pipeline.errors import JobError, ManifestError
+from pipeline.forecast.work import Painting, paintings
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
 from pipeline.jobs.narrow import too_narrow
-from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.model import Limits
 from pipeline.manifest.names import default_name
 from pipeline.manifest.parse import parse_manifest

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline import storage
 from pipeline.errors import JobError, ManifestError
 from pipeline.inbox.places import Places, open_inside
-from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.inbox.stability import Signature, signature_of
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
 from pipeline.manifest.recognition import is_foreign, what_it_lacks

@@ -25,7 +25,7 @@ from pipeline.inbox.drops import (
     printable,
     style_meant,
 )
-from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.inbox.stability import Signature, signature_of
 from pipeline.storage import Slices
 
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")

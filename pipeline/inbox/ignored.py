@@ -18,9 +18,9 @@ from pathspec import GitIgnoreSpec
 from pipeline import storage
 from pipeline.errors import JobError, UsageError, shown
 from pipeline.inbox import conflicts
-from pipeline.inbox.ours import is_result, results_in
+from pipeline.inbox.own_results import is_result, results_in
 from pipeline.inbox.places import open_inside
-from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.inbox.stability import Signature, signature_of
 from pipeline.pictures import suffixes
 
 FILE = ".stylisticignore"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import storage
 from pipeline.errors import JobError, short
-from pipeline.inbox import elsewhere
+from pipeline.inbox import foreign_paths
 from pipeline.inbox.ignored import SYSTEMS, Ignored
 from pipeline.inbox.places import Places
 from pipeline.manifest.model import Limits, Manifest
@@ -49,7 +49,7 @@ def expand(manifest: Manifest, places: Places, limits: Limits, ignored: Ignored 
             matches = _matches(folders, content, ignored) or _matches(folders, content.replace("\\", "/"), ignored)
         except ValueError as error:
             raise JobError(f"`sweep`, {content}: not a pattern ({error}).") from None
-        if not matches and (kind := elsewhere.kind(content)):
+        if not matches and (kind := foreign_paths.kind(content)):
             raise JobError(f"`sweep`, {short(content)}: {kind[0]}.", kind[1])
         if not matches:
             raise FileNotFoundError(f"nothing matches {content}")

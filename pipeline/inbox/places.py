@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import JobError, short
-from pipeline.inbox import elsewhere
+from pipeline.inbox import foreign_paths
 from pipeline.manifest.names import folded
 from pipeline.pictures import suffixes
 
@@ -70,7 +70,7 @@ class Places:
             JobError: also where it is not there and will not come, as the path is one of another machine.
         """
         path = self.path(image)
-        if not os.path.lexists(path) and (kind := elsewhere.kind(image)):
+        if not os.path.lexists(path) and (kind := foreign_paths.kind(image)):
             raise JobError(f"{short(image)}: {kind[0]}.", kind[1])
         with open_inside(path, [self.inbox, *self.libraries, self.folder], image) as file:
             yield file

@@ -19,7 +19,7 @@ from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.places import open_inside
-from pipeline.inbox.stillness import Signature, Stillness
+from pipeline.inbox.stability import Signature, Stability
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
 from pipeline.manifest.recognition import is_foreign, what_it_lacks
@@ -80,7 +80,7 @@ class BeingDecodedError(Exception):
 class _Sighting:
     """What is known of a drop between looks."""
 
-    files: Stillness
+    files: Stability
     manifest: Manifest | None = None
     foreign: Foreign | None = None
     parsed: Signature | None = None
@@ -127,9 +127,9 @@ class Judge:
         """Do not wait for the images of a drop: a style folder has, as long as anybody would."""
         self._waited.add(entry)
 
-    def stillness(self) -> Stillness:
+    def stability(self) -> Stability:
         """For files that are to rest as long as a drop's do."""
-        return Stillness(self._settle, self._trust_times)
+        return Stability(self._settle, self._trust_times)
 
     def forget_others(self, present: Collection[Path]) -> None:
         """Keep what is known of these entries alone."""
@@ -143,7 +143,7 @@ class Judge:
             FileNotFoundError: it is not there any more.
             OSError: the environment does not let it be read.
         """
-        seen = self._sightings.setdefault(drop.entry, _Sighting(self.stillness()))
+        seen = self._sightings.setdefault(drop.entry, _Sighting(self.stability()))
         signature: Signature | None = None
         found = storage.look(drop.manifest)
         if found is not None and stat.S_ISLNK(found.st_mode):
@@ -154,7 +154,7 @@ class Judge:
             with open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
                 signature = seen.files.sight(drop.manifest, os.fstat(file.fileno()))
                 if seen.parsed != signature:
-                    if not seen.files.rests(drop.manifest):
+                    if not seen.files.is_stable(drop.manifest):
                         return Waiting("settling", is_settling=True)
                     data = file.read(self.limits.max_manifest_bytes + 1)
                     seen.foreign = _foreign(drop, data)
@@ -200,7 +200,7 @@ class Judge:
             try:
                 with drop.places.open(name) as file:
                     signatures.append(seen.files.sight(path, os.fstat(file.fileno())))
-                    if not seen.files.rests(path):
+                    if not seen.files.is_stable(path):
                         settling = True
                     elif not problems:
                         sizes.append(self.decode(file, name, signatures[-1]))

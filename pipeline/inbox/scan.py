@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pipeline.inbox import hints
 from pipeline.inbox.drops import Drop, Drops
+from pipeline.inbox.duplicates import FindJob
 from pipeline.inbox.readiness import Foreign, Judge, Rejected, Verdict, Waiting
-from pipeline.inbox.repeats import FindJob
 from pipeline.inbox.stylefolders import StyleFolders
 
 log = logging.getLogger(__name__)

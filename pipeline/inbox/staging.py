@@ -16,7 +16,7 @@ from pipeline.inbox.claims import Claims, LostClaimError
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.readiness import Ready, Rejected
-from pipeline.inbox.stillness import signature_of
+from pipeline.inbox.stability import signature_of
 from pipeline.jobs.record import Job, JobImage, name_in, now
 from pipeline.jobs.spool import DROPPED, KEPT, Spool
 from pipeline.storage import Slices

@@ -1,7 +1,7 @@
 """Style folders: every photo that comes into one becomes a job with its style, once for each content.
 
 They submit and no more: a photo and the style's images are copied into a job folder, which appears in the inbox in one
-rename. Whether that has been done is noted before the rename (see ``painted``), when the job folder is whole: one that
+rename. Whether that has been done is noted before the rename (see ``marks``), when the job folder is whole: one that
 a crash has kept from it is found and moved at the next start, so that no photo is lost or painted twice.
 """
 
@@ -20,12 +20,12 @@ from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError, ended
 from pipeline.inbox import jobfolder
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
+from pipeline.inbox.duplicates import Duplicates, FindJob
 from pipeline.inbox.ignored import Ignored
-from pipeline.inbox.painted import Content, Note, Painted, version_of
+from pipeline.inbox.marks import Content, Mark, Marks, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
-from pipeline.inbox.repeats import FindJob, Repeats
-from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.inbox.stability import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
 from pipeline.pictures import suffixes
@@ -94,7 +94,7 @@ class _Work:
 
     def __init__(self, found: StyleFolder, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()
-        self._repeats = Repeats(job_of)
+        self._duplicates = Duplicates(job_of)
         self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
         self._inbox = drops.inbox
@@ -102,12 +102,12 @@ class _Work:
         self._judge = judge
         self._places = Places(drops.inbox, found.folder, drops.libraries)
         self.reader = TemplateReader(found, self._places, judge)
-        self._files = judge.stillness()
+        self._files = judge.stability()
         self._runner = drops.claimed.name
         self._drafts = drops.claimed / DRAFTS / found.folder.name
         self._unread: list[str] = []  # pictures of a kind that is not read
         self._overdue: set[Path] = set()  # photos that have been waited for, and are still not whole
-        self._painted: Painted | None = None  # until what an earlier life left has been seen to
+        self._marks: Marks | None = None  # until what an earlier life left has been seen to
 
     def look(self) -> Iterator[tuple[str, Waiting] | None]:
         """As ``StyleFolders.look``.
@@ -117,10 +117,10 @@ class _Work:
             JobError: it cannot be used.
             OSError: of the inbox itself.
         """
-        if self._painted is None:
+        if self._marks is None:
             yield from self._recover()
-        painted = self._painted
-        assert painted is not None
+        marks = self._marks
+        assert marks is not None
         try:
             template = yield from self.reader.read()
         except FileNotFoundError:
@@ -129,12 +129,12 @@ class _Work:
             yield self.reader.label, Waiting(f"cannot be read: {error.strerror}", is_fault=True)
             return
         coming, made = False, 0
-        for photo in sorted(self._new(template, painted), key=lambda photo: photo.name):
-            if not self._files.rests(photo.path) or made == PHOTOS_A_SCAN:
+        for photo in sorted(self._new(template, marks), key=lambda photo: photo.name):
+            if not self._files.is_stable(photo.path) or made == PHOTOS_A_SCAN:
                 coming = True
                 continue
             try:
-                content = yield from self._content(photo, template, painted)
+                content = yield from self._content(photo, template, marks)
             except (FileNotFoundError, BeingDecodedError, _ChangedError):
                 coming = True
             except IncompleteImageError as error:
@@ -144,17 +144,17 @@ class _Work:
             except OSError as error:
                 yield photo.label, Waiting(f"cannot be read: {error.strerror}", is_fault=True)
             else:
-                if painted.has(content):
-                    self._repeats.note(photo.name, photo.signature, content, painted)
+                if marks.has(content):
+                    self._duplicates.note(photo.name, photo.signature, content, marks)
                 else:
                     made += 1
-                    yield from self._submit(photo, content, template, painted)
+                    yield from self._submit(photo, content, template, marks)
                     yield photo.label, Waiting("becomes a job", is_settling=True)
-        self.hints |= {printable(hint) for hint in self._repeats.told(self._folder.name, template.name)}
+        self.hints |= {printable(hint) for hint in self._duplicates.told(self._folder.name, template.name)}
         if coming:
             yield self.label, Waiting("settling", is_settling=True)
 
-    def _new(self, template: Template, painted: Painted) -> Iterator[_Photo]:
+    def _new(self, template: Template, marks: Marks) -> Iterator[_Photo]:
         """The photos that have not become jobs, as far as their files' versions tell."""
         start = len(str(self._folder)) + 1
         self._unread.clear()
@@ -169,8 +169,8 @@ class _Work:
                 continue
             signature = signature_of(status)
             present.add((name, signature))
-            digest = painted.hash_of(name, version_of(signature))
-            if digest and painted.has(Content(digest, template.digest, template.again)):
+            digest = marks.hash_of(name, version_of(signature))
+            if digest and marks.has(Content(digest, template.digest, template.again)):
                 continue
             path = entry.path
             from_inbox = f"{self._folder.name}/{name}"
@@ -187,7 +187,7 @@ class _Work:
                 continue
             self._files.sight(path, status)
             yield _Photo(path, name, from_inbox, label, signature)
-        self._repeats.keep(present)
+        self._duplicates.keep(present)
         if self._unread:
             self.hints.add(printable(f"{suffixes.told_unread(self._unread)}, and drop that"))
 
@@ -221,7 +221,7 @@ class _Work:
             elif suffixes.is_unread(entry.name):
                 self._unread.append(os.path.relpath(entry.path, self._inbox))
 
-    def _content(self, photo: _Photo, template: Template, painted: Painted) -> Slices[Content]:
+    def _content(self, photo: _Photo, template: Template, marks: Marks) -> Slices[Content]:
         """What a photo at rest shows; one that will never be read counts too, as its job says why.
 
         Raises:
@@ -232,13 +232,13 @@ class _Work:
             if signature_of(os.fstat(file.fileno())) != photo.signature:
                 raise _ChangedError
             version = version_of(photo.signature)
-            digest = painted.hash_of(photo.name, version)
+            digest = marks.hash_of(photo.name, version)
             if digest is None:
                 self._decode(file, photo)
                 digest = yield from storage.digest_of(file)
-                painted.know(photo.name, version, digest)
+                marks.know(photo.name, version, digest)
             content = Content(digest, template.digest, template.again)
-            if not painted.has(content):
+            if not marks.has(content):
                 self._decode(file, photo)
         return content
 
@@ -254,24 +254,24 @@ class _Work:
         except ImageError:
             pass
 
-    def _submit(self, photo: _Photo, content: Content, template: Template, painted: Painted) -> Slices[None]:
+    def _submit(self, photo: _Photo, content: Content, template: Template, marks: Marks) -> Slices[None]:
         """Make a job of a photo, or of what an interrupted try has left; nothing if another runner has."""
         place = self._drafts / content.mark
-        if painted.note(content) is None:
+        if marks.read(content) is None:
             try:
                 name = jobfolder.name_of(photo.name, template.name)
                 with storage.removed_unless_whole(place):
                     yield from self._draft(place / name, photo, content, template)
-                painted.add(content, photo.name, version_of(photo.signature), place)
+                marks.add(content, photo.name, version_of(photo.signature), place)
             except (FileExistsError, FileNotFoundError, _ChangedError):
                 pass  # another was faster, or an image has changed: the next look tells
-        note = painted.note(content)
-        for job in self._finish(place, note):
+        mark = marks.read(content)
+        for job in self._finish(place, mark):
             if photo.path in self._overdue:
                 self._judge.has_waited(job)
         self._overdue.discard(photo.path)
-        if note:
-            painted.remember(content.photo, note.style)
+        if mark:
+            marks.remember(content.photo, mark.style)
             self._files.forget(photo.path)
 
     def _draft(self, draft: Path, photo: _Photo, content: Content, template: Template) -> Slices[None]:
@@ -293,19 +293,19 @@ class _Work:
 
     def _recover(self) -> Iterator[tuple[str, Waiting]]:
         """Read the marks, and submit what an earlier life was about to."""
-        painted = Painted(self._inbox, self._folder.name, self._runner)
+        marks = Marks(self._inbox, self._folder.name, self._runner)
         if storage.is_folder(self._drafts):
             for place in [self._drafts / name for name in storage.names(self._drafts)]:
                 digest, _, style = place.name.partition(".")
-                self._finish(place, painted.note(Content(digest, style, bool(style))))
+                self._finish(place, marks.read(Content(digest, style, bool(style))))
                 yield self.label, Waiting("becomes a job", is_settling=True)
         self._tidy()
-        self._painted = painted
+        self._marks = marks
 
-    def _finish(self, place: Path, note: Note | None) -> list[Path]:
+    def _finish(self, place: Path, mark: Mark | None) -> list[Path]:
         """Deliver a whole draft whose mark is ours, or was cut off; remove any other. Gives the jobs in the inbox."""
         delivered = []
-        if note and note.runner in ("", self._runner):
+        if mark and mark.runner in ("", self._runner):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 for draft in storage.entries(place):
                     if draft.is_folder and storage.is_file(draft.path / "job.yaml"):

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
-from pipeline.inbox import elsewhere, jobfolder, patterns
+from pipeline.forecast.work import Painting, paintings
+from pipeline.inbox import foreign_paths, jobfolder, patterns
 from pipeline.inbox.ignored import Ignored
 from pipeline.jobs.narrow import too_narrow
-from pipeline.jobs.work import Painting, paintings
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import beginning
@@ -213,6 +213,6 @@ def _opened(image: Path) -> BinaryIO:
     except storage.OddError as error:
         raise UsageError(f"{image}: cannot be read (not a file, but {error.strerror}).") from None
     except OSError as error:
-        if kind := elsewhere.kind(str(image)):
+        if kind := foreign_paths.kind(str(image)):
             raise UsageError(f"{image}: {kind[0]}.", "Name a file on this machine.") from None
         raise UsageError(f"{image}: cannot be read ({error.strerror}).") from None

@@ -15,7 +15,7 @@ from pipeline.errors import EndlessImageError, IncompleteImageError, JobError, j
 from pipeline.inbox.drops import StyleFolder, printable
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
-from pipeline.inbox.stillness import Signature
+from pipeline.inbox.stability import Signature
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import mask_of
 from pipeline.manifest.parse import parse_template
@@ -55,7 +55,7 @@ class TemplateReader:
         self.label = printable(f"{found.folder.name}/{found.style.name}")
         self._places = places
         self._judge = judge
-        self._files = judge.stillness()
+        self._files = judge.stability()
         self._parsed: tuple[Signature, Manifest, bool] | None = None
         self._made: tuple[list[tuple[str, str]], Template] | None = None
         self._hashes: dict[Signature, str] = {}
@@ -85,7 +85,7 @@ class TemplateReader:
         with open_inside(style, [style.parent], self.label) as file:
             signature = self._files.sight(style, os.fstat(file.fileno()))
             if self._parsed is None or self._parsed[0] != signature:
-                if not self._files.rests(style):
+                if not self._files.is_stable(style):
                     raise UnreadyError(Waiting("settling", is_settling=True))
                 limits = self._judge.limits
                 data = file.read(limits.max_manifest_bytes + 1)
@@ -104,7 +104,7 @@ class TemplateReader:
             try:
                 with self._places.open(image) as file:
                     signature = self._files.sight(path, os.fstat(file.fileno()))
-                    if not self._files.rests(path):
+                    if not self._files.is_stable(path):
                         settling = True
                         continue
                     try:

@@ -14,9 +14,9 @@ from pydantic import ConfigDict, Field
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
+from pipeline.forecast.paces import Paces
+from pipeline.forecast.work import paintings_of
 from pipeline.jobs import attempt, lock, log, losses, pause, previews, report
-from pipeline.jobs.losses import Loss
-from pipeline.jobs.pace import Paces
 from pipeline.jobs.pause import Pause
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.report import Report, Waits
@@ -134,7 +134,7 @@ def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
     Args:
         spool: of the jobs folder; one that knows the queue already need not read it.
         outbox: where results are.
-        paces: what steps take on this machine.
+        paces: what is known of this machine.
 
     Raises:
         EnvironmentFault: there is no jobs folder.
@@ -143,8 +143,7 @@ def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
     if not storage.is_folder(jobs):
         raise EnvironmentFault(f"{jobs}: no jobs folder here.", "Name it with --jobs.")
     said = report.read(jobs)
-    running = [_running(spool.running / name, paces) for name in sorted(_names(spool.running)) if is_job_id(name)]
-    queued = spool.in_order()
+    running, queue = at_work(spool, paces)
     newest = [
         path for place in (spool.done, spool.failed) for path in heapq.nlargest(RECENT, _entries(place), key=_time)
     ]
@@ -155,7 +154,7 @@ def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
         inbox=said and said.inbox,
         paused=pause.read(jobs),
         running=running,
-        queue=_queue([_queued(spool.queued / job_id, paces) for job_id in queued[:QUEUED]], len(queued), running),
+        queue=queue,
         waiting=said.waiting if said else [],
         more_waiting=said.more_waiting if said else 0,
         unknown=said.unknown if said else [],
@@ -166,6 +165,14 @@ def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
         failed_since_yesterday=_failed_since(spool.failed, outbox, datetime.now(UTC) - YESTERDAY),
         recent=sorted(recent, key=lambda ended: ended.finished_at or "", reverse=True),
     )
+
+
+def at_work(spool: Spool, paces: Paces) -> tuple[list[Running], Queue]:
+    """The jobs that run, and the queue; arguments are as for ``look``."""
+    running = [_running(spool.running / name, paces) for name in sorted(_names(spool.running)) if is_job_id(name)]
+    queued = spool.in_order()
+    first = [_queued(spool.queued / job_id, paces) for job_id in queued[:QUEUED]]
+    return running, _queue(first, len(queued), running)
 
 
 def _runner(holder: lock.Holder | None, said: Report | None) -> Runner:
@@ -192,9 +199,9 @@ def _running(folder: Path, paces: Paces) -> Running:
     if on := previews.painter(own):
         found = found.model_copy(update={"device": on.device, "precision": on.precision, "stage": "preparing"})
     seen = losses.recent(own) or attempt.earlier_losses(folder, job.attempts)  # which it goes on from
-    left = paces.left(job, seen, at_once=max(1, len(at_it))) if seen else paces.seconds([job])
-    if left:  # its worker lets go of it before it is published
-        left += _start_left(job, folder, at_it, seen, paces)
+    left = paces.left(job, seen, max(1, len(at_it)))
+    if left and losses.reached(seen) == losses.reached(attempt.earlier_losses(folder, job.attempts)):
+        left += _start_left(job, at_it, paces)
     found = found.model_copy(update={"seconds_left": left})
     if seen:
         done = sum(losses.reached(seen).values())
@@ -204,17 +211,15 @@ def _running(folder: Path, paces: Paces) -> Running:
     return found.model_copy(update={"preview": shown and str(shown)})
 
 
-def _start_left(job: Job, folder: Path, at_it: Sequence[attempt.Worker], seen: Sequence[Loss], paces: Paces) -> float:
-    """Seconds that a new process takes yet before its first step; none of one that has been at work before."""
+def _start_left(job: Job, at_it: Sequence[attempt.Worker], paces: Paces) -> float:
+    """Seconds that a process takes yet before its first step; none of one that was at work before this job."""
     device = paces.device
     if device is None or job.started_at is None:
         return 0.0
-    if not at_it:
-        return max(0.0, device.loading_seconds - _since(job.started_at)) + device.first_seconds
-    is_new = _since(job.started_at) - _since(at_it[0].since) > LOADING_SECONDS
-    left = max(0.0, device.first_seconds - _since(at_it[0].since)) if is_new else 0.0
-    is_painting = left and losses.reached(seen) != losses.reached(attempt.earlier_losses(folder, job.attempts))
-    return 0.0 if is_painting else left
+    elapsed = _since(job.started_at)
+    if at_it and elapsed - _since(at_it[0].since) < LOADING_SECONDS:
+        return 0.0
+    return max(0.0, device.start_seconds - elapsed)
 
 
 def _since(moment: str) -> float:
@@ -241,7 +246,9 @@ def _queued(folder: Path, paces: Paces) -> Queued:
         job = Job.load(folder)
     except (OSError, RecordError):
         return Queued(id=folder.name, name=name_in(folder.name))
-    return Queued(id=job.id, steps=job.steps, seconds_left=paces.seconds([job]), **_asked(job))
+    made = losses.reached(attempt.earlier_losses(folder, job.attempts + 1))
+    estimate = paces.estimate(paintings_of(job, made), is_warm=True)
+    return Queued(id=job.id, steps=job.steps, seconds_left=estimate and estimate.seconds, **_asked(job))
 
 
 def _asked(job: Job) -> dict[str, object]:

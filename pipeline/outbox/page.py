@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
+from pipeline.forecast.paces import Paces
 from pipeline.jobs import lock, pause, report
-from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import now
 from pipeline.jobs.spool import Spool
 from pipeline.outbox import overview
@@ -42,7 +42,7 @@ class Page:
     Args:
         outbox: where it is written.
         spool: of the jobs folder.
-        paces: what steps take on this machine.
+        paces: what is known of this machine.
     """
 
     def __init__(self, outbox: Path, spool: Spool, paces: Paces) -> None:

@@ -21,7 +21,7 @@ from pipeline.pictures import color_tags, png
 from pipeline.pictures.color_tags import Meaning
 from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_its_way
 from pipeline.pictures.depth import in_8_bits
-from pipeline.pictures.endless import decoded_without_end
+from pipeline.pictures.jpeg_end import decoded_without_end
 from pipeline.pictures.raw import what_raw
 from pipeline.pictures.spaces import Space
 

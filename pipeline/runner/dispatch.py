@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -12,12 +11,10 @@ from pathlib import Path
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
 from pipeline.jobs import attempt, cancel, losses, result
-from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.result import Done, Failed, Outcome
 from pipeline.jobs.spool import Spool, UntouchableError
 from pipeline.jobs.variants import SHEET
-from pipeline.runner.bar import Bar
 from pipeline.runner.executor import Executor, Run
 from pipeline.runner.faults import Faults
 from pipeline.runner.publisher import Publisher
@@ -58,7 +55,6 @@ class _Running:
     job: Job
     attempt: Path  # its folder
     tail: losses.Tail
-    bar: Bar
     patience_seconds: float  # without a step
     waiting: list[int] = field(default_factory=list)  # parts of a sweep that no worker has: variants, or its sheet
     parts: dict[int | None, _Part] = field(default_factory=dict)  # under way; that of any other job is None
@@ -97,7 +93,6 @@ class Dispatch:
         max_jobs: how many may be started; None for any number.
         step_timeout_seconds: how long one may be without a step before what runs it is ended.
         wake: called from another thread when a run has ended.
-        paces: what steps take on this machine.
     """
 
     def __init__(
@@ -109,7 +104,6 @@ class Dispatch:
         max_jobs: int | None,
         step_timeout_seconds: float,
         wake: Callable[[], None],
-        paces: Paces,
     ) -> None:
         self.running: dict[str, _Running] = {}
         self.has_lost_track = False  # a job may lie in running/ that nobody runs
@@ -121,7 +115,6 @@ class Dispatch:
         self._unbegun = 0  # workers that have died since one has begun
         self._step_timeout = step_timeout_seconds
         self._wake = wake
-        self._paces = paces
 
     @property
     def is_idle(self) -> bool:
@@ -216,15 +209,12 @@ class Dispatch:
             except RecordError as error:
                 self._publisher.add(job, Failed(reason=str(error)))
                 return
-        line = next(n for n in itertools.count(1) if n not in {one.bar.position for one in self.running.values()})
-        bar = Bar(job, self._paces, line)
-        running = _Running(job, own, losses.Tail(own), bar, self._step_timeout, waiting)
+        running = _Running(job, own, losses.Tail(own), self._step_timeout, waiting)
         if waiting:
-            bar.show(running.tail.read())  # of a job that goes on
+            running.tail.read()  # what was logged before is no sign of a worker
         else:
             upcoming = self._spool.next() if is_alone else None  # of several workers nobody knows which will have it
             self._submit(running, None, self._spool.queued / upcoming if upcoming else None)
-            bar.show(attempt.earlier_losses(folder, job.attempts))
         self.running[job.id] = running
 
     def _submit(self, running: _Running, number: int | None, upcoming: Path | None) -> None:
@@ -245,7 +235,6 @@ class Dispatch:
             for loss in new:
                 if part := running.parts.get(loss.picture) or running.parts.get(None):
                     part.last_sign = now
-            running.bar.show(new, max(1, len(running.parts)))
             self._faults.mended(WORKER)
             self._unbegun = 0
         for number in ended:
@@ -296,7 +285,6 @@ class Dispatch:
     def _settle(self, running: _Running, outcome: Outcome) -> None:
         """Carry out what a job's outcome asks for. Is called again if the environment prevents it."""
         job = running.job.model_copy(update={"deaths": 0}) if running.has_progressed else running.job
-        running.bar.close()
         if outcome.kind == "through" or cancel.is_marked(self._spool.running / job.id):
             self._publisher.add(job, None)
         elif outcome.kind == "died" and job.deaths + 1 >= MAX_DEATHS:

@@ -14,23 +14,22 @@ from pathlib import Path
 from types import FrameType
 
 from pipeline.errors import EnvironmentFault, joined
+from pipeline.forecast.paces import Estimate, Paces
 from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims
 from pipeline.inbox.scan import Scanner
 from pipeline.jobs import pause
 from pipeline.jobs.lock import Lease
 from pipeline.jobs.log import Log
-from pipeline.jobs.measured import Estimate
-from pipeline.jobs.pace import Paces
 from pipeline.jobs.pause import Pause
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page
-from pipeline.runner.chatter import Chatter
 from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.executor import Executor
 from pipeline.runner.faults import Faults
-from pipeline.runner.forecast import Forecast
+from pipeline.runner.inbox_log import InboxLog
 from pipeline.runner.intake import Intake
+from pipeline.runner.progress import Progress
 from pipeline.runner.publisher import Publisher, Tally
 from pipeline.runner.recovery import Recovery
 from pipeline.runner.reporter import Reporter
@@ -68,7 +67,7 @@ class Runner:
         step_timeout_seconds: how long a job may be without a step before its worker is ended.
         announce: told in a line how each job ended.
         on_failure: told of each that failed.
-        paces: what steps take on this machine.
+        paces: what is known of this machine.
         with_pictures: whether pictures are put into the outbox's folder of them, too.
     """
 
@@ -100,12 +99,12 @@ class Runner:
         self._faults = Faults()
         self._publisher = Publisher(spool, outbox, announce, on_failure, with_pictures)
         self._dispatch = Dispatch(
-            spool, executor, self._publisher, self._faults, ending.max_jobs, step_timeout_seconds, self._wake.set, paces
+            spool, executor, self._publisher, self._faults, ending.max_jobs, step_timeout_seconds, self._wake.set
         )
-        self._forecast = Forecast(spool, paces)
+        self._progress = Progress(spool, paces)
         self._intake = Intake(scanner, claims, spool, self._publisher, alarm, self._warm)
         self._recovery = Recovery(spool, outbox, claims, self._publisher, self._dispatch)
-        self._chatter = Chatter()
+        self._inbox_log = InboxLog()
         self._reporter = Reporter(spool.folder, scanner.drops.inbox, self._publisher.tally)
         self._page = Page(outbox, spool, paces)
         self._heartbeat = Heartbeat()
@@ -117,7 +116,7 @@ class Runner:
 
     def left(self) -> tuple[int, Estimate | None]:
         """How many jobs are queued, and about how long they take."""
-        return self._forecast.left(self._dispatch.workers)
+        return self._progress.left(self._dispatch.workers)
 
     def run(self) -> None:
         """Run until the ending, or a signal, says so.
@@ -135,7 +134,7 @@ class Runner:
                 self._heartbeat.end()
                 self._dispatch.kill()
                 self._intake.close()
-                self._forecast.close()
+                self._progress.close()
                 with contextlib.suppress(OSError, EnvironmentFault):
                     self._report(at_end=True)
                     self._page.keep_current(is_working=False, at_once=True)
@@ -151,7 +150,7 @@ class Runner:
             self._faults.guard("the inbox", self._take_in)
             self._faults.guard("a job", self._advance)
             self._faults.guard("the outbox", self._publisher.turn)
-            self._faults.guard("the jobs folder", self._tell_time)
+            self._faults.guard("the jobs folder", self._tell_progress)
             self._faults.guard(PAGE, self._show)
 
     def _take_in(self) -> None:
@@ -160,7 +159,7 @@ class Runner:
         self._intake.turn()
         if not self._intake.is_busy:
             scanner = self._intake.scanner
-            self._chatter.tell(scanner.waiting, scanner.drops.hints, self._intake.events_problem)
+            self._inbox_log.tell(scanner.waiting, scanner.drops.hints, self._intake.events_problem)
 
     def _advance(self) -> None:
         may_start = self._ending.forever or not self._is_held_up
@@ -188,11 +187,10 @@ class Runner:
             faults = [*self._faults.standing.values(), *self._publisher.blocked.values()]
             self._reporter.keep_current(scanner.waiting, scanner.drops.hints, faults, at_end)
 
-    def _tell_time(self) -> None:
+    def _tell_progress(self) -> None:
         waiting = self._intake.scanner.waiting.values()
         is_settled = not self._intake.is_busy and not any(found.is_settling for found in waiting)
-        running = [(running.job, running.bar) for running in self._dispatch.running.values()]
-        self._forecast.turn(running, self.tally, self._dispatch.workers, is_settled)
+        self._progress.turn(self.tally, self._dispatch.workers, is_settled)
 
     def _look_at_the_clock(self) -> None:
         if self._ending.until is not None and time.time() >= self._ending.until and not self._stopping:

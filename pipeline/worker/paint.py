@@ -8,10 +8,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import JobError
+from pipeline.forecast.paces import Paces
+from pipeline.forecast.work import paintings_of
 from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
@@ -19,18 +22,20 @@ from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
-from pipeline.worker import card, memory, pacing
+from pipeline.worker import card, memory
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.fitting import require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
+from pipeline.worker.previews import leave_painter, leave_previews, previewed
 from pipeline.worker.session import Options, Session, gpus, open_session
-from pipeline.worker.showing import introduce, leave_previews, shown
 
 if TYPE_CHECKING:
     from pipeline.engine.stylize import State, Step
     from pipeline.engine.targets import Style
 
 log = logging.getLogger(__name__)
+
+_has_painted = False  # this process; its first picture waits for TensorFlow, graphs and kernels
 
 
 @dataclass(frozen=True)
@@ -107,13 +112,11 @@ def paint(
     on_card = bool(gpus(options.device))
     if on_card:
         card.reset_peak()
-    introduce(folder, session)
+    leave_painter(folder, session)
     if narrow := too_narrow(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
         raise JobError(narrow)
     room = require_memory(job, parameters, session, options)
     given = loader.take(sources, job, options.max_pixels)
-    while_decoding = memory.peak()
-    memory.reset_peak()
     work = Work.settled(session, given, parameters)
     parameters, finish = work.parameters, work.finish
     if upcoming is not None:
@@ -122,7 +125,6 @@ def paint(
     height, width = given.content.rgb.shape[:2]
     stages = session.stylizer.stages(height, width, parameters)
     resumed = _resume(folder, job, valid_with, stages, parameters.steps_per_frame)
-    pacing.measure_if_new(options, session, given.content.rgb, work.styles, parameters)
     setup_seconds = time.perf_counter() - started
 
     reached = _optimized(work, job, folder, resumed, valid_with, options.checkpoint_seconds, should_stop)
@@ -131,13 +133,22 @@ def paint(
     state, optimize_seconds = reached
     picture = finish.picture(state)
     output, files = finish.files(picture, sources, folder, job, work.chosen)
-    while_painting = memory.peak()
-    peaks = max(while_decoding, while_painting), card.peak() if on_card else None
+    peaks = memory.peak(), card.peak() if on_card else None
     done = _done(session, setup_seconds, optimize_seconds, state.step, work.chosen, output, peaks)
     leave_previews(folder, picture, given, parameters.output_format)
     result.leave(folder, done, files)
-    pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done, while_painting)
+    _note(options, session, job, losses.read(folder), resumed.step if resumed else 0, time.perf_counter() - started)
     return True
+
+
+def _note(options: Options, session: Session, job: Job, seen: list[Loss], done_before: int, seconds: float) -> None:
+    """Keep what a picture took, of this process's first with all that went before it."""
+    global _has_painted
+    is_first, _has_painted = not _has_painted, True
+    if is_first and job.started_at:
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(job.started_at)).total_seconds()
+    (painting,) = paintings_of(job, {1: done_before})
+    Paces(options.paces, options.device).note(session.device, painting, seen, seconds, is_first)
 
 
 def _optimized(
@@ -152,7 +163,7 @@ def _optimized(
     """As ``_optimize``, showing the picture on the way; once more from the start where going on does not end well."""
     finish = work.finish
     steps = photographed(work.steps(_as_state(resumed)), folder, work.parameters.steps_per_frame, finish)
-    steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
+    steps = previewed(steps, folder, lambda state: finish.picture(state).rgb)
     try:
         return _optimize(folder, steps, resumed, valid_with, checkpoint_seconds, should_stop)
     except JobError as error:

@@ -24,7 +24,7 @@ from pipeline.jobs.attempt import Fence
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import STOP
-from pipeline.worker import pacing, sweep
+from pipeline.worker import sweep
 from pipeline.worker.child import READY, STOP_SIGNALS, Order
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
@@ -98,10 +98,7 @@ def _hear(connection: Connection, take: Callable[[Order], None], signalled: int)
 def warm_up(options: Options) -> None:
     """Load TensorFlow and the weights ahead of the first job."""
     with contextlib.suppress(Exception):  # the first job will say so
-        begun = time.perf_counter()
-        session = open_session(options, "auto")
-        pacing.note_start(options, session, time.perf_counter() - begun)
-        log.info("painting on %s", describe(options, session))
+        log.info("painting on %s", describe(options, open_session(options, "auto")))
 
 
 def do(order: Order, options: Options) -> Outcome:

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from pipeline import storage
+from pipeline.forecast.paces import cache_file
 from pipeline.jobs.attempt import LOOK_SECONDS, Fence
-from pipeline.jobs.pace import cache_file
 from pipeline.jobs.result import Outcome
 from pipeline.jobs.spool import STOP
 from pipeline.worker import share

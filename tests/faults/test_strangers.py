@@ -202,23 +202,22 @@ def test_a_row_that_cannot_be_told_is_left_out_or_shown_with_what_can_be(share: 
         assert all("/" not in (variant["file"] or "") for variant in row["variants"] or [])
 
 
-def test_a_book_of_step_times_that_is_spoilt_is_put_aside(share: Share) -> None:
+def test_a_spoilt_file_of_what_pictures_took_is_as_none_and_written_anew(share: Share) -> None:
     place = share.place
-    book = Path(place.environment["XDG_CACHE_HOME"], "stylistic", "pace.json")
-    good = json.loads(book.read_text())
-    assert good["points"], "two jobs were painted"
+    file = Path(place.environment["XDG_CACHE_HOME"], "stylistic", "pace.json")
+    good = json.loads(file.read_text())
+    (kind,) = good["paces"]
+    assert good["paces"][kind]["rates"], "two jobs were painted"
     for number, wrong in enumerate((1e308, math.inf, -1, 10**400, "1", None)):
-        good["points"][0]["step_seconds"] = wrong
-        book.write_text(json.dumps(good))
+        good["paces"][kind]["rates"] = {"12": wrong}
+        file.write_text(json.dumps(good))
         share.run("status")
         place.manifest(f"after-{number}.yaml")
         share.run("check", str(place.inbox / f"after-{number}.yaml"))
         share.run("run")
         assert len(list(place.outbox.glob(f"after-{number}-2*/after-{number}.png"))) == 1
-        read = json.loads(book.read_text())
-        assert read["points"] and all(0 < point["step_seconds"] < 1e6 for point in read["points"])
-        assert json.loads(book.with_suffix(".spoilt").read_text())["points"]
-    assert "put aside" in share.said
+        steps = json.loads(file.read_text())["paces"][kind]["rates"]
+        assert steps and all(0 < seconds < 1 for seconds in steps.values())
 
 
 def packed(said: dict[str, Any], arrays: dict[str, Any]) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.inbox.backlog import count
 from pipeline.inbox.readiness import Ready
-from pipeline.inbox.unseen import count
 from tests.inbox.conftest import Inbox, drop, make, only, pair
 from tests.inbox.test_style_folder import jobs, photo, scan, take_away
 from tests.manifest.test_recognition import OTHERS

@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.inbox import ignored, patterns, submit
+from pipeline.inbox.backlog import count
 from pipeline.inbox.ignored import FILES, FOLDERS, Ignored, is_of_system
 from pipeline.inbox.readiness import Ready
-from pipeline.inbox.unseen import count
 from tests.conftest import ROOT
 from tests.inbox.conftest import Inbox, drop, make, only, pair
 from tests.inbox.test_style_folder import jobs, photo, scan

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pipeline import storage
-from pipeline.inbox import painted, stylefolders
+from pipeline.inbox import stylefolders
 from pipeline.inbox.readiness import Ready, Rejected, Waiting
 from pipeline.inbox.template import TemplateReader
 from pipeline.manifest.model import Limits
@@ -343,7 +343,7 @@ class TestACrash:
 
         with monkeypatch.context() as patch:
             if last == "nothing":
-                patch.setattr(painted.Painted, "add", crash)
+                patch.setattr("pipeline.inbox.marks.Marks.add", crash)
             else:
                 patch.setattr("pipeline.inbox.jobfolder.deliver", crash)
             with pytest.raises(KeyboardInterrupt):

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.inbox.painted import Note
+from pipeline.forecast.paces import Device, Measured, Pace
+from pipeline.inbox.marks import Mark
 from pipeline.jobs import result
 from pipeline.jobs.attempt import Worker
 from pipeline.jobs.cancel import Cancelled
@@ -20,7 +21,6 @@ from pipeline.jobs.fields import SpoiltError, parsed, read_json
 from pipeline.jobs.lock import Holder
 from pipeline.jobs.log import JobFacts, Log, Source, Sources
 from pipeline.jobs.losses import Loss, Losses
-from pipeline.jobs.measured import Book, Device, Kind, Point
 from pipeline.jobs.previews import Painter
 from pipeline.jobs.record import Asked, Job, JobImage, now
 from pipeline.jobs.report import Report, Waits
@@ -65,14 +65,10 @@ LOG = Log(
 DONE = Done(
     engine=ENGINE, timing=TIMING, peak_memory_bytes=10**9, chosen={"style_weight": 2.0}, output=OUTPUT, variants=None
 )
-POINT = Point(
-    kind=Kind(device="CPU", precision="float32", style_loss="gram", optimizer="adam"),
-    pixels=4096,
-    step_seconds=0.2,
-    other_seconds=1.0,
-    peak_bytes=10**9,
+MEASURED = Measured(
+    devices={"auto": Device(name="CPU", start_seconds=4.0)},
+    paces={"CPU, float32, gram, adam": Pace(rates={12: 2e-5}, other_seconds=1.0)},
 )
-BOOK = Book(devices={"auto@here": Device(name="CPU", precision="float32", loading_seconds=4.0)}, points=[POINT])
 REPORT = Report(pid=7, inbox="inbox", since=now(), ended_at=now(), waiting=[Waits(name="a", reason="missing")])
 RECORDS: dict[str, Any] = {
     "job": JOB,
@@ -86,8 +82,8 @@ RECORDS: dict[str, Any] = {
     "worker": Worker(),
     "painter": Painter(device="CPU", precision="float32"),
     "cancelled": Cancelled(by="somebody", at=now()),
-    "book": BOOK,
-    "note": Note(photo="a.png", version=(1, 2, 3), style="", runner="runner-1"),
+    "measured": MEASURED,
+    "mark": Mark(photo="a.png", version=(1, 2, 3), style="", runner="runner-1"),
 }
 # What a field of this name must not say, wherever it stands.
 NAMES = ["", ".", "..", "../x", "../../x", "/etc/passwd", "a/b", "a\0b", ".hidden", "x" * 300, 5, None, True, [], {}]
@@ -116,20 +112,18 @@ FORBIDDEN: dict[str, list[Any]] = {
     "step": [*COUNTS, 0],
     "scale": [*COUNTS, 0],
     "pid": [*COUNTS, 0, 2**31],
-    "pixels": [*COUNTS, 0],
-    "peak_bytes": [value for value in COUNTS if value is not None],
+    "rates": [*COUNTS, {"12": 0.0}, {"12": math.inf}, {"12": None}, {"-1": 1.0}, {"x": 1.0}, {"9" * 400: 1.0}],
     "peak_memory_bytes": [value for value in COUNTS if value is not None],
     "more_waiting": COUNTS,
-    "step_seconds": [*NUMBERS, 0, None],
     "version": [[], [1, 2], [1, 2, 10**400], [1, 2, 0.5], [1, 2, True], "123", None],
-    **dict.fromkeys(("seconds", "setup_seconds", "optimize_seconds", "seconds_per_step", "loading_seconds"), NUMBERS),
-    **dict.fromkeys(("first_seconds", "other_seconds"), NUMBERS),
+    **dict.fromkeys(("seconds", "setup_seconds", "optimize_seconds", "seconds_per_step"), NUMBERS),
+    **dict.fromkeys(("start_seconds", "other_seconds"), NUMBERS),
     **dict.fromkeys(("total", "content", "style", "total_variation"), NUMBERS[1:]),
     **dict.fromkeys(("claimed_at", "started_at", "finished_at", "ended_at", "since", "at"), TIMES),
     "status": ["", "DONE", "running", 1, None, []],
 }
-OPTIONAL = ("started_at", "ended_at", "other_seconds")
-WORDS = {"note", "book", "report"}  # in which a `name`, or a `style`, is words
+OPTIONAL = ("started_at", "ended_at")
+WORDS = {"mark", "measured", "report"}  # in which a `name`, or a `style`, is words
 
 
 def plain(name: str) -> Any:

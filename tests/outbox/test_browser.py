@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from pipeline import storage
+from pipeline.forecast.paces import Paces
 from pipeline.jobs import attempt, losses, pause, previews, result
 from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import Loss
-from pipeline.jobs.pace import Paces
 from pipeline.jobs.previews import LIVE, PAINTER
 from pipeline.jobs.record import VARIANTS, Job, JobImage, now
 from pipeline.jobs.result import Done, Engine, Failed, Output, Timing, WeightsUsed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +13,11 @@ import pytest
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
+from pipeline.forecast.paces import Estimate, Paces
+from pipeline.forecast.work import Painting
 from pipeline.jobs import attempt, cancel, report
 from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import FILE, Loss
-from pipeline.jobs.pace import Paces
 from pipeline.jobs.previews import LIVE, PAINTER
 from pipeline.jobs.record import VARIANTS, Job, now
 from pipeline.jobs.report import Report
@@ -24,7 +25,7 @@ from pipeline.jobs.result import Failed
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.overview import Overview, look
 from pipeline.outbox.publish import publish
-from tests.jobs.test_pace import DEVICE
+from tests.forecast.test_paces import known
 from tests.runner.conftest import admit
 
 DEAD = 2**22 + 1  # no process has such a number
@@ -95,11 +96,11 @@ def begun(spool: Spool, name: str) -> Path:
 class Measured(Paces):
     """A second for each step."""
 
-    def left(self, job: Job, seen: Sequence[Loss], *_: object, **__: object) -> float:
-        return job.steps - seen[-1].step
+    def left(self, job: Job, seen: Sequence[Loss] = (), at_once: int = 1) -> float:
+        return job.steps - (seen[-1].step if seen else 0)
 
-    def seconds(self, jobs: Iterable[Job], workers: int = 1) -> float:
-        return float(sum(job.steps for job in jobs))
+    def estimate(self, work: Sequence[Painting], workers: int = 1, is_warm: bool = False) -> Estimate:
+        return Estimate(sum(painting.parameters.steps for painting in work), "CPU", is_reckoned=False)
 
 
 class TestARunningJob:
@@ -143,8 +144,8 @@ class TestARunningJob:
 
 
 def test_a_process_that_starts_has_its_loading_before_the_steps(spool: Spool, outbox: Path, tmp_path: Path) -> None:
+    known(tmp_path / "pace.json", (4096, 1.0))  # 8 s until a process paints
     paces = Measured(tmp_path / "pace.json")
-    paces.learn(lambda found: found.starting("auto", DEVICE))  # 5 s of loading, 3 s until it is in its stride
 
     def left() -> float | None:
         return look(spool, outbox, paces).running[0].seconds_left
@@ -155,7 +156,7 @@ def test_a_process_that_starts_has_its_loading_before_the_steps(spool: Spool, ou
     job = spool.start(admit(spool, "a"))
     folder = spool.running / job.id
     job.model_copy(update={"started_at": ago(2)}).save(folder)
-    assert left() == pytest.approx(300 + 3 + 3, abs=0.5)
+    assert left() == pytest.approx(300 + 8 - 2, abs=0.5)
     job.model_copy(update={"started_at": ago(6)}).save(folder)
     own = attempt.begin(folder, job.attempts, attempt.Worker(host="h", pid=7, since=ago(1)))
     assert left() == pytest.approx(300 + 2, abs=0.5)
@@ -175,8 +176,8 @@ def test_time_left_is_that_of_the_jobs_own_pace_and_of_the_whole_queue(spool: Sp
     log_losses(folder, 100)
     told = look(spool, outbox, Measured(None))
     assert told.running[0].seconds_left == 200
-    assert told.queue.jobs[0].seconds_left == 300
-    assert told.queue.seconds_left == 200 + 30 * 300
+    assert told.queue.jobs[0].seconds_left == 200
+    assert told.queue.seconds_left == 200 + 30 * 200
     assert looked(spool, outbox).queue.seconds_left is None
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline import storage
+from pipeline.forecast.paces import Paces
 from pipeline.jobs import report
 from pipeline.jobs.lock import runner_lock
-from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job, now
 from pipeline.jobs.report import Report
 from pipeline.jobs.result import Failed

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.jobs import cancel, result
-from pipeline.jobs.pace import Paces
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import Spool
@@ -40,7 +39,7 @@ class Desk:
         self.publisher = Publisher(spool, tmp_path / "outbox", self.said.append)
         self.faults = Faults()
         self.dispatch = Dispatch(
-            spool, executor or self.executor, self.publisher, self.faults, max_jobs, 1800, lambda: None, Paces(None)
+            spool, executor or self.executor, self.publisher, self.faults, max_jobs, 1800, lambda: None
         )
 
     def turn(self, stopping: bool = False) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from pipeline.inbox.claims import Claims
 from pipeline.jobs import cancel, log
-from pipeline.jobs.pace import Paces
 from pipeline.jobs.spool import Spool
 from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.faults import Faults
@@ -27,7 +26,7 @@ def test_a_job_cancelled_just_before_its_runner_died_is_filed_and_not_run(spool:
     outbox = tmp_path / "outbox"
     publisher = Publisher(spool, outbox, said.append)
     executor: Any = FakeExecutor()
-    dispatch = Dispatch(spool, executor, publisher, Faults(), None, 1800, lambda: None, Paces(None))
+    dispatch = Dispatch(spool, executor, publisher, Faults(), None, 1800, lambda: None)
     Recovery(spool, outbox, Claims(tmp_path / "inbox", tmp_path / "jobs", spool.retries), publisher, dispatch).turn()
     for _ in range(4):
         publisher.turn()

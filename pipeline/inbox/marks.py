@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from pipeline import storage
-from pipeline.inbox.stillness import Signature
+from pipeline.inbox.stability import Signature
 from pipeline.jobs.fields import SpoiltError, Text, read_json
 
 PAINTED = ".painted"
@@ -23,7 +23,7 @@ _Int = Annotated[int, Field(strict=True, ge=-(2**64), le=2**64)]
 Version = tuple[_Int, _Int, _Int]
 
 
-class Note(BaseModel):
+class Mark(BaseModel):
     """What a mark says besides its name."""
 
     photo: Text  # relative to the style folder
@@ -46,7 +46,7 @@ class Content:
         return f"{self.photo}.{self.style[:16]}" if self.again else self.photo
 
 
-class Painted:
+class Marks:
     """The marks of one style folder.
 
     Args:
@@ -79,14 +79,14 @@ class Painted:
             return (content.photo, content.style) in self._pairs
         return content.photo in self._photos
 
-    def note(self, content: Content) -> Note | None:
+    def read(self, content: Content) -> Mark | None:
         """What its mark says in truth, another runner's too; None if there is no mark."""
         try:
-            return read_json(Note, storage.read(self._folder / content.mark, MOST_BYTES))
+            return read_json(Mark, storage.read(self._folder / content.mark, MOST_BYTES))
         except FileNotFoundError:
             return None
         except (SpoiltError, storage.OddError):
-            return Note(photo="", version=(0, 0, 0), style=content.style, runner="")
+            return Mark(photo="", version=(0, 0, 0), style=content.style, runner="")
 
     def remember(self, photo: str, style: str) -> None:
         """That a content has become a job, for this life."""
@@ -108,7 +108,7 @@ class Painted:
         if not storage.is_folder(self._folder):
             storage.ensure_folder(self._folder, within=self._inbox)
             storage.sync_folder(self._folder.parent)
-        text = Note(photo=photo, version=version, style=content.style, runner=self._runner).model_dump_json()
+        text = Mark(photo=photo, version=version, style=content.style, runner=self._runner).model_dump_json()
         storage.make_once(self._folder / content.mark, text.encode() + b"\n", draft / "mark")
 
     def _load(self) -> None:
@@ -117,7 +117,7 @@ class Painted:
                 photo = mark.partition(".")[0]
                 self._photos.add(photo)
                 with contextlib.suppress(SpoiltError, OSError):  # the name says the most of it
-                    note = read_json(Note, storage.read(self._folder / mark, MOST_BYTES))
+                    note = read_json(Mark, storage.read(self._folder / mark, MOST_BYTES))
                     self._pairs.add((photo, note.style))
                     self._hashes[note.photo] = note.version, photo
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipeline.jobs.previews import LIVE, LIVE_SIDE
-from pipeline.worker import showing
+from pipeline.worker import previews
 
 
 def steps(count: int) -> Any:
@@ -23,15 +23,15 @@ def steps(count: int) -> Any:
 def test_a_small_picture_of_the_latest_state_is_kept_and_no_step_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(showing, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(showing, "MOST_OF_TIME", 1e9)
+    monkeypatch.setattr(previews, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(previews, "MOST_OF_TIME", 1e9)
     seen = []
 
     def picture(state: Any) -> Any:
         seen.append(state.step)
         return np.full((300, 800, 3), state.step / 12, np.float32)
 
-    assert [step.number for step in showing.shown(steps(9), tmp_path, picture)] == list(range(1, 10))
+    assert [step.number for step in previews.previewed(steps(9), tmp_path, picture)] == list(range(1, 10))
     assert seen == [3, 6, 9]
     with Image.open(io.BytesIO((tmp_path / LIVE).read_bytes())) as image:
         assert (image.format, image.size) == ("WEBP", (LIVE_SIDE, 150))
@@ -51,8 +51,8 @@ def test_showing_takes_little_of_the_time_and_what_is_shown_is_never_older_than_
         clock[0] += cost
         return np.zeros((4, 4, 3), np.float32)
 
-    for _ in showing.shown(steps(300), tmp_path, picture):
+    for _ in previews.previewed(steps(300), tmp_path, picture):
         clock[0] += 1
     gaps = np.diff(shown_at)
-    assert shown_at[0] >= showing.EVERY_SECONDS
+    assert shown_at[0] >= previews.EVERY_SECONDS
     assert least <= gaps.min() and gaps.max() <= most

@@ -10,7 +10,7 @@ from pipeline.inbox.readiness import Waiting
 log = logging.getLogger(__name__)
 
 
-class Chatter:
+class InboxLog:
     """Remembers what has been said."""
 
     def __init__(self) -> None:

@@ -23,13 +23,13 @@ MOST_OF_TIME = 0.02  # that showing may take
 OLDEST_SECONDS = 25.0  # that a picture may get for it
 
 
-def introduce(folder: Path, session: Session) -> None:
+def leave_painter(folder: Path, session: Session) -> None:
     """Write into an attempt's folder what paints it."""
     painter = Painter(device=session.device, precision=session.precision)
     storage.write_json(folder / previews.PAINTER, painter.model_dump())
 
 
-def shown(steps: Iterator[Step], folder: Path, picture: Callable[[State], Rgb]) -> Iterator[Step]:
+def previewed(steps: Iterator[Step], folder: Path, picture: Callable[[State], Rgb]) -> Iterator[Step]:
     """The steps as they are, the picture being shown in the job's folder every few seconds.
 
     Args:

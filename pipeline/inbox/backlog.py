@@ -9,8 +9,8 @@ from pathlib import Path
 from pipeline import storage
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, style_meant
 from pipeline.inbox.ignored import SYSTEMS, Ignored
-from pipeline.inbox.painted import Content, Painted, version_of
-from pipeline.inbox.stillness import signature_of
+from pipeline.inbox.marks import Content, Marks, version_of
+from pipeline.inbox.stability import signature_of
 from pipeline.manifest.model import Limits
 from pipeline.pictures.images import BYTES_A_PIXEL
 
@@ -33,9 +33,9 @@ def count(inbox: Path, claimed: Path, retries: Path, ignored: Ignored = SYSTEMS)
 
 def _new(inbox: Path, found: StyleFolder, ignored: Ignored) -> Iterator[str]:
     try:
-        painted = Painted(inbox, found.folder.name, "")
+        marks = Marks(inbox, found.folder.name, "")
     except OSError:  # which a runner tells
-        painted = None
+        marks = None
     named = _text(found.style) if found.has_manifest else ""
     for path in _photos(found.folder, Limits().max_depth - 1, ignored):
         # What the style names is one of its paintings.
@@ -43,7 +43,7 @@ def _new(inbox: Path, found: StyleFolder, ignored: Ignored) -> Iterator[str]:
         if is_style_name(path.name) or path.name in named or style_meant(photo):
             continue
         try:
-            if painted is None or not _is_painted(path, [inbox], photo, painted):
+            if marks is None or not _is_painted(path, [inbox], photo, marks):
                 yield photo
         except (OSError, storage.OutsideError):  # no photo, or one that is told to lead elsewhere
             continue
@@ -64,14 +64,14 @@ def _photos(folder: Path, depth: int, ignored: Ignored) -> Iterator[Path]:
             yield entry.path
 
 
-def _is_painted(path: Path, roots: Sequence[Path], photo: str, painted: Painted | None) -> bool:
+def _is_painted(path: Path, roots: Sequence[Path], photo: str, marks: Marks | None) -> bool:
     with storage.open_within(path, roots) as file:
         status = os.fstat(file.fileno())
-        if painted is None or status.st_size > Limits().max_pixels * BYTES_A_PIXEL:
+        if marks is None or status.st_size > Limits().max_pixels * BYTES_A_PIXEL:
             return False
-        digest = painted.hash_of(photo, version_of(signature_of(status)))
+        digest = marks.hash_of(photo, version_of(signature_of(status)))
         digest = digest or storage.at_once(storage.digest_of(file))
-    return painted.has(Content(digest, "", again=False))
+    return marks.has(Content(digest, "", again=False))
 
 
 def _text(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 REMEDY = "Give each a folder of its own, side by side, or results become photos again."
 
 
-def entanglements(inbox: Path, libraries: Sequence[Path], **others: Path) -> list[str]:
+def overlaps(inbox: Path, libraries: Sequence[Path], **others: Path) -> list[str]:
     """A part of a sentence for each two folders that must not be one, or one within the other; links are resolved.
 
     Args:

@@ -11,8 +11,8 @@ import pytest
 from pipeline.doctor.folders import apart
 from pipeline.errors import UsageError
 from pipeline.inbox import submit
-from pipeline.inbox.apart import entanglements
-from pipeline.inbox.unseen import count
+from pipeline.inbox.backlog import count
+from pipeline.inbox.overlaps import overlaps
 from tests.conftest import Place
 from tests.inbox.conftest import drop, make, pair
 from tests.inbox.test_style_folder import jobs, photo, scan
@@ -57,14 +57,14 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("folders", APART, ids=str)
 def test_folders_side_by_side_are_in_order(root: Path, folders: dict[str, str]) -> None:
-    assert entanglements(**given(root, folders)) == []
+    assert overlaps(**given(root, folders)) == []
 
 
 @pytest.mark.parametrize("folders, sentence", ENTANGLED, ids=str)
 def test_folders_within_one_another_are_told_with_their_options(
     root: Path, folders: dict[str, str], sentence: str
 ) -> None:
-    (found,) = entanglements(**given(root, folders))
+    (found,) = overlaps(**given(root, folders))
     assert sentence in found
     assert apart(**given(root, folders)).state == "broken"
 

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Callable, Collection, Iterator
 
 from pipeline.inbox.jobfolder import name_of
-from pipeline.inbox.painted import Content, Note, Painted, version_of
-from pipeline.inbox.stillness import Signature
+from pipeline.inbox.marks import Content, Mark, Marks, version_of
+from pipeline.inbox.stability import Signature
 
 FindJob = Callable[[str, str], str | None]  # by a job's name and the SHA-256 of its photo
 MOST = 20  # told one by one
@@ -15,7 +15,7 @@ MOST = 20  # told one by one
 _Sight = tuple[str, Signature]  # a photo's name and its file's version
 
 
-class Repeats:
+class Duplicates:
     """The photos of a folder whose content another file, or an earlier one of the same name, had when it was painted.
 
     Args:
@@ -24,15 +24,15 @@ class Repeats:
 
     def __init__(self, job_of: FindJob) -> None:
         self._job_of = job_of
-        self._found: dict[_Sight, tuple[Content, Note]] = {}
+        self._found: dict[_Sight, tuple[Content, Mark]] = {}
         self._jobs: dict[Content, str] = {}
 
-    def note(self, name: str, signature: Signature, content: Content, painted: Painted) -> None:
+    def note(self, name: str, signature: Signature, content: Content, marks: Marks) -> None:
         """Remember a photo that has been painted, unless it is the very file that was."""
-        note = painted.note(content)
+        mark = marks.read(content)
         # The inode may be another one after a share was mounted again.
-        if note and (note.photo, note.version[1:]) != (name, version_of(signature)[1:]):
-            self._found[name, signature] = content, note
+        if mark and (mark.photo, mark.version[1:]) != (name, version_of(signature)[1:]):
+            self._found[name, signature] = content, mark
 
     def keep(self, present: Collection[_Sight]) -> None:
         """Forget those that are gone, or have changed."""
@@ -45,15 +45,15 @@ class Repeats:
             folder: the style folder's name.
             prefix: what its jobs' names begin with.
         """
-        for (name, _), (content, note) in sorted(self._found.items())[:MOST]:
-            if content not in self._jobs and (job := self._job_of(name_of(note.photo, prefix), content.photo)):
+        for (name, _), (content, mark) in sorted(self._found.items())[:MOST]:
+            if content not in self._jobs and (job := self._job_of(name_of(mark.photo, prefix), content.photo)):
                 self._jobs[content] = job
             job = self._jobs.get(content)
             if job:
                 again = f"`stylistic again {shlex.quote(job)}` paints it once more"
                 yield f"{folder}/{name}: already painted as {job}; {again}"
             else:
-                earlier = f"{folder}/{note.photo}" if note.photo else "another file"
+                earlier = f"{folder}/{mark.photo}" if mark.photo else "another file"
                 yield f"{folder}/{name}: already painted as {earlier}; `stylistic submit` paints it once more"
         if (more := len(self._found) - MOST) > 0:
             yield f"{folder}: {more:,} more photos are already painted"

@@ -14,11 +14,11 @@ def signature_of(status: os.stat_result) -> Signature:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-class Stillness:
+class Stability:
     """When each file was last seen to change, by the monotonic clock.
 
     Args:
-        settle_seconds: how long a file must have kept still to be at rest.
+        settle_seconds: how long a file must have kept still to be stable.
         trust_times: believe a file's times at first sight; not for network shares, whose clock is another one.
     """
 
@@ -43,7 +43,7 @@ class Stillness:
         """How long a file that has been sighted has kept still."""
         return time.monotonic() - self._changed[path]
 
-    def rests(self, path: Path) -> bool:
+    def is_stable(self, path: Path) -> bool:
         """Whether a file that has been sighted has kept still for long enough."""
         return self.seconds(path) >= self._settle
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.inbox.places import open_inside
-from pipeline.inbox.stillness import Signature, signature_of
+from pipeline.inbox.stability import Signature, signature_of
 from pipeline.jobs.log import PICTURES
 from pipeline.jobs.record import is_job_id
 

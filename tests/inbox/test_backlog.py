@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.inbox.backlog import count
 from pipeline.inbox.claims import Claims
-from pipeline.inbox.unseen import count
 from tests.inbox.conftest import drop, make, pair
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runner import notice
-from pipeline.runner.notice import Notifier
+from pipeline.runner.notifier import Notifier
 from pipeline.runner.publisher import Tally
 from tests.conftest import wait_for
 
@@ -50,7 +49,7 @@ def test_a_command_that_fails_or_does_not_read_is_told_and_no_more(caplog: pytes
 def test_events_that_pile_up_do_not_keep_the_runner(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(notice, "MAX_WAITING", 2)
+    monkeypatch.setattr("pipeline.runner.notifier.MAX_WAITING", 2)
     caplog.set_level(logging.WARNING)
     notifier = Notifier(python("import time; time.sleep(300)"), timeout_seconds=1)
     before = time.monotonic()

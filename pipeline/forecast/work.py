@@ -1,0 +1,64 @@
+"""The pictures that work consists of: what costs time is their steps, each at so many pixels."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from pipeline.jobs.record import Job
+from pipeline.manifest.model import Manifest
+from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.schedule import schedule
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A picture to be painted: how, the photo's width and height in pixels, and the steps that are made already."""
+
+    parameters: Parameters
+    width: int
+    height: int
+    done: int = 0
+
+    def pixels(self, side: int) -> int:
+        """In all, where its long side has so many."""
+        return max(1, round(side * side * min(self.width, self.height) / max(self.width, self.height)))
+
+    def ahead(self) -> Iterator[tuple[int, int]]:
+        """Pixels of each scale that is left, and the steps to be made there; to begin a scale takes about one more."""
+        ratio = self.parameters.image_size / max(self.width, self.height)
+        height, width = (max(1, round(length * ratio)) for length in (self.height, self.width))
+        done = self.done
+        for side, steps in schedule(self.parameters, height, width):
+            if done < steps:
+                yield self.pixels(side), steps - max(0, done) + (done <= 0)
+            done -= steps
+
+
+def paintings(
+    manifest: Manifest, sizes: Mapping[str, tuple[int, int]], done: Mapping[int, int] | None = None
+) -> list[Painting]:
+    """The pictures that a manifest asks for, one for each variant of a sweep.
+
+    Args:
+        manifest: the effective one.
+        sizes: width and height of each image, by its path as the manifest writes it.
+        done: how many steps of each are made, by their number from 1.
+    """
+    runs = manifest.variants() if manifest.sweep else [manifest]
+    return [
+        Painting(run.parameters, *sizes[run.content], (done or {}).get(number, 0))
+        for number, run in enumerate(runs, 1)
+        if run.content in sizes
+    ]
+
+
+def paintings_of(job: Job, done: Mapping[int, int] | None = None) -> list[Painting]:
+    """The pictures that a job asks for, as ``paintings``; none of one that never ran, or never can."""
+    sizes = {image.file: (image.width, image.height) for image in job.images.values() if image.width and image.height}
+    with contextlib.suppress(ValidationError):
+        return paintings(job.manifest, sizes, done) if job.manifest else []
+    return []
