@@ -231,3 +231,15 @@ def total_variation_loss(image: Tensor) -> Tensor:
     below, above = (tf.slice(image, [0, y, 0, 0], [1, height - 1, width, 3]) for y in (1, 0))
     right, left = (tf.slice(image, [0, 0, x, 0], [1, height, width - 1, 3]) for x in (1, 0))
     return tf.reduce_sum(tf.abs(below - above)) + tf.reduce_sum(tf.abs(right - left))
+
+
+def temporal_loss(image: Tensor, picture: Tensor, weight: Tensor) -> Tensor:
+    """``mean(c · (x − w)²)`` over the pixels and channels of an image ``[1, H, W, 3]`` (Ruder et al. 2016,
+    https://arxiv.org/abs/1604.08610, eq. 8).
+
+    Args:
+        image: x.
+        picture: w, of the same shape: what the frame before looks like here.
+        weight: c, ``[1, H, W, 1]``.
+    """
+    return tf.reduce_mean(weight * tf.square(image - picture))

@@ -1,0 +1,61 @@
+"""What a frame of a clip takes over from the frames before it, and how much two painted frames flicker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.engine import flow
+from pipeline.engine.scales import Image
+
+CUT = 0.3  # of the pixels: where fewer can be trusted another scene has begun
+
+
+class Frame(NamedTuple):
+    """A frame as it was filmed and as it was painted, RGB ``[H, W, 3]`` float32 in [0, 1]."""
+
+    photo: Image
+    painted: Image
+
+
+class Kept(NamedTuple):
+    """What of earlier frames a frame keeps."""
+
+    start: Image  # [H, W, 3]: their paint where it is known where it has gone, the photo elsewhere
+    picture: Image  # [H, W, 3]: the same paint, of no meaning elsewhere
+    where: Image  # [H, W], 1 where it is known, 0 elsewhere
+
+
+def kept(photo: Image, earlier: Mapping[int, Frame]) -> Kept | None:
+    """What a frame keeps of those before it; None where another scene has begun.
+
+    Each pixel is taken from the nearest frame in which it can be found, so that what was hidden for a moment comes back
+    as it was (Ruder et al. 2016, https://arxiv.org/abs/1604.08610, section 5).
+
+    Args:
+        photo: the frame, RGB ``[H, W, 3]`` float32 in [0, 1].
+        earlier: painted frames by how many frames ago they were, 1 among them.
+    """
+    where = np.zeros(photo.shape[:2], np.float32)
+    picture = np.zeros_like(photo)
+    for ago in sorted(earlier):
+        before = earlier[ago]
+        back = flow.estimate(before.photo, photo)
+        found = flow.reliability(back, flow.estimate(photo, before.photo))
+        if ago == 1 and found.mean() < CUT:
+            return None
+        new = found * (1.0 - where)
+        picture += new[..., None] * np.clip(flow.warped(before.painted, back), 0.0, 1.0)
+        where += new
+    return Kept(picture + (1.0 - where[..., None]) * photo, picture, where)
+
+
+def flicker(before: Frame, after: Frame) -> float:
+    """``Σ c |V_t − warp(V_t−1)|² / Σ c`` over the flow of what was filmed (Lai et al. 2018,
+    https://arxiv.org/abs/1808.00449, section 4.2); 0 where nothing can be followed."""
+    back = flow.estimate(before.photo, after.photo)
+    trusted = flow.reliability(back, flow.estimate(after.photo, before.photo))
+    squares = np.square(after.painted - np.clip(flow.warped(before.painted, back), 0.0, 1.0)).sum(-1)
+    return float((trusted * squares).sum() / max(1.0, float(trusted.sum())))
