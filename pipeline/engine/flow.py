@@ -32,18 +32,15 @@ def estimate(earlier: Image, later: Image) -> Flow:
     if min(height, width) < LEAST_SIDE:
         return np.zeros((height, width, 2), np.float32)
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
-    found: Flow = search.calc(_grey(later), _grey(earlier), None)
-    return found
+    return np.asarray(search.calc(_grey(later), _grey(earlier), None), np.float32)
 
 
 def warped(image: Image, flow: Flow) -> Image:
     """An image or another field ``[H, W, …]`` of the earlier frame, moved to where the later one has it."""
     rows, columns = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
     # In a clip each picture is the last one moved: by bilinear ones it grows dull, by OpenCV's bicubic too crisp.
-    found: Image = cv2.remap(
-        image, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE
-    )
-    return found
+    x, y = columns + flow[..., 0], rows + flow[..., 1]
+    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def reliability(flow: Flow, back: Flow) -> Image:
@@ -65,7 +62,7 @@ def reliability(flow: Flow, back: Flow) -> Image:
     rows, columns = np.mgrid[:height, :width]
     x, y = columns + flow[..., 0], rows + flow[..., 1]
     is_seen = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    return (returns & is_inside & is_seen).astype(np.float32)
+    return np.asarray(returns & is_inside & is_seen, np.float32)
 
 
 def _grey(image: Image) -> npt.NDArray[np.uint8]:

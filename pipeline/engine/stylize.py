@@ -273,7 +273,7 @@ class Stylizer:
     def _losses(
         self, image: Tensor, targets: Targets, weights: _LossWeights, parameters: Parameters, recompute: bool
     ) -> list[Tensor]:
-        """Total, content, style, total variation and temporal loss; of the parameters only what names a graph counts."""
+        """Total, content, style, total variation and temporal loss; of the parameters what names a graph counts."""
         content_layers, style_layers = balance.layers(parameters)
         limit = None if parameters.content_limit == "off" else weights.content_limit
         protected = targets.protected[0] if targets.protected else None

@@ -1,0 +1,351 @@
+"""Videos: reading what people really drop, a frame at a time, and writing MP4. The only code that imports PyAV.
+
+FFmpeg may open nothing but the file that it is given, and knows no formats but those of ``FORMATS``: playlists and the
+like name files and addresses of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline.errors import ImageError, IncompleteImageError, short
+from pipeline.pictures.color_tags import SRGB, of_code_points
+from pipeline.pictures.completeness import may_be_on_its_way
+from pipeline.pictures.images import NEUTRAL
+
+if TYPE_CHECKING:
+    from av import AudioStream, Packet, VideoFrame, VideoStream
+    from av.container import InputContainer, OutputContainer
+
+log = logging.getLogger(__name__)
+
+FORMATS = ("mov", "mp4", "m4a", "3gp", "matroska", "webm", "avi")
+CODECS = {"h264": "libx264", "h265": "libx265"}  # of the result, by what a manifest calls them
+SOUND_OF_MP4 = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # which players find there, too
+MISSING_SECONDS = 0.25  # that a file which says its length may be short of it
+BUFFER_BYTES = 1 << 18
+_BT709, _BT601, _HD_HEIGHT = 1, 5, 720  # H.273's matrices; without a word, which one is meant goes by the height
+_ORDINARY_RATE = Fraction(25)  # a second
+TICKS = 90_000  # a second
+AAC_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
+MOST_ASPECT = 4  # of a pixel
+COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
+INSTALL = "pip install 'stylistic[video]'"
+
+Levels = npt.NDArray[np.uint8]
+
+
+class Film(NamedTuple):
+    """A video as it is shown: its upright width and height in pixels, its frames, and its length."""
+
+    width: int
+    height: int
+    frames: int
+    seconds: float
+
+
+class Filmed(NamedTuple):
+    """A frame: RGB ``[H, W, 3]`` uint8, and when it is shown, in seconds from the first one."""
+
+    time: Fraction
+    levels: Levels
+
+
+def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
+    """Read a video to its end, its first frame decoded, and tell what it is.
+
+    Args:
+        file: its bytes.
+        name: what errors call it.
+        max_pixels: of a frame; larger ones are refused.
+
+    Raises:
+        IncompleteImageError: it breaks off, as a file does that is still being copied.
+        ImageError: it is no video of a known format, or has no picture, or PyAV is not there.
+    """
+    with _opened(file, name) as container:
+        if not container.streams.video and may_be_on_its_way(file, ran_out=False, image=None):
+            raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
+        stream = _video(container, name, max_pixels)
+        frames, last = 0, 0.0
+        for packet in container.demux():
+            if not packet.size:
+                continue
+            if packet.size > 64 and not any(memoryview(packet)[:64]) and not any(bytes(packet)):
+                raise IncompleteImageError(f"{name}: a part of it is zeros.", "Copy the file again.")
+            if packet.pts is not None:
+                last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream is stream:
+                frames += 1
+        said = container.duration / 1e6 + (container.start_time or 0) / 1e6 if container.duration else 0.0
+        if stream.frames > frames or last < said - max(MISSING_SECONDS, 0.005 * said):
+            raise IncompleteImageError(f"{name}: breaks off after {last:.1f} s.", "Copy the file again.")
+    file.seek(0)
+    shown = next(frames_of(file, name, max_pixels), None)
+    if shown is None:
+        raise ImageError(f"{name}: no picture in it can be decoded.", "Save it again as MP4.")
+    height, width = shown.levels.shape[:2]
+    return Film(width, height, frames, last)
+
+
+def frames_of(
+    file: BinaryIO,
+    name: str,
+    max_pixels: int,
+    long_side: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+) -> Iterator[Filmed]:
+    """The frames of a video one after another, upright, in sRGB, of square pixels; transparent parts are grey.
+
+    What cannot be decoded is left out. Errors as ``verify``.
+
+    Args:
+        file: its bytes.
+        name: what errors call it.
+        max_pixels: of a frame.
+        long_side: pixels, to which all are resized with Lanczos's filter, both sides being even; None to leave them.
+        start: seconds; frames before are left out.
+        end: seconds; that frame and those behind it are left out.
+    """
+    import av
+
+    with _opened(file, name) as container:
+        stream = _video(container, name, max_pixels)
+        stream.thread_type = "AUTO"
+        step = 1 / (stream.average_rate or _ORDINARY_RATE)
+        begin, over = (None if at is None else Fraction(at).limit_denominator(TICKS) for at in (start, end))
+        first: Fraction | None = None
+        time, size = -step, None  # before the first
+        for packet in container.demux(stream):
+            with contextlib.suppress(av.error.InvalidDataError):  # the next one may be whole
+                for frame in packet.decode():
+                    at = None if frame.pts is None else Fraction(frame.pts) * (frame.time_base or 1)
+                    first = at if first is None else first
+                    # Where no time is told, or it goes backwards, a frame follows the one before it.
+                    time = at - first if at is not None and first is not None and at - first > time else time + step
+                    if over is not None and time >= over:
+                        return
+                    if begin is None or time >= begin:
+                        _require_size(frame.width, frame.height, name, max_pixels)
+                        size = size or _fitted(*_upright(frame, stream), long_side)
+                        yield Filmed(time, _levels(frame, *size))
+
+
+def write(
+    target: BinaryIO,
+    frames: Iterable[Filmed],
+    codec: str = "h264",
+    crf: int = 18,
+    sound: BinaryIO | None = None,
+    name: str = "",
+) -> None:
+    """Write frames as MP4, ``yuv420p`` in BT.709; neither they nor the sound are held in memory.
+
+    Args:
+        target: a file that can be sought in.
+        frames: of one even height and width, at least one; their times are kept, less the first one's.
+        codec: of ``CODECS``.
+        crf: constant rate factor, 0 to 51; less is better and larger.
+        sound: the video that the frames are of, whose sound is copied, or coded as AAC where MP4 does not hold it; None
+            for silence.
+        name: what is told of that.
+    """
+    import av
+
+    coming = iter(frames)
+    first = next(coming)
+    height, width = first.levels.shape[:2]
+    with av.open(_Handle(target), "w", "mp4", buffer_size=BUFFER_BYTES) as container, contextlib.ExitStack() as stack:
+        stream = container.add_stream(CODECS[codec], rate=TICKS, options={"crf": str(crf)})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.time_base = Fraction(1, TICKS)
+        context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, _BT709, 1, 1
+        if codec == "h265":
+            context.codec_tag = "hvc1"  # what Apple's players look for
+        track = _Track.of(stack.enter_context(_opened(sound, name)), container, first.time) if sound else None
+        time = Fraction(0)
+        for filmed in itertools.chain([first], coming):
+            time = filmed.time - first.time
+            picture = av.VideoFrame.from_ndarray(filmed.levels, format="rgb24")
+            picture = picture.reformat(format="yuv420p", dst_colorspace=_BT709, dst_color_range=1)
+            picture.pts, picture.time_base = round(time * TICKS), Fraction(1, TICKS)
+            container.mux(stream.encode(picture))
+            if track:
+                track.follow(time)
+        if track:
+            track.follow(time + 1 / _ORDINARY_RATE)
+            track.end()
+        container.mux(stream.encode())
+
+
+class _Track:
+    """The sound of a video on its way into another."""
+
+    def __init__(self, source: InputContainer, target: OutputContainer, given: AudioStream, begin: Fraction) -> None:
+        import av
+
+        self._target, self._begin = target, begin
+        self._packets = source.demux(given)
+        self._waiting: Packet[AudioStream] | None = None
+        self._is_over = False
+        self._resampler: av.AudioResampler | None = None
+        if given.codec_context.codec.canonical_name in SOUND_OF_MP4:
+            self._stream = target.add_stream_from_template(given)
+        else:
+            rate = given.rate if given.rate in AAC_RATES else 48_000
+            self._stream = target.add_stream("aac", rate=rate, layout="mono" if given.channels == 1 else "stereo")
+            self._resampler = av.AudioResampler("fltp", self._stream.layout, rate)
+
+    @classmethod
+    def of(cls, source: InputContainer, target: OutputContainer, time: Fraction) -> _Track | None:
+        """The first sound of a video from a time on, in seconds from its first frame; None where there is none, or none
+        that can be decoded."""
+        import av
+
+        found = next(iter(source.streams.audio), None)
+        if found is None:
+            return None
+        video = source.streams.video[0]
+        begin = Fraction(video.start_time or 0) * (video.time_base or Fraction(0)) + time
+        try:
+            return cls(source, target, found, begin)
+        except (av.error.FFmpegError, ValueError, AttributeError) as error:
+            log.warning("its sound is left out: %s", error)
+            return None
+
+    def follow(self, time: Fraction) -> None:
+        """Copy what is heard up to a time, in seconds."""
+        while not self._is_over:
+            packet = self._waiting or next(self._packets, None)
+            self._waiting = None
+            if packet is None or not packet.size:
+                self._is_over = True
+                return
+            at = None if packet.pts is None else Fraction(packet.pts) * packet.time_base - self._begin
+            if at is not None and at >= time:
+                self._waiting = packet
+                return
+            if at is None or at >= 0:
+                self._take(packet, at)
+
+    def _take(self, packet: Packet[AudioStream], at: Fraction | None) -> None:
+        import av
+
+        if self._resampler is None:
+            shift = round(self._begin / packet.time_base)
+            if packet.pts is not None:
+                packet.pts -= shift
+                packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            packet.stream = self._stream
+            self._target.mux(packet)
+            return
+        with contextlib.suppress(av.error.InvalidDataError):
+            for frame in packet.decode():
+                frame.pts = None  # one after another
+                for part in self._resampler.resample(frame):
+                    self._target.mux(self._stream.encode(part))
+
+    def end(self) -> None:
+        """Write what is still held back."""
+        if self._resampler is not None:
+            self._target.mux(self._stream.encode())
+
+
+class _Handle:
+    """A file for PyAV, which would take the number that Python calls a descriptor for a name."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read, self.write, self.seek, self.tell = file.read, file.write, file.seek, file.tell
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
+    """A video's container. Errors as ``verify``."""
+    try:
+        import av
+    except ImportError:
+        raise ImageError(f"{name}: videos take PyAV, which is not installed.", f"`{INSTALL}`") from None
+    file.seek(0)
+    try:
+        allowed = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": ""}
+        with av.open(_Handle(file), "r", options=allowed, buffer_size=BUFFER_BYTES) as container:
+            yield container
+    except av.error.FFmpegError as error:
+        why = short(str(error.strerror or error))
+        if may_be_on_its_way(file, ran_out=False, image=None):
+            raise IncompleteImageError(f"{name}: does not decode to its end ({why}).", "Copy the file again.") from None
+        raise ImageError(f"{name}: no video that can be read ({why}).", "Save it again as MP4.") from None
+
+
+def _video(container: InputContainer, name: str, max_pixels: int) -> VideoStream:
+    """The stream that is shown: the first that is no cover of a song."""
+    streams = [stream for stream in container.streams.video if not stream.disposition & COVER]
+    if not streams:
+        raise ImageError(f"{name}: has no picture, only {'sound' if container.streams.audio else 'other data'}.")
+    context = streams[0].codec_context
+    if context is None:
+        raise ImageError(f"{name}: coded in a way that is not known here.", "Save it again as MP4 (H.264).")
+    _require_size(context.width, context.height, name, max_pixels)
+    return streams[0]
+
+
+def _require_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: frames of {width}×{height} pixels; the limit is {max_pixels:,} (--max-pixels).",
+            "Make it smaller, or raise the limit.",
+        )
+
+
+def _upright(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """Width and height as a frame is shown: its pixels made square, and turned."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    width = max(1, round(frame.width * aspect)) if 1 / MOST_ASPECT <= aspect <= MOST_ASPECT else frame.width
+    return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
+
+
+def _fitted(width: int, height: int, long_side: int | None) -> tuple[int, int]:
+    """At ``long_side`` pixels, both sides being even, as yuv420p has them."""
+    if long_side is None:
+        return width, height
+    ratio = long_side / max(width, height)
+    return max(2, 2 * round(width * ratio / 2)), max(2, 2 * round(height * ratio / 2))
+
+
+def _levels(frame: VideoFrame, width: int, height: int) -> Levels:
+    """A frame upright, in sRGB, without alpha, at a size."""
+    has_alpha = any(component.is_alpha for component in frame.format.components)
+    bits = max(component.bits for component in frame.format.components)
+    space = of_code_points(frame.color_primaries, frame.color_trc) or SRGB
+    kind = ("rgba64le" if has_alpha else "rgb48le") if bits > 8 else ("rgba" if has_alpha else "rgb24")
+    matrix = frame.colorspace if frame.colorspace in (1, 4, 5, 6, 7, 9, 10) else None
+    if matrix is None:
+        matrix = _BT709 if frame.height >= _HD_HEIGHT else _BT601
+    pixels = frame.to_ndarray(format=kind, src_colorspace=matrix, interpolation="BICUBIC")
+    rgb, alpha = pixels[..., :3], pixels[..., 3:]
+    top = 65535 if bits > 8 else 255
+    if not space.is_srgb:
+        rgb = space.to_srgb(np.ascontiguousarray(rgb), top)
+    elif bits > 8:
+        rgb = np.rint(rgb / 257.0).astype(np.uint8)
+    if has_alpha:
+        share = alpha / np.float32(top)
+        rgb = np.rint(rgb * share + np.array(NEUTRAL, np.float32) * (1.0 - share)).astype(np.uint8)
+    rgb = np.rot90(rgb, round(frame.rotation / 90) % 4)
+    if rgb.shape[:2] != (height, width):
+        resized = Image.fromarray(np.ascontiguousarray(rgb)).resize((width, height), Image.Resampling.LANCZOS)
+        rgb = np.asarray(resized)
+    return np.ascontiguousarray(rgb)
