@@ -7,6 +7,7 @@ like name files and addresses of their own.
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import logging
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipeline.errors import ImageError, IncompleteImageError, short
+from pipeline.pictures import boxes
 from pipeline.pictures.color_tags import SRGB, of_code_points
 from pipeline.pictures.completeness import may_be_on_its_way
 from pipeline.pictures.images import NEUTRAL
@@ -73,7 +75,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
         ImageError: it is no video of a known format, or has no picture, or PyAV is not there.
     """
     with _opened(file, name) as container:
-        if not container.streams.video and may_be_on_its_way(file, ran_out=False, image=None):
+        if not container.streams.video and _breaks_off(file):
             raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
         stream = _video(container, name, max_pixels)
         frames, last = 0, 0.0
@@ -285,9 +287,17 @@ def _opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
             yield container
     except av.error.FFmpegError as error:
         why = short(str(error.strerror or error))
-        if may_be_on_its_way(file, ran_out=False, image=None):
+        if _breaks_off(file):
             raise IncompleteImageError(f"{name}: does not decode to its end ({why}).", "Copy the file again.") from None
         raise ImageError(f"{name}: no video that can be read ({why}).", "Save it again as MP4.") from None
+
+
+def _breaks_off(file: BinaryIO) -> bool:
+    """Whether a file that cannot be read is shorter than it says, or lacks what it must have."""
+    if not boxes.brand(file):
+        return may_be_on_its_way(file, ran_out=False, image=None)
+    size, found = file.seek(0, io.SEEK_END), list(boxes.boxes(file))
+    return any(box.end > size for box in found) or not {b"moov", b"mdat"} <= {box.kind for box in found}
 
 
 def _video(container: InputContainer, name: str, max_pixels: int) -> VideoStream:
