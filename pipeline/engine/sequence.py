@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.engine import flow
 from pipeline.engine.scales import Image
 
+AGO = (1, 2, 4)  # frames that another is compared with
 CUT = 0.3  # of the pixels: where fewer can be trusted another scene has begun
 
 

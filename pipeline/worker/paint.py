@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
-from pipeline.jobs.losses import Loss
 from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
@@ -23,6 +22,7 @@ from pipeline.worker import card, memory, pacing
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.fitting import require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
+from pipeline.worker.optimizing import Keeping, as_state, optimize
 from pipeline.worker.session import Options, Session, gpus, open_session
 from pipeline.worker.showing import introduce, leave_previews, shown
 
@@ -149,12 +149,14 @@ def _optimized(
     checkpoint_seconds: float,
     should_stop: Callable[[], bool],
 ) -> tuple[State, float] | None:
-    """As ``_optimize``, showing the picture on the way; once more from the start where going on does not end well."""
+    """As ``optimize``, showing the picture on the way; once more from the start where going on does not end well."""
     finish = work.finish
-    steps = photographed(work.steps(_as_state(resumed)), folder, work.parameters.steps_per_frame, finish)
+    steps = photographed(work.steps(as_state(resumed)), folder, work.parameters.steps_per_frame, finish)
     steps = shown(steps, folder, lambda state: finish.picture(state).rgb)
     try:
-        return _optimize(folder, steps, resumed, valid_with, checkpoint_seconds, should_stop)
+        with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
+            keeping = Keeping(folder, valid_with, checkpoint_seconds, should_stop, loss_log)
+            return optimize(steps, resumed, keeping)
     except JobError as error:
         if resumed is None:
             raise
@@ -196,40 +198,6 @@ def _done(
     )
 
 
-def _optimize(
-    folder: Path,
-    steps: Iterator[Step],
-    resumed: Checkpoint | None,
-    valid_with: str,
-    checkpoint_seconds: float,
-    should_stop: Callable[[], bool],
-) -> tuple[State, float] | None:
-    """Make the steps, logging each; the last state and the seconds spent in all, or None when told to stop."""
-    state = _as_state(resumed)
-    earlier_seconds = resumed.optimize_seconds if resumed else 0.0
-    begun = saved = now = time.perf_counter()
-    if should_stop():
-        return None
-    with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
-        for step in steps:
-            if state is None or step.state.step != state.step:  # the first record of a call
-                called, now = now, time.perf_counter()
-                per_step = (now - called) / (step.state.step - step.number + 1)
-            state = step.state
-            loss_log.write(loss_of(step, earlier_seconds + now - begun - per_step * (state.step - step.number)))
-            if state.step > step.number:  # more records of the same call follow
-                continue
-            stop = should_stop()
-            if stop or now - saved >= checkpoint_seconds:
-                loss_log.sync()
-                checkpoint.save(folder, _as_checkpoint(state, earlier_seconds + now - begun), valid_with)
-                saved = now
-            if stop:
-                return None
-    assert state is not None, "a job has at least one step"
-    return state, earlier_seconds + time.perf_counter() - begun
-
-
 def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
     return checkpoint.fingerprint(
         parameters=parameters.model_dump(mode="json"),
@@ -255,26 +223,3 @@ def _resume(
         found = None
     snapshots.cut(folder, after=found.step if found else 0)
     return found
-
-
-def _as_state(found: Checkpoint | None) -> State | None:
-    from pipeline.engine.stylize import State
-
-    return State(found.step, found.scale_index, tuple(found.arrays)) if found else None
-
-
-def _as_checkpoint(state: State, optimize_seconds: float) -> Checkpoint:
-    return Checkpoint(state.step, state.scale_index, [tensor.numpy() for tensor in state.tensors], optimize_seconds)
-
-
-def loss_of(step: Step, seconds: float) -> Loss:
-    """A line of the loss log, of a step that ended after so many seconds."""
-    return Loss(
-        step=step.number,
-        scale=step.scale,
-        total=step.total,
-        content=step.content,
-        style=step.style,
-        total_variation=step.total_variation,
-        seconds=round(seconds, 4),
-    )
