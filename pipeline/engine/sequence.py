@@ -27,9 +27,16 @@ class Kept(NamedTuple):
     start: Image  # [H, W, 3]: their paint where it is known where it has gone, the photo elsewhere
     picture: Image  # [H, W, 3]: the same paint, of no meaning elsewhere
     where: Image  # [H, W], 1 where it is known, 0 elsewhere
+    from_last: Image  # [H, W], 1 where it is that of the last frame
+
+    def flicker(self, painted: Image) -> float:
+        """``Σ c |V_t − warp(V_t−1)|² / Σ c`` of the frame as it is painted ``[H, W, 3]`` over the flow of what was
+        filmed (Lai et al. 2018, https://arxiv.org/abs/1808.00449, section 4.2); 0 where nothing can be followed."""
+        squares = np.square(painted - self.picture).sum(-1)
+        return float((self.from_last * squares).sum() / max(1.0, float(self.from_last.sum())))
 
 
-def kept(photo: Image, earlier: Mapping[int, Frame]) -> Kept | None:
+def kept(photo: Image, earlier: Mapping[int, Frame], cut: float = CUT) -> Kept | None:
     """What a frame keeps of those before it; None where another scene has begun.
 
     Each pixel is taken from the nearest frame in which it can be found, so that what was hidden for a moment comes back
@@ -38,25 +45,25 @@ def kept(photo: Image, earlier: Mapping[int, Frame]) -> Kept | None:
     Args:
         photo: the frame, RGB ``[H, W, 3]`` float32 in [0, 1].
         earlier: painted frames by how many frames ago they were, 1 among them.
+        cut: the part of the pixels under which it has.
     """
     where = np.zeros(photo.shape[:2], np.float32)
-    picture = np.zeros_like(photo)
+    picture, from_last = np.zeros_like(photo), where
     for ago in sorted(earlier):
         before = earlier[ago]
         back = flow.estimate(before.photo, photo)
         found = flow.reliability(back, flow.estimate(photo, before.photo))
-        if ago == 1 and found.mean() < CUT:
+        if ago == 1 and found.mean() < cut:
             return None
         new = found * (1.0 - where)
         picture += new[..., None] * np.clip(flow.warped(before.painted, back), 0.0, 1.0)
-        where += new
-    return Kept(picture + (1.0 - where[..., None]) * photo, picture, where)
+        where = where + new
+        from_last = new if ago == 1 else from_last
+    return Kept(picture + (1.0 - where[..., None]) * photo, picture, where, from_last)
 
 
 def flicker(before: Frame, after: Frame) -> float:
-    """``Σ c |V_t − warp(V_t−1)|² / Σ c`` over the flow of what was filmed (Lai et al. 2018,
-    https://arxiv.org/abs/1808.00449, section 4.2); 0 where nothing can be followed."""
-    back = flow.estimate(before.photo, after.photo)
-    trusted = flow.reliability(back, flow.estimate(after.photo, before.photo))
-    squares = np.square(after.painted - np.clip(flow.warped(before.painted, back), 0.0, 1.0)).sum(-1)
-    return float((trusted * squares).sum() / max(1.0, float(trusted.sum())))
+    """``Kept.flicker`` of two frames, whatever lies between them."""
+    found = kept(after.photo, {1: before}, cut=0.0)
+    assert found is not None
+    return found.flicker(after.painted)

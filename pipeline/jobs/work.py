@@ -34,14 +34,16 @@ class Painting:
     height: int
     done: int = 0
     decoding_bytes: int = 0  # that its largest image takes
+    further_steps: int = 0  # at full size: those of a clip's other frames
 
     def stretches(self) -> list[Stretch]:
         """What is run, coarse to fine."""
         ratio = self.parameters.image_size / max(self.width, self.height)
         width, height = (max(1, round(length * ratio)) for length in (self.width, self.height))
+        *coarser, (finest, steps) = schedule(self.parameters, height, width)
         return [
             Stretch(side, max(1, round(width * height * (side / max(width, height)) ** 2)), steps)
-            for side, steps in schedule(self.parameters, height, width)
+            for side, steps in [*coarser, (finest, steps + self.further_steps)]
         ]
 
     @property
@@ -50,16 +52,22 @@ class Painting:
         return self.stretches()[-1].pixels
 
 
-def paintings(manifest: Manifest, sizes: Mapping[str, tuple[int, int]]) -> list[Painting]:
+def paintings(manifest: Manifest, sizes: Mapping[str, tuple[int, int]], frames: int = 1) -> list[Painting]:
     """The pictures that a manifest asks for, one for each variant of a sweep.
 
     Args:
         manifest: the effective one.
         sizes: width and height of each image, by its path as the manifest writes it.
+        frames: of its photo, where that is a clip.
     """
     runs = manifest.variants() if manifest.sweep else [manifest]
     return [
-        Painting(run.parameters, *sizes[run.content], decoding_bytes=_to_decode(run.images.values(), sizes))
+        Painting(
+            run.parameters,
+            *sizes[run.content],
+            decoding_bytes=_to_decode(run.images.values(), sizes),
+            further_steps=(frames - 1) * run.parameters.frame_steps,
+        )
         for run in runs
         if run.content in sizes
     ]
@@ -81,5 +89,5 @@ def paintings_of(job: Job, done: Mapping[int, int] | None = None) -> list[Painti
     sizes = {image.file: (image.width, image.height) for image in job.images.values() if image.width and image.height}
     found: list[Painting] = []
     with contextlib.suppress(ValidationError):
-        found = paintings(job.manifest, sizes)
+        found = paintings(job.manifest, sizes, job.frames)
     return [dataclasses.replace(one, done=(done or {}).get(number, 0)) for number, one in enumerate(found, 1)]

@@ -115,7 +115,7 @@ def frames_of(
         file: its bytes.
         name: what errors call it.
         max_pixels: of a frame.
-        long_side: pixels, to which all are resized with Lanczos's filter, both sides being even; None to leave them.
+        long_side: pixels, to which they are ``scaled``; None to leave them.
         start: seconds; frames before are left out.
         end: seconds; that frame and those behind it are left out.
     """
@@ -139,8 +139,16 @@ def frames_of(
                         return
                     if begin is None or time >= begin:
                         _require_size(frame.width, frame.height, name, max_pixels)
-                        size = size or _fitted(*_upright(frame, stream), long_side)
-                        yield Filmed(time, _levels(frame, *size))
+                        size = size or _upright(frame, stream)
+                        levels = _levels(frame, *size)
+                        yield Filmed(time, levels if long_side is None else scaled(levels, long_side))
+
+
+def scaled(levels: Levels, long_side: int) -> Levels:
+    """A frame at ``long_side`` pixels by Lanczos's filter, both its sides being even, as yuv420p has them."""
+    height, width = levels.shape[:2]
+    ratio = long_side / max(width, height)
+    return _resized(levels, max(2, 2 * round(width * ratio / 2)), max(2, 2 * round(height * ratio / 2)))
 
 
 def write(
@@ -327,14 +335,6 @@ def _upright(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
     return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
 
 
-def _fitted(width: int, height: int, long_side: int | None) -> tuple[int, int]:
-    """At ``long_side`` pixels, both sides being even, as yuv420p has them."""
-    if long_side is None:
-        return width, height
-    ratio = long_side / max(width, height)
-    return max(2, 2 * round(width * ratio / 2)), max(2, 2 * round(height * ratio / 2))
-
-
 def _levels(frame: VideoFrame, width: int, height: int) -> Levels:
     """A frame upright, in sRGB, without alpha, at a size."""
     has_alpha = any(component.is_alpha for component in frame.format.components)
@@ -354,8 +354,10 @@ def _levels(frame: VideoFrame, width: int, height: int) -> Levels:
     if has_alpha:
         share = alpha / np.float32(top)
         rgb = np.rint(rgb * share + np.array(NEUTRAL, np.float32) * (1.0 - share)).astype(np.uint8)
-    rgb = np.rot90(rgb, round(frame.rotation / 90) % 4)
-    if rgb.shape[:2] != (height, width):
-        resized = Image.fromarray(np.ascontiguousarray(rgb)).resize((width, height), Image.Resampling.LANCZOS)
-        rgb = np.asarray(resized)
-    return np.ascontiguousarray(rgb)
+    return _resized(np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90) % 4)), width, height)
+
+
+def _resized(levels: Levels, width: int, height: int) -> Levels:
+    if levels.shape[:2] == (height, width):
+        return levels
+    return np.asarray(Image.fromarray(levels).resize((width, height), Image.Resampling.LANCZOS))

@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline import storage
 from pipeline.errors import ImageError, JobError
+from pipeline.jobs import clips
 from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Box, mask_of
@@ -100,6 +101,8 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         image = job.images[part]
         try:
             with storage.open_file(folder / image.stored) as file:
+                if part == "content" and clips.is_clip(manifest):
+                    return clips.first_frame(file, manifest, max(1, round(long_side)), max_pixels)
                 return images.decoded(file, max(1, round(long_side)), image.file, max_pixels)
         except storage.OddError as error:
             raise ImageError(

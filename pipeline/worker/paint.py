@@ -7,18 +7,20 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import JobError
-from pipeline.jobs import checkpoint, losses, result, snapshots
+from pipeline.jobs import checkpoint, clips, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
+from pipeline.pictures.images import Picture
 from pipeline.worker import card, memory, pacing
+from pipeline.worker.clip import Clip
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.fitting import require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from pipeline.engine.targets import Style
 
 log = logging.getLogger(__name__)
+
+PEAKS = ("peak_memory_bytes", "peak_card_memory_bytes")
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,16 @@ def paint(
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels, room)
     valid_with = _fingerprint(job, parameters, session)
+    if clips.is_clip(job.manifest):
+        pacing.measure_if_new(options, session, given.content.rgb, work.styles, parameters)
+        chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own
+        clip = Clip(work, job, sources, folder, options.max_pixels, options.checkpoint_seconds, should_stop, valid_with)
+        painted = _clip_painted(clip, time.perf_counter() - started, chosen)
+        if painted is None:
+            return False
+        peaks = max(while_decoding, memory.peak()), card.peak() if on_card else None
+        result.leave(folder, painted.model_copy(update=dict(zip(PEAKS, peaks, strict=True))))
+        return True
     height, width = given.content.rgb.shape[:2]
     stages = session.stylizer.stages(height, width, parameters)
     resumed = _resume(folder, job, valid_with, stages, parameters.steps_per_frame)
@@ -134,7 +148,7 @@ def paint(
     while_painting = memory.peak()
     peaks = max(while_decoding, while_painting), card.peak() if on_card else None
     done = _done(session, setup_seconds, optimize_seconds, state.step, work.chosen, output, peaks)
-    leave_previews(folder, picture, given, parameters.output_format)
+    leave_previews(folder, picture, given, shows_itself=parameters.output_format != "tiff")
     result.leave(folder, done, files)
     pacing.note(options, session, parameters, picture.rgb.shape, losses.read(folder), done, while_painting)
     return True
@@ -164,6 +178,20 @@ def _optimized(
         log.warning("%s: %s; starting over.", job.id, error)
         snapshots.cut(folder, after=0)
     return _optimized(work, job, folder, None, valid_with, checkpoint_seconds, should_stop)
+
+
+def _clip_painted(clip: Clip, setup_seconds: float, chosen: dict[str, Any]) -> Done | None:
+    """Paint a clip, and write its file and its previews; None when told to stop."""
+    rows = clip.paint()
+    encoded = clip.encode(rows) if rows else None
+    if rows is None or encoded is None:
+        return None
+    output, photo, picture = encoded
+    given = replace(clip.work.given, photo=Picture(photo, None))
+    leave_previews(clip.folder, Picture(picture, None), given, shows_itself=False)
+    seconds, steps = sum(row.seconds for row in rows), sum(row.steps for row in rows)
+    done = _done(clip.work.session, setup_seconds, seconds, steps, chosen, output, (0, None))
+    return done.model_copy(update={"frames": [row.model_dump() for row in rows]})
 
 
 def _done(

@@ -48,17 +48,17 @@ def shown(steps: Iterator[Step], folder: Path, picture: Callable[[State], Rgb]) 
         yield step
 
 
-def leave_previews(folder: Path, picture: Picture, given: Inputs, output_format: str) -> None:
+def leave_previews(folder: Path, picture: Picture, given: Inputs, shows_itself: bool) -> None:
     """Leave the small pictures of a result in its job's folder.
 
     Args:
         folder: the job's.
         picture: the result.
         given: what it was made of.
-        output_format: of the result's file.
+        shows_itself: whether a browser shows the result's file.
     """
     wanted = {"picture": picture, "photo": given.photo}
     wanted |= {f"painting-{number}": Picture(rgb, None) for number, rgb in enumerate(given.paintings, 1)}
-    if output_format == "tiff":
+    if not shows_itself:
         wanted["large"] = picture
     previews.leave(folder, {n: preview(p, SIDES[n.partition("-")[0]]) for n, p in wanted.items()})
