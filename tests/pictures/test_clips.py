@@ -37,6 +37,7 @@ def video(
     turned: int = 0,
     times: list[int] | None = None,
     change: Callable[[Any], None] = lambda stream: None,
+    draw: Callable[[int], Any] | None = None,
     width: int = 64,
     height: int = 48,
     **options: str,
@@ -51,7 +52,8 @@ def video(
         change(stream)
         track = container.add_stream(sound, rate=48_000, layout="mono") if sound else None
         for number in range(count):
-            frame = av.VideoFrame.from_ndarray(halves(number, width, height), format="rgb24").reformat(format=pix_fmt)
+            levels = np.ascontiguousarray(draw(number) if draw else halves(number, width, height))
+            frame = av.VideoFrame.from_ndarray(levels, format="rgb24").reformat(format=pix_fmt)
             frame.pts, frame.time_base = times[number] if times else number, Fraction(1, 10)
             container.mux(stream.encode(frame))
         if track:
