@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
-from pipeline.inbox import elsewhere, jobfolder, patterns
+from pipeline.inbox import elsewhere, films, jobfolder, patterns
 from pipeline.inbox.drops import is_photo
 from pipeline.inbox.ignored import Ignored
 from pipeline.jobs import clips
@@ -57,7 +57,8 @@ def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[
         if path.is_dir():
             folder = storage.real(path)
             ignored = Ignored.by(ignore, folder)
-            photos = {path / photo: photo for photo in patterns.photos(folder, "**/*", is_photo, ignored)}
+            names = patterns.photos(folder, "**/*", is_photo, ignored)
+            photos = {path / photo: photo for photo in _without_live_ones(names)}
             others = [path / other for other in patterns.photos(folder, "**/*", suffixes.is_unread, ignored)]
             for sentence in sorted(ignored.told):
                 log.warning("%s", sentence)
@@ -112,12 +113,12 @@ def plan(
         except ManifestError as error:  # every job's alike
             raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
         planned.append((manifest, text, copies))
-    films = _films(dict.fromkeys([*styles, *photos]), limits)
+    verified = _films(dict.fromkeys([*styles, *photos]), limits)
     submissions, problems = [], []
     for photo, (manifest, text, copies) in zip(photos, planned, strict=True):
-        sizes = {copies[image]: films[image][:2] for image in copies}
+        sizes = {copies[image]: verified[image][:2] for image in copies}
         try:
-            frames = clips.frames(manifest, films[photo], limits)
+            frames = clips.frames(manifest, verified[photo], limits)
         except ImageError as error:
             problems.append(str(error))
             continue
@@ -150,6 +151,15 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
         except BaseException:
             storage.remove(draft)
             raise
+
+
+def _without_live_ones(names: Sequence[str]) -> list[str]:
+    """The paths but for those of the films that belong to photos."""
+    by_folder: dict[str, list[str]] = {}
+    for name in names:
+        by_folder.setdefault(os.path.dirname(name), []).append(os.path.basename(name))
+    stills = {folder: films.stills(within) for folder, within in by_folder.items()}
+    return [name for name in names if not films.is_of_live_photo(name, stills[os.path.dirname(name)])]
 
 
 def _matching(pattern: Path, is_meant: Callable[[str], bool], ignore: Sequence[str]) -> list[Path]:
@@ -204,16 +214,16 @@ def _films(files: Iterable[Path], limits: Limits) -> dict[Path, Film]:
     Raises:
         UsageError: with every one that cannot be used.
     """
-    films, problems = {}, []
+    found, problems = {}, []
     for path in files:
         try:
             with _opened(path) as file:
-                films[path] = clips.verify(file, str(path), limits.max_pixels, end_may_lack=True)
+                found[path] = clips.verify(file, str(path), limits.max_pixels, end_may_lack=True)
         except (UsageError, ImageError) as error:
             problems.append(str(error))
     if problems:
         raise UsageError("\n".join(problems))
-    return films
+    return found
 
 
 def _opened(image: Path) -> BinaryIO:

@@ -7,6 +7,7 @@ like name files and addresses of their own.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import itertools
 import logging
@@ -62,6 +63,12 @@ class Filmed(NamedTuple):
     levels: Levels
 
 
+def missing() -> str:
+    """Which package that videos take is not installed; empty if all are."""
+    packages = {"av": "PyAV", "cv2": "OpenCV"}
+    return next((told for name, told in packages.items() if importlib.util.find_spec(name) is None), "")
+
+
 def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
     """Read a video to its end, its first frame decoded, and tell what it is.
 
@@ -72,7 +79,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
 
     Raises:
         IncompleteImageError: it breaks off, as a file does that is still being copied.
-        ImageError: it is no video of a known format, or has no picture, or PyAV is not there.
+        ImageError: it is no video of a known format, or has no picture, or PyAV or OpenCV is not there.
     """
     with _opened(file, name) as container:
         if not container.streams.video and _breaks_off(file):
@@ -119,9 +126,9 @@ def frames_of(
         start: seconds; frames before are left out.
         end: seconds; that frame and those behind it are left out.
     """
-    import av
-
     with _opened(file, name) as container:
+        import av
+
         stream = _video(container, name, max_pixels)
         stream.thread_type = "AUTO"
         step = 1 / (stream.average_rate or _ORDINARY_RATE)
@@ -284,10 +291,10 @@ class _Handle:
 @contextlib.contextmanager
 def _opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
     """A video's container. Errors as ``verify``."""
-    try:
-        import av
-    except ImportError:
-        raise ImageError(f"{name}: videos take PyAV, which is not installed.", f"`{INSTALL}`") from None
+    if package := missing():
+        raise ImageError(f"{name}: videos take {package}, which is not installed.", f"`{INSTALL}`")
+    import av
+
     file.seek(0)
     try:
         allowed = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": ""}
