@@ -1,4 +1,4 @@
-"""Videos: reading what people really drop, a frame at a time, and writing MP4. The only code that imports PyAV.
+"""Videos: reading what people really drop, a frame at a time. Only this and ``mp4`` import PyAV.
 
 FFmpeg may open nothing but the file that it is given, and knows no formats but those of ``FORMATS``: playlists and the
 like name files and addresses of their own.
@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import itertools
-import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -26,20 +24,15 @@ from pipeline.pictures.completeness import may_be_on_its_way
 from pipeline.pictures.images import NEUTRAL
 
 if TYPE_CHECKING:
-    from av import AudioStream, Packet, VideoFrame, VideoStream
-    from av.container import InputContainer, OutputContainer
-
-log = logging.getLogger(__name__)
+    from av import VideoFrame, VideoStream
+    from av.container import InputContainer
 
 FORMATS = ("mov", "mp4", "m4a", "3gp", "matroska", "webm", "avi")
-CODECS = {"h264": "libx264", "h265": "libx265"}  # of the result, by what a manifest calls them
-SOUND_OF_MP4 = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # which players find there, too
 MISSING_SECONDS = 0.25  # that a file which says its length may be short of it
 BUFFER_BYTES = 1 << 18
-_BT709, _BT601, _HD_HEIGHT = 1, 5, 720  # H.273's matrices; without a word, which one is meant goes by the height
-_ORDINARY_RATE = Fraction(25)  # a second
+BT709, _BT601, _HD_HEIGHT = 1, 5, 720  # H.273's matrices; without a word, which one is meant goes by the height
+ORDINARY_RATE = Fraction(25)  # a second
 TICKS = 90_000  # a second
-AAC_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 MOST_ASPECT = 4  # of a pixel
 COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 INSTALL = "pip install 'stylistic[video]'"
@@ -81,7 +74,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
         IncompleteImageError: it breaks off, as a file does that is still being copied.
         ImageError: it is no video of a known format, or has no picture, or PyAV or OpenCV is not there.
     """
-    with _opened(file, name) as container:
+    with opened(file, name) as container:
         if not container.streams.video and _breaks_off(file):
             raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
         stream = _video(container, name, max_pixels)
@@ -126,12 +119,12 @@ def frames_of(
         start: seconds; frames before are left out.
         end: seconds; that frame and those behind it are left out.
     """
-    with _opened(file, name) as container:
+    with opened(file, name) as container:
         import av
 
         stream = _video(container, name, max_pixels)
         stream.thread_type = "AUTO"
-        step = 1 / (stream.average_rate or _ORDINARY_RATE)
+        step = 1 / (stream.average_rate or ORDINARY_RATE)
         begin, over = (None if at is None else Fraction(at).limit_denominator(TICKS) for at in (start, end))
         first: Fraction | None = None
         time, size = -step, None  # before the first
@@ -158,129 +151,7 @@ def scaled(levels: Levels, long_side: int) -> Levels:
     return _resized(levels, max(2, 2 * round(width * ratio / 2)), max(2, 2 * round(height * ratio / 2)))
 
 
-def write(
-    target: BinaryIO,
-    frames: Iterable[Filmed],
-    codec: str = "h264",
-    crf: int = 18,
-    sound: BinaryIO | None = None,
-    name: str = "",
-) -> None:
-    """Write frames as MP4, ``yuv420p`` in BT.709; neither they nor the sound are held in memory.
-
-    Args:
-        target: a file that can be sought in.
-        frames: of one even height and width, at least one; their times are kept, less the first one's.
-        codec: of ``CODECS``.
-        crf: constant rate factor, 0 to 51; less is better and larger.
-        sound: the video that the frames are of, whose sound is copied, or coded as AAC where MP4 does not hold it; None
-            for silence.
-        name: what is told of that.
-    """
-    import av
-
-    coming = iter(frames)
-    first = next(coming)
-    height, width = first.levels.shape[:2]
-    with av.open(_Handle(target), "w", "mp4", buffer_size=BUFFER_BYTES) as container, contextlib.ExitStack() as stack:
-        stream = container.add_stream(CODECS[codec], rate=TICKS, options={"crf": str(crf)})
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.time_base = Fraction(1, TICKS)
-        context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, _BT709, 1, 1
-        if codec == "h265":
-            context.codec_tag = "hvc1"  # what Apple's players look for
-        track = _Track.of(stack.enter_context(_opened(sound, name)), container, first.time) if sound else None
-        time = Fraction(0)
-        for filmed in itertools.chain([first], coming):
-            time = filmed.time - first.time
-            picture = av.VideoFrame.from_ndarray(filmed.levels, format="rgb24")
-            picture = picture.reformat(format="yuv420p", dst_colorspace=_BT709, dst_color_range=1)
-            picture.pts, picture.time_base = round(time * TICKS), Fraction(1, TICKS)
-            container.mux(stream.encode(picture))
-            if track:
-                track.follow(time)
-        if track:
-            track.follow(time + 1 / _ORDINARY_RATE)
-            track.end()
-        container.mux(stream.encode())
-
-
-class _Track:
-    """The sound of a video on its way into another."""
-
-    def __init__(self, source: InputContainer, target: OutputContainer, given: AudioStream, begin: Fraction) -> None:
-        import av
-
-        self._target, self._begin = target, begin
-        self._packets = source.demux(given)
-        self._waiting: Packet[AudioStream] | None = None
-        self._is_over = False
-        self._resampler: av.AudioResampler | None = None
-        if given.codec_context.codec.canonical_name in SOUND_OF_MP4:
-            self._stream = target.add_stream_from_template(given)
-        else:
-            rate = given.rate if given.rate in AAC_RATES else 48_000
-            self._stream = target.add_stream("aac", rate=rate, layout="mono" if given.channels == 1 else "stereo")
-            self._resampler = av.AudioResampler("fltp", self._stream.layout, rate)
-
-    @classmethod
-    def of(cls, source: InputContainer, target: OutputContainer, time: Fraction) -> _Track | None:
-        """The first sound of a video from a time on, in seconds from its first frame; None where there is none, or none
-        that can be decoded."""
-        import av
-
-        found = next(iter(source.streams.audio), None)
-        if found is None:
-            return None
-        video = source.streams.video[0]
-        begin = Fraction(video.start_time or 0) * (video.time_base or Fraction(0)) + time
-        try:
-            return cls(source, target, found, begin)
-        except (av.error.FFmpegError, ValueError, AttributeError) as error:
-            log.warning("its sound is left out: %s", error)
-            return None
-
-    def follow(self, time: Fraction) -> None:
-        """Copy what is heard up to a time, in seconds."""
-        while not self._is_over:
-            packet = self._waiting or next(self._packets, None)
-            self._waiting = None
-            if packet is None or not packet.size:
-                self._is_over = True
-                return
-            at = None if packet.pts is None else Fraction(packet.pts) * packet.time_base - self._begin
-            if at is not None and at >= time:
-                self._waiting = packet
-                return
-            if at is None or at >= 0:
-                self._take(packet, at)
-
-    def _take(self, packet: Packet[AudioStream], at: Fraction | None) -> None:
-        import av
-
-        if self._resampler is None:
-            shift = round(self._begin / packet.time_base)
-            if packet.pts is not None:
-                packet.pts -= shift
-                packet.dts = packet.pts if packet.dts is None else packet.dts - shift
-            packet.stream = self._stream
-            self._target.mux(packet)
-            return
-        with contextlib.suppress(av.error.InvalidDataError):
-            for frame in packet.decode():
-                frame.pts = None  # one after another
-                for part in self._resampler.resample(frame):
-                    self._target.mux(self._stream.encode(part))
-
-    def end(self) -> None:
-        """Write what is still held back."""
-        if self._resampler is not None:
-            self._target.mux(self._stream.encode())
-
-
-class _Handle:
+class Handle:
     """A file for PyAV, which would take the number that Python calls a descriptor for a name."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -289,7 +160,7 @@ class _Handle:
 
 
 @contextlib.contextmanager
-def _opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
+def opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
     """A video's container. Errors as ``verify``."""
     if package := missing():
         raise ImageError(f"{name}: videos take {package}, which is not installed.", f"`{INSTALL}`")
@@ -298,7 +169,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
     file.seek(0)
     try:
         allowed = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": ""}
-        with av.open(_Handle(file), "r", options=allowed, buffer_size=BUFFER_BYTES) as container:
+        with av.open(Handle(file), "r", options=allowed, buffer_size=BUFFER_BYTES) as container:
             yield container
     except av.error.FFmpegError as error:
         why = short(str(error.strerror or error))
@@ -350,7 +221,7 @@ def _levels(frame: VideoFrame, width: int, height: int) -> Levels:
     kind = ("rgba64le" if has_alpha else "rgb48le") if bits > 8 else ("rgba" if has_alpha else "rgb24")
     matrix = frame.colorspace if frame.colorspace in (1, 4, 5, 6, 7, 9, 10) else None
     if matrix is None:
-        matrix = _BT709 if frame.height >= _HD_HEIGHT else _BT601
+        matrix = BT709 if frame.height >= _HD_HEIGHT else _BT601
     pixels = frame.to_ndarray(format=kind, src_colorspace=matrix, interpolation="BICUBIC")
     rgb, alpha = pixels[..., :3], pixels[..., 3:]
     top = 65535 if bits > 8 else 255

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.jobs import checkpoint, frames, losses, result
+from pipeline.jobs import checkpoint, frames, losses, previews, result
 from pipeline.jobs import clips as clip_jobs
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.clips import as_rgb
@@ -24,7 +24,7 @@ from pipeline.jobs.frames import FrameRow
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Output
 from pipeline.manifest.parameters import Parameters
-from pipeline.pictures import advice, clips, color, protection
+from pipeline.pictures import advice, clips, color, mp4, protection
 from pipeline.pictures.clips import Filmed, Levels
 from pipeline.worker import inputs
 from pipeline.worker.inputs import Inputs
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pipeline.worker.paint import Work
 
 log = logging.getLogger(__name__)
+
+FILM_CRF = 26  # of what was filmed, for the page
 
 
 @dataclass(frozen=True)
@@ -204,45 +206,60 @@ class Clip:
         return row, levels
 
     def encode(self, rows: list[FrameRow]) -> tuple[Output, Any, Any] | None:
-        """Write the result's file; what is told of it, and the frame in the middle, filmed and painted. None when told
-        to stop."""
+        """Write the result's file, and what was filmed for the page; what is told of it, and the frame in the middle,
+        filmed and painted. None when told to stop."""
         name = f"{self.job.name}{clip_jobs.SUFFIX}"
-        place = self.folder / result.RESULT
-        draft = place / f".{name}"
-        storage.ensure_folder(place)
-        with contextlib.suppress(FileNotFoundError):
-            storage.remove_file(draft)
+        asked = self._parameters
         middle: list[Any] = []
 
         def painted(coming: Iterator[Filmed]) -> Iterator[Filmed]:
             for row, filmed in zip(rows, coming, strict=True):
-                if self.should_stop():
-                    raise _StoppedError
                 levels = frames.picture(self.folder, row.frame)
-                photo = clips.scaled(filmed.levels, self._parameters.image_size)
-                if self._parameters.color == "content":
+                photo = clips.scaled(filmed.levels, asked.image_size)
+                if asked.color == "content":
                     rgb = color.with_luminance(as_rgb(photo), as_rgb(levels))
                     levels = np.round(np.clip(rgb, 0.0, 1.0) * 255.0).astype(np.uint8)
                 if row.frame == (len(rows) + 1) // 2:
                     middle.extend((as_rgb(photo), as_rgb(levels)))
                 yield Filmed(filmed.time, levels)
 
-        asked = self._parameters
-        content = self.job.images["content"]
+        def small(coming: Iterator[Filmed]) -> Iterator[Filmed]:
+            side = min(asked.image_size, previews.SIDES["film"])
+            return (Filmed(filmed.time, clips.scaled(filmed.levels, side)) for filmed in coming)
+
         try:
-            with self._filmed() as coming, storage.create(draft) as file:
-                with storage.open_file(self.sources / content.stored) as sound:
-                    clips.write(file, painted(coming), asked.video_codec, asked.crf, sound, content.file)
-                file.flush()
-                os.fsync(file.fileno())
+            self._write(self.folder / previews.FOLDER / previews.FILM, small, "h264", FILM_CRF, has_sound=False)
+            self._write(self.folder / result.RESULT / name, painted, asked.video_codec, asked.crf, has_sound=True)
         except _StoppedError:
             return None
-        with storage.open_file(draft) as written:
+        with storage.open_file(self.folder / result.RESULT / name) as written:
             digest = storage.at_once(storage.digest_of(written))
-        storage.move(draft, place / name)
         photo, picture = middle
         height, width = picture.shape[:2]
         return Output(file=name, width=width, height=height, sha256=digest), photo, picture
+
+    def _write(
+        self, path: Path, made: Callable[[Iterator[Filmed]], Iterator[Filmed]], codec: str, crf: int, has_sound: bool
+    ) -> None:
+        """Write a video that is made of the frames, under a dot-name first."""
+        content = self.job.images["content"]
+        draft = path.with_name(f".{path.name}")
+        storage.ensure_folder(path.parent)
+        storage.remove_file(draft)
+        with contextlib.ExitStack() as stack:
+            coming = made(self._unless_stopped(stack.enter_context(self._filmed())))
+            file = stack.enter_context(storage.create(draft))
+            sound = stack.enter_context(storage.open_file(self.sources / content.stored)) if has_sound else None
+            mp4.write(file, coming, codec, crf, sound, content.file)
+            file.flush()
+            os.fsync(file.fileno())
+        storage.move(draft, path)
+
+    def _unless_stopped(self, coming: Iterator[Filmed]) -> Iterator[Filmed]:
+        for filmed in coming:
+            if self.should_stop():
+                raise _StoppedError
+            yield filmed
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ImageError, IncompleteImageError
-from pipeline.pictures import clips
+from pipeline.pictures import clips, mp4
 from pipeline.pictures.clips import Filmed
 
 av = pytest.importorskip("av")
@@ -262,12 +262,12 @@ class TestWhatIsNoVideo:
 def written(data: bytes, codec: str = "h264", start: float = 0.0, end: float | None = None) -> bytes:
     buffer = io.BytesIO()
     frames = clips.frames_of(io.BytesIO(data), "clip", 10**6, 64, start, end)
-    clips.write(buffer, frames, codec, 18, io.BytesIO(data), "clip")
+    mp4.write(buffer, frames, codec, 18, io.BytesIO(data), "clip")
     return buffer.getvalue()
 
 
 class TestWriting:
-    @pytest.mark.parametrize("codec", clips.CODECS)
+    @pytest.mark.parametrize("codec", mp4.CODECS)
     def test_what_is_written_is_what_was_read(self, codec: str) -> None:
         found = written(video(times=[0, 1, 2, 7, 8, 20]), codec)
         frames = read(found)
@@ -328,5 +328,5 @@ class TestWriting:
                 most = max(most, sum(ref() is not None for ref in alive))
                 yield Filmed(Fraction(number, 25), levels)
 
-        clips.write(io.BytesIO(), frames())
+        mp4.write(io.BytesIO(), frames())
         assert most <= 4
