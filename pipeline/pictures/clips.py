@@ -34,6 +34,7 @@ BT709, _BT601, _HD_HEIGHT = 1, 5, 720  # H.273's matrices; without a word, which
 ORDINARY_RATE = Fraction(25)  # a second
 TICKS = 90_000  # a second
 MOST_ASPECT = 4  # of a pixel
+MOST_RATE = Fraction(240)
 COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 INSTALL = "pip install 'stylistic[video]'"
 
@@ -142,6 +143,13 @@ def frames_of(
                         size = size or _upright(frame, stream)
                         levels = _levels(frame, *size)
                         yield Filmed(time, levels if long_side is None else scaled(levels, long_side))
+
+
+def rate(file: BinaryIO, name: str) -> Fraction:
+    """Frames a second, about. Errors as ``verify``."""
+    with opened(file, name) as container:
+        said = container.streams.video[0].average_rate or ORDINARY_RATE
+    return min(Fraction(said).limit_denominator(1001), MOST_RATE)
 
 
 def scaled(levels: Levels, long_side: int) -> Levels:

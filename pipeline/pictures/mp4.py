@@ -26,6 +26,7 @@ AAC_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_00
 def write(
     target: BinaryIO,
     frames: Iterable[Filmed],
+    rate: Fraction = ORDINARY_RATE,
     codec: str = "h264",
     crf: int = 18,
     sound: BinaryIO | None = None,
@@ -36,6 +37,7 @@ def write(
     Args:
         target: a file that can be sought in.
         frames: of one even height and width, at least one; their times are kept, less the first one's.
+        rate: frames a second, about, by which players are told what the file asks of them.
         codec: of ``CODECS``.
         crf: constant rate factor, 0 to 51; less is better and larger.
         sound: the video that the frames are of, whose sound is copied, or coded as AAC where MP4 does not hold it; None
@@ -48,7 +50,7 @@ def write(
     first = next(coming)
     height, width = first.levels.shape[:2]
     with av.open(Handle(target), "w", "mp4", buffer_size=BUFFER_BYTES) as container, contextlib.ExitStack() as stack:
-        stream = container.add_stream(CODECS[codec], rate=TICKS, options={"crf": str(crf)})
+        stream = container.add_stream(CODECS[codec], rate=rate, options={"crf": str(crf)})
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
@@ -67,7 +69,7 @@ def write(
             if track:
                 track.follow(time)
         if track:
-            track.follow(time + 1 / ORDINARY_RATE)
+            track.follow(time + 1 / rate)
             track.end()
         container.mux(stream.encode())
 
@@ -120,7 +122,16 @@ class _Track:
                 self._waiting = packet
                 return
             if at is None or at >= 0:
-                self._take(packet, at)
+                self._take_if_it_can_be(packet, at)
+
+    def _take_if_it_can_be(self, packet: Packet[AudioStream], at: Fraction | None) -> None:
+        import av
+
+        try:
+            self._take(packet, at)
+        except av.error.FFmpegError as error:  # a clip is not to be lost for its sound
+            log.warning("from %.1f s on its sound is left out: %s", float(at or 0), error)
+            self._is_over = True
 
     def _take(self, packet: Packet[AudioStream], at: Fraction | None) -> None:
         import av

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline import storage
-from pipeline.errors import JobError
+from pipeline.errors import EnvironmentFault, JobError
 from pipeline.jobs import checkpoint, frames, losses, previews, result
 from pipeline.jobs import clips as clip_jobs
 from pipeline.jobs.checkpoint import Checkpoint
@@ -29,7 +30,7 @@ from pipeline.pictures.clips import Filmed, Levels
 from pipeline.worker import inputs
 from pipeline.worker.inputs import Inputs
 from pipeline.worker.optimizing import Keeping, as_state, optimize
-from pipeline.worker.showing import shown
+from pipeline.worker.showing import Showing
 
 if TYPE_CHECKING:
     from pipeline.engine.sequence import Frame, Kept
@@ -76,7 +77,9 @@ class Clip:
         height, width = self.work.given.photo.rgb.shape[:2]
         rows = frames.read(self.folder, self.valid_with, (width, height))
         there = len(rows)
+        self._require_room((self.job.frames - there) * height * width * 3)
         earlier: deque[Frame] = deque(maxlen=max(AGO))
+        show = Showing(self.folder)
         with contextlib.ExitStack() as stack:
             loss_log: losses.LossLog | None = None
             for number, filmed in enumerate(stack.enter_context(self._filmed()), 1):
@@ -97,10 +100,25 @@ class Clip:
                 row, levels = painted
                 frames.save(self.folder, row, levels, self.valid_with)
                 rows.append(row)
+                show(functools.partial(as_rgb, levels))
                 if row.flicker is None:  # another scene
                     earlier.clear()
                 earlier.append(Frame(photo, as_rgb(levels)))
         return rows
+
+    def _require_room(self, needed: int) -> None:
+        """Make sure that the disk holds the frames: paint hardly shrinks as a PNG.
+
+        Raises:
+            EnvironmentFault: it does not.
+        """
+        free = storage.free_bytes(self.folder)
+        if free < needed:
+            raise EnvironmentFault(
+                f"the frames of {self.job.name} take about {needed / 1e9:.1f} GB in the jobs folder, and"
+                f" {free / 1e9:.1f} GB are free.",
+                "Make room.",
+            )
 
     @property
     def _parameters(self) -> Parameters:
@@ -166,7 +184,6 @@ class Clip:
             given.protected,
             anchor,
         )
-        live = shown(_noted(steps, seen), self.folder, lambda state: stylizer.picture(state, frame.parameters))
         begun = time.perf_counter()
         keeping = Keeping(
             self.folder,
@@ -177,7 +194,7 @@ class Clip:
             frame.steps_before,
         )
         try:
-            reached = optimize(live, frame.resumed, keeping)
+            reached = optimize(_noted(steps, seen), frame.resumed, keeping)
         except JobError as error:
             if frame.resumed is None:
                 raise
@@ -248,9 +265,10 @@ class Clip:
         storage.remove_file(draft)
         with contextlib.ExitStack() as stack:
             coming = made(self._unless_stopped(stack.enter_context(self._filmed())))
+            source = stack.enter_context(storage.open_file(self.sources / content.stored))
+            rate = clips.rate(source, content.file)
             file = stack.enter_context(storage.create(draft))
-            sound = stack.enter_context(storage.open_file(self.sources / content.stored)) if has_sound else None
-            mp4.write(file, coming, codec, crf, sound, content.file)
+            mp4.write(file, coming, rate, codec, crf, source if has_sound else None, content.file)
             file.flush()
             os.fsync(file.fileno())
         storage.move(draft, path)

@@ -81,6 +81,7 @@ def key(job: Job) -> str:
     return json.dumps(
         {
             "images": {part: image.sha256 for part, image in job.images.items()},
+            "part of a clip": [manifest.start, manifest.end],
             "style": [style.model_dump() for style in manifest.style],
             "parameters": {name: parameters[name] for name in PARAMETERS},
             "smoothness is chosen": parameters["total_variation_weight"] == "auto",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,15 +38,29 @@ def shown(steps: Iterator[Step], folder: Path, picture: Callable[[State], Rgb]) 
         folder: the job's.
         picture: what a state stands for.
     """
-    due = time.monotonic() + EVERY_SECONDS
+    show = Showing(folder)
     for step in steps:
-        begun = time.monotonic()
-        if begun >= due and step.number == step.state.step:
-            small = preview(Picture(picture(step.state), None), previews.LIVE_SIDE)
-            storage.write_atomic(folder / previews.LIVE, small)
-            now = time.monotonic()
-            due = now + min(OLDEST_SECONDS, max(EVERY_SECONDS, (now - begun) / MOST_OF_TIME))
+        if step.number == step.state.step:
+            show(functools.partial(picture, step.state))
         yield step
+
+
+class Showing:
+    """Shows a picture in a job's folder every few seconds: calling it does nothing before it is due."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._due = time.monotonic() + EVERY_SECONDS
+
+    def __call__(self, picture: Callable[[], Rgb]) -> None:
+        """Show what a function gives, if it is time for that."""
+        begun = time.monotonic()
+        if begun < self._due:
+            return
+        small = preview(Picture(picture(), None), previews.LIVE_SIDE)
+        storage.write_atomic(self._folder / previews.LIVE, small)
+        now = time.monotonic()
+        self._due = now + min(OLDEST_SECONDS, max(EVERY_SECONDS, (now - begun) / MOST_OF_TIME))
 
 
 def leave_previews(folder: Path, picture: Picture, given: Inputs, shows_itself: bool) -> None:
