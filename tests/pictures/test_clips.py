@@ -262,7 +262,8 @@ class TestWhatIsNoVideo:
 def written(data: bytes, codec: str = "h264", start: float = 0.0, end: float | None = None) -> bytes:
     buffer = io.BytesIO()
     frames = clips.frames_of(io.BytesIO(data), "clip", 10**6, 64, start, end)
-    mp4.write(buffer, frames, codec, 18, io.BytesIO(data), "clip")
+    rate = clips.rate(io.BytesIO(data), "clip")
+    mp4.write(buffer, frames, rate, codec, 18, io.BytesIO(data), "clip")
     return buffer.getvalue()
 
 
@@ -305,6 +306,22 @@ class TestWriting:
         assert len(samples) / rate == pytest.approx(2.0, abs=0.1)
         heard = np.abs(np.fft.rfft(samples[rate // 4 : rate * 5 // 4]))
         assert int(heard.argmax()) == pytest.approx(440, abs=3)
+
+    def test_a_fault_of_the_sound_costs_the_sound_alone(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fails(*_: Any) -> None:
+            raise av.error.ArgumentError(22, "Invalid argument")
+
+        monkeypatch.setattr(mp4._Track, "_take", fails)
+        found = written(video(count=20, sound="aac"))
+        assert len(read(found)) == 20
+        assert "its sound is left out" in caplog.text
+
+    def test_players_are_told_a_rate_that_is_about_the_clips(self) -> None:
+        """A level of H.264 goes by it, and players refuse the highest."""
+        with av.open(io.BytesIO(written(video()))) as container:
+            assert container.streams.video[0].codec_context.level <= 31
 
     def test_the_sound_of_a_part_is_that_part(self) -> None:
         data = video(count=30, sound="aac")
