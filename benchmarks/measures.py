@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.objective import gram_matrix
+from pipeline.engine.objective import gram_sums
 from pipeline.manifest.parameters import STYLE_LAYERS
 
 Image = npt.NDArray[np.float32]
@@ -47,7 +47,7 @@ def gram_distance(extractor: Extractor, picture: Image, painting: Image, ratio: 
         size = [round(side * ratio) for side in image.shape[:2]]
         scaled = tf.image.resize(image[None], size, "area")
         found = extractor.features(scaled, STYLE_LAYERS)
-        grams.append([gram_matrix(found[layer]) for layer in STYLE_LAYERS])
+        grams.append([gram_sums(f) / f.shape[1] / f.shape[2] for f in (found[layer] for layer in STYLE_LAYERS)])
     return float(np.mean([tf.reduce_mean(tf.square(a - b)) for a, b in zip(*grams, strict=True)]))
 
 

@@ -47,6 +47,12 @@ def real_kernels(shared: Path) -> dict[str, Any]:
         }
 
 
+def per_position(sums: Any, features: Any, weights: Any = None) -> Any:
+    """A style loss's sums over features ``[1, H, W, C]``, over the sum of the positions' weights."""
+    whole = features.shape[1] * features.shape[2] if weights is None else np.sum(weights)
+    return sums(features, weights) / whole
+
+
 def tiny_kernels(channels: int = 6) -> dict[str, tuple[Any, Any]]:
     """A VGG-19 of few channels: the same layers, random kernels that keep the signal's size."""
     rng = np.random.default_rng(3)

@@ -5,22 +5,30 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from pipeline.engine import strips
 from pipeline.engine.roots import Tensor
+from pipeline.engine.strips import Block, Strip
 from pipeline.manifest.parameters import VGG19_LAYERS
-from pipeline.manifest.schedule import block
+from pipeline.manifest.schedule import block as block_of
 
 if TYPE_CHECKING:
     from pipeline.engine.weights import Kernel
 
-Head = Callable[[Tensor], Tensor]
-
 # The mean of ImageNet's pixels that VGG-19 was trained with, in RGB order.
 MEAN = np.array([123.68, 116.779, 103.939], np.float32)
+
+
+class Head(NamedTuple):
+    """Sums over the positions of a layer, such as ``FᵀF``."""
+
+    layer: str
+    sums: Callable[..., Tensor]  # of activations [1, h, w, C] and what is beside them: float32
+    beside: Sequence[Tensor] = ()  # [1, h, w, n] each, of all positions of the layer
 
 
 def depth(layers: Collection[str]) -> int:
@@ -47,53 +55,84 @@ class Extractor:
         kernel, bias = self._kernels[VGG19_LAYERS[0]]
         self._kernels[VGG19_LAYERS[0]] = kernel[:, :, ::-1], bias
 
-    def features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """Activations (after ReLU) of ``layers`` for an RGB image ``[1, H, W, 3]`` in [0, 1].
+    def features(self, image: Tensor, layers: Collection[str], strip_pixels: int = 0) -> dict[str, Tensor]:
+        """Activations (after ReLU) of ``layers`` for an RGB image ``[1, H, W, 3]`` in [0, 1], in strips if asked for.
 
         Returns a tensor ``[1, H / 2^(block - 1), W / 2^(block - 1), C]`` a layer, in the extractor's precision.
         """
-        return dict(zip(layers, self.summaries(image, [(layer, tf.identity) for layer in layers]), strict=True))
+        found: dict[str, Tensor] = {}
+        x = image
+        for of_block, block in self._blocks([], layers):
+            activations, _ = (
+                strips.forward(block, x, strips.rows(strip_pixels, tf.shape(image)[2]))
+                if strip_pixels
+                else block.run(x, None)
+            )
+            wanted = [layer for layer in of_block if layer in layers]
+            found |= zip(wanted, activations[len(activations) - len(wanted) :], strict=True)
+            x = activations[0]
+        return {layer: found[layer] for layer in layers}
 
-    def summaries(self, image: Tensor, heads: Sequence[tuple[str, Head]], recompute: bool = False) -> list[Tensor]:
-        """What each head makes of the activations of its layer, such as their Gram matrix; in the order of ``heads``.
+    def sums(self, image: Tensor, heads: Sequence[Head], strip_pixels: int = 0) -> list[Tensor]:
+        """What each head adds up over the positions of its layer; in the order of ``heads``.
 
         Args:
             image: as for ``features``.
-            heads: pairs of a layer and a function of its activations.
-            recompute: for the gradient compute each block's activations again instead of keeping them (Chen et al.
-                2016, https://arxiv.org/abs/1604.06174): half the memory and half as much time again, the same result.
+            heads: at least one.
+            strip_pixels: run each block over strips of about so many pixels, which are computed again for the
+                gradient: in a hundredth of the memory, and half as much time again. 0 for the whole picture at once.
         """
-        deepest = depth([layer for layer, _ in heads])
-        order = sorted(range(len(heads)), key=lambda index: VGG19_LAYERS.index(heads[index][0]))
-        x = tf.cast(image * 255.0 - MEAN, self.dtype)
-        summaries: list[Tensor] = []
-        for _, of_block in itertools.groupby(VGG19_LAYERS[:deepest], block):
-            layers = tuple(of_block)
-            heads_of_block = [heads[index] for index in order if heads[index][0] in layers]
-            is_last = layers[-1] == VGG19_LAYERS[deepest - 1]
-            run = functools.partial(self._block, layers, heads_of_block, not is_last, recompute)
-            x, *found = tf.recompute_grad(run)(x) if recompute else run(x)
-            summaries += found
-        by_index = dict(zip(order, summaries, strict=True))
+        order = sorted(range(len(heads)), key=lambda index: VGG19_LAYERS.index(heads[index].layer))
+        blocks = [block for _, block in self._blocks([heads[index] for index in order], ())]
+        if strip_pixels:
+            found = strips.sums(blocks, image, strip_pixels)
+        else:
+            x, found = image, []
+            for block in blocks:
+                activations, of_block = block.run(x, None)
+                x = activations[0] if activations else None
+                found += of_block
+        by_index = dict(zip(order, found, strict=True))
         return [by_index[index] for index in range(len(heads))]
 
-    def _block(
-        self, layers: Sequence[str], heads: Sequence[tuple[str, Head]], pool: bool, recompute: bool, x: Tensor
-    ) -> list[Tensor]:
-        """The last activations of a block, pooled or not, and what the heads make of each layer's, in their order."""
-        summaries: list[Tensor] = []
-        for layer in layers:
-            run = functools.partial(self._convolution, layer, [head for of, head in heads if of == layer])
-            # The first activations are as large as any and the cheapest: what follows goes on without them.
-            x, *found = tf.recompute_grad(run)(x) if recompute and layer == VGG19_LAYERS[0] else run(x)
-            summaries += found
-        return [tf.nn.max_pool2d(x, 2, 2, "VALID") if pool else x, *summaries]
+    def _blocks(self, heads: Sequence[Head], kept: Collection[str]) -> list[tuple[list[str], Block]]:
+        """The blocks down to the deepest layer that is asked for, with their layers. Their sums are in the order of
+        ``heads``, which is by layer; after what the next block needs, activations of layers that are kept follow."""
+        deepest = depth([*kept, *(head.layer for head in heads)])
+        found = []
+        for _, of_block in itertools.groupby(VGG19_LAYERS[:deepest], block_of):
+            layers = list(of_block)
+            own = [head for head in heads if head.layer in layers]
+            run = functools.partial(self._run, layers, own, kept, layers[-1] != VGG19_LAYERS[deepest - 1])
+            found.append((layers, Block(run, len(layers))))
+        return found
 
-    def _convolution(self, layer: str, heads: Sequence[Head], x: Tensor) -> list[Tensor]:
-        """The activations of a layer, and what the heads make of them."""
-        kernel, bias = self._kernels[layer]
-        x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
-        return [x, *(head(x) for head in heads)]
+    def _run(
+        self,
+        layers: Sequence[str],
+        heads: Sequence[Head],
+        kept: Collection[str],
+        pools: bool,
+        x: Tensor,
+        strip: Strip | None,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """A block as ``strips.Block.run`` has it."""
+        activations, sums = [], []
+        if layers[0] == VGG19_LAYERS[0]:
+            x = tf.cast(x * 255.0 - MEAN, self.dtype)
+        for layer in layers:
+            kernel, bias = self._kernels[layer]
+            x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+            own = strip.owned(x) if strip else x
+            if layer in kept:
+                activations.append(own)
+            for head in heads:
+                if head.layer == layer:
+                    beside = [one[:, strip.first : strip.end] if strip else one for one in head.beside]
+                    sums.append(head.sums(own, *beside))
+        if pools:
+            activations.insert(0, tf.nn.max_pool2d(own, 2, 2, "VALID"))
+        return activations, sums
 
 
 def best_precision() -> str:

@@ -12,7 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.engine import roots
+from pipeline.engine.extractor import Head
 from pipeline.engine.roots import Tensor
+from pipeline.manifest.schedule import block
 
 WASSERSTEIN_SCALE = 1e4  # about what the same style_weight needs with Gram matrices
 DIRECTIONS = 256  # in which a style's features spread most; at 512 channels they hold 99 % of the variance
@@ -21,33 +23,29 @@ PROTECTION = 16.0  # times what content weighs elsewhere, where there is no limi
 PROTECTED_LIMIT = 0.04  # of what is protected: at 0.1 mouths are torn, lower and it looks like a photo
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def gram_matrix(features: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """``G = FᵀF / (H·W)`` for features ``[1, H, W, C]``; returns float32 ``[C, C]``.
+def gram_sums(features: Tensor, weights: Tensor | None = None) -> Tensor:
+    """``FᵀWF`` of features ``[1, H, W, C]``, a sum over their positions; float32 ``[C, C]``.
 
-    The gradient with respect to F is ``F (dG + dGᵀ) / (H·W)``: one product where autodiff of the matmul takes two.
-    In bfloat16 the products are summed in float32 too; the sum is rounded, by a five-hundredth at most.
+    Each position weighs W: ``weights`` ``[1, H, W, 1]``, or 1. Over the sum of the weights it is the Gram matrix, with
+    the squares of a mask m that of ``m ⊙ F`` (Gatys et al. 2017, https://arxiv.org/abs/1611.07865, eq. 5).
+
+    The gradient with respect to F is ``W F (dG + dGᵀ)``: one product where autodiff of the matmul takes two. In
+    bfloat16 products are summed in float32 too; the sum is rounded, by a five-hundredth at most.
     """
-    shape = tf.shape(features)
-    columns = tf.reshape(features, [shape[1] * shape[2], shape[3]])
-    inverse_positions = 1.0 / tf.cast(shape[1] * shape[2], tf.float32)
-    gram = tf.cast(tf.matmul(columns, columns, transpose_a=True), tf.float32) * inverse_positions
+    channels = features.shape[3]
+    of_columns = None if weights is None else tf.cast(tf.reshape(weights, [-1, 1]), features.dtype)
 
-    def gradient(upstream: Tensor) -> Tensor:
-        symmetric = tf.cast((upstream + tf.transpose(upstream)) * inverse_positions, columns.dtype)
-        return tf.reshape(tf.matmul(columns, symmetric), shape)
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def compute(columns: Tensor) -> Any:
+        weighted = columns if of_columns is None else columns * of_columns
 
-    return gram, gradient
+        def gradient(upstream: Tensor) -> Tensor:
+            slope = columns @ tf.cast(upstream + tf.transpose(upstream), columns.dtype)
+            return slope if of_columns is None else slope * of_columns
 
+        return tf.cast(tf.matmul(weighted, columns, transpose_a=True), tf.float32), gradient
 
-def gram_statistics(features: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The Gram matrix of features where a mask ``[1, h, w, 1]`` in [0, 1] lets them: that of ``m ⊙ F`` over ``Σ m²``
-    positions (Gatys et al. 2017, https://arxiv.org/abs/1611.07865, eq. 5). No mask: of all of them."""
-    if mask is None:
-        return gram_matrix(features)
-    shares = _shares(features, mask)
-    positions = tf.cast(tf.size(shares), tf.float32)
-    return gram_matrix(features * tf.cast(shares, features.dtype)) * (positions / (tf.reduce_sum(shares**2) + 1e-6))
+    return compute(tf.reshape(features, [-1, channels]))
 
 
 def gram_distances(statistics: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
@@ -56,32 +54,29 @@ def gram_distances(statistics: Sequence[Tensor], targets: Sequence[Tensor]) -> T
     return tf.stack([tf.reduce_mean(tf.square(gram - target)) for gram, target in pairs])
 
 
-def moments(features: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The second moments ``M = Fᵀ W F`` of features ``[1, H, W, C]`` and, as the last row, their mean ``μ = Fᵀ w``;
-    float32 ``[C + 1, C]``. Each position weighs ``w``: by the mask's square, or alike.
+def moment_sums(features: Tensor, weights: Tensor | None = None) -> Tensor:
+    """``FᵀWF`` of features ``[1, H, W, C]`` and, as the last row, ``FᵀW1``, sums over their positions; float32
+    ``[C + 1, C]``. Over the sum of the weights they are the second moments and the mean; weights are ``gram_sums``'.
 
     The products are in float32 whatever the features' precision, as a covariance is a difference and has no bits to
     spare; that of the gradient, ``W (F (dM + dMᵀ) + dμ)``, is in the features'.
     """
     channels = features.shape[3]
-    squares = None if mask is None else tf.reshape(_shares(features, mask) ** 2, [-1, 1])
+    of_columns = None if weights is None else tf.reshape(weights, [-1, 1])
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def compute(columns: Tensor) -> Any:
         exact = tf.cast(columns, tf.float32)
-        if squares is None:
-            weighted, whole = exact, 1.0 / tf.cast(tf.shape(columns)[0], tf.float32)
-        else:
-            weighted, whole = exact * squares, 1.0 / (tf.reduce_sum(squares) + 1e-6)
-        product, mean = tf.matmul(weighted, exact, transpose_a=True), tf.reduce_sum(weighted, 0, keepdims=True)
+        weighted = exact if of_columns is None else exact * of_columns
+        product, total = tf.matmul(weighted, exact, transpose_a=True), tf.reduce_sum(weighted, 0, keepdims=True)
 
         def gradient(upstream: Tensor) -> Tensor:
-            of_product, of_mean = tf.split(upstream * whole, [channels, 1])
+            of_product, of_total = tf.split(upstream, [channels, 1])
             symmetric = tf.cast(of_product + tf.transpose(of_product), columns.dtype)
-            slope = tf.nn.bias_add(columns @ symmetric, tf.cast(tf.reshape(of_mean, [-1]), columns.dtype))
-            return slope if squares is None else slope * tf.cast(squares, columns.dtype)
+            slope = tf.nn.bias_add(columns @ symmetric, tf.cast(tf.reshape(of_total, [-1]), columns.dtype))
+            return slope if of_columns is None else slope * tf.cast(of_columns, columns.dtype)
 
-        return tf.concat([product, mean], 0) * whole, gradient
+        return tf.concat([product, total], 0), gradient
 
     return compute(tf.reshape(features, [-1, channels]))
 
@@ -144,22 +139,46 @@ def _covariance(second_moments: Tensor, mean: Tensor) -> Tensor:
     return second_moments - tf.transpose(mean) * mean
 
 
-def _shares(features: Tensor, mask: Tensor) -> Tensor:
-    """A mask averaged down to the height and width of features."""
-    return tf.image.resize(mask, tf.shape(features)[1:3], "area")
+def shares(mask: Tensor, layer: str) -> Tensor:
+    """A mask ``[1, H, W, 1]`` of an image averaged down to the height and width of a layer."""
+    return tf.image.resize(mask, size(mask, layer), "area")
+
+
+def size(image: Tensor, layer: str) -> Tensor:
+    """The height and width of a layer for an image ``[1, H, W, n]``."""
+    return tf.shape(image)[1:3] // 2 ** (block(layer) - 1)
+
+
+def style_heads(loss: StyleLoss, layers: Sequence[str], mask: Tensor | None) -> list[Head]:
+    """What is added up of each layer where a mask ``[1, H, W, 1]`` of the image lets it; None for all."""
+    return [Head(layer, loss.sums, [] if mask is None else [tf.square(shares(mask, layer))]) for layer in layers]
+
+
+def style_statistics(heads: Sequence[Head], sums: Sequence[Tensor], image: Tensor) -> list[Tensor]:
+    """Sums of ``style_heads`` over the weights of their positions."""
+    found = []
+    for head, of_layer in zip(heads, sums, strict=True):
+        if head.beside:
+            whole = tf.reduce_sum(head.beside[0]) + 1e-6
+        else:
+            whole = tf.cast(tf.reduce_prod(size(image, head.layer)), tf.float32)
+        found.append(of_layer * (1.0 / whole))
+    return found
 
 
 class StyleLoss(NamedTuple):
     """How far an image is from a style."""
 
-    statistics: Callable[..., Tensor]  # of features (and mask); a weighted mean of several styles' is a style's again
+    # Of features and the weights of their positions. Over the sum of these it is a statistic, and a weighted mean of
+    # several styles' statistics is a style's again.
+    sums: Callable[..., Tensor]
     target: Callable[[Tensor], Any]  # what is kept of a style's statistics
     distances: Callable[[Sequence[Tensor], Sequence[Any]], Tensor]  # of an image's statistics from targets, by layer
 
 
 STYLE_LOSSES = {
-    "gram": StyleLoss(gram_statistics, tf.identity, gram_distances),
-    "wasserstein": StyleLoss(moments, wasserstein_target, wasserstein_distances),
+    "gram": StyleLoss(gram_sums, tf.identity, gram_distances),
+    "wasserstein": StyleLoss(moment_sums, wasserstein_target, wasserstein_distances),
 }
 
 
@@ -168,58 +187,50 @@ def weighted_mean(losses: Sequence[Tensor], layer_weights: Tensor) -> Tensor:
     return tf.reduce_mean(layer_weights * tf.stack(losses))
 
 
-def content_distance(
-    features: Tensor, target: Tensor, limit: Tensor | None = None, protected: Tensor | None = None
-) -> Tensor:
+def content_sums(features: Tensor, target: Tensor, protected: Tensor | None = None) -> Tensor:
+    """``Σ(F − F_c)²``, or where something is protected, m, ``Σ(1 − m)(F − F_c)²`` and ``Σ m (F − F_c)²``.
+
+    Args:
+        features: F, ``[1, H, W, C]``.
+        target: F_c, of the same shape.
+        protected: m, ``[1, H, W, 1]`` in [0, 1]; None for nothing.
+
+    Returns:
+        Float32 ``[1]`` or ``[2]``.
+    """
+    parts = [1.0] if protected is None else [1.0 - protected, protected]
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def compute(features: Tensor) -> Any:
+        difference = tf.cast(features, tf.float32) - tf.cast(target, tf.float32)
+
+        def gradient(upstream: Tensor) -> Tensor:
+            factor = tf.add_n([2.0 * part * of_part for part, of_part in zip(parts, tf.unstack(upstream), strict=True)])
+            return tf.cast(factor * difference, features.dtype)
+
+        return tf.stack([tf.reduce_sum(part * tf.square(difference)) for part in parts]), gradient
+
+    return compute(features)
+
+
+def content_distance(distances: Tensor, whole: Tensor, limit: Tensor | None = None) -> Tensor:
     """``D = mean((F − F_c)²)``; with a limit τ ``D · (D / (τ · mean(F_c²)))⁵``.
 
     The power keeps D near the limit, whatever draws the picture away from the photo: at one weight, calm and loud
     paintings lead to about the same distance (docs/decisions.md).
 
-    What is protected, m, stays out of D, which is of the rest then, ``mean((1 − m)(F − F_c)²)``, as far from the photo
-    as without it. It has a term of its own, of ``mean(m(F − F_c)²)``, with a limit of ``PROTECTED_LIMIT`` at most, or
-    weighs ``PROTECTION`` times as much without one.
+    What is protected stays out of D, which is of the rest then, as far from the photo as without it. It has a term of
+    its own, with a limit of ``PROTECTED_LIMIT`` at most, or weighs ``PROTECTION`` times as much without one.
 
     Args:
-        features: F, ``[1, H, W, C]``.
-        target: F_c, float32, of the same shape.
+        distances: ``content_sums`` over the number of activations.
+        whole: likewise of a picture without features.
         limit: the part of F_c that may be lost; None for no limit.
-        protected: m, ``[1, h, w, 1]`` in [0, 1]; None for nothing.
     """
-    held = None if protected is None else _shares(features, protected)
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def compute(features: Tensor) -> Any:
-        difference = tf.cast(features, tf.float32) - target
-        if held is None:
-            loss, slope = _limited(tf.square(difference), tf.square(target), limit)
-        else:
-            rest = 1.0 - held
-            loss, slope = _limited(rest * tf.square(difference), rest * tf.square(target), limit)
-            if limit is None:
-                of_held = PROTECTION * tf.reduce_mean(held * tf.square(difference)), PROTECTION
-            else:
-                most = tf.minimum(limit, PROTECTED_LIMIT)
-                of_held = _limited(held * tf.square(difference), held * tf.square(target), most)
-            loss += of_held[0]
-            slope = rest * slope + held * of_held[1]
-
-        def gradient(upstream: Tensor) -> Tensor:
-            factor = 2.0 * slope * upstream / tf.cast(tf.size(features), tf.float32)
-            return tf.cast(factor * difference, features.dtype)
-
-        return loss, gradient
-
-    return compute(features)
-
-
-def _limited(squares: Tensor, whole: Tensor, limit: Tensor | None) -> tuple[Tensor, Tensor]:
-    """``D · (D / (τ · W))⁵`` of the means D and W, or D without a limit, and its derivative by D."""
-    distance = tf.reduce_mean(squares)
     if limit is None:
-        return distance, 1.0
-    power = tf.math.divide_no_nan(distance, limit * tf.reduce_mean(whole)) ** CONTENT_POWER
-    return distance * power, (1 + CONTENT_POWER) * power
+        return tf.tensordot(distances, [1.0, PROTECTION][: distances.shape[0]], 1)
+    limits = tf.stack([limit, tf.minimum(limit, PROTECTED_LIMIT)][: distances.shape[0]])
+    return tf.reduce_sum(distances * tf.math.divide_no_nan(distances, limits * whole) ** CONTENT_POWER)
 
 
 def total_variation_loss(image: Tensor) -> Tensor:

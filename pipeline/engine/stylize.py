@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import time
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipeline.engine import balance, objective, scales
+from pipeline.engine import balance, objective, scales, strips
 from pipeline.engine.extractor import Extractor, Head
 from pipeline.engine.objective import STYLE_LOSSES
 from pipeline.engine.optimizers import OPTIMIZERS, Rates
@@ -24,7 +23,6 @@ from pipeline.errors import JobError
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import schedule
 
-RECOMPUTE_FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
 # Bytes that a step of Adam takes for each pixel, its activations kept or computed again: with some room over what
 # benchmarks/memory.py measures, as the kernel ends a process that takes more than there is.
 BYTES_PER_PIXEL = {
@@ -78,19 +76,14 @@ class _LossWeights(NamedTuple):
 
 def bytes_needed(height: int, width: int, precision: str, parameters: Parameters) -> int:
     """About how much memory a run takes beyond the extractor, in bytes."""
-    kept, recomputed = BYTES_PER_PIXEL[parameters.style_loss, precision]
-    each = recomputed if _is_large(height, width, precision) else kept
+    kept, in_strips = BYTES_PER_PIXEL[parameters.style_loss, precision]
+    each = in_strips if strips.pixels(height, width, precision) else kept
     return height * width * (each + (BYTES_PER_PIXEL_OF_LBFGS if parameters.optimizer == "lbfgs" else 0))
 
 
 def bytes_needed_for_style(height: int, width: int, precision: str, parameters: Parameters) -> int:
     """About how much memory a painting's statistics take while they are computed, in bytes."""
     return height * width * BYTES_PER_PIXEL_OF_STYLE[parameters.style_loss, precision]
-
-
-def _is_large(height: int, width: int, precision: str) -> bool:
-    """Whether activations are computed twice rather than kept. By size alone: the same job gives the same bytes."""
-    return bool(height * width * tf.as_dtype(precision).size > RECOMPUTE_FROM_BYTES)
 
 
 class Stylizer:
@@ -224,10 +217,10 @@ class Stylizer:
         value. Nothing of the device is looked at within it: it would have to wait for all that was begun."""
         content_layers, style_layers = map(tuple, balance.layers(parameters))
         regions, masks = len(targets.style), len(targets.masks)
-        recompute = _is_large(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
+        strip_pixels = strips.pixels(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
         is_limited = parameters.content_limit != "off"
         of_what = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, is_limited)
-        key = (*of_what, regions, masks, recompute, len(targets.protected), len(targets.anchor))
+        key = (*of_what, regions, masks, strip_pixels, len(targets.protected), len(targets.anchor))
         if key in self._graphs:
             return self._graphs[key]
         optimizer = OPTIMIZERS[parameters.optimizer]
@@ -238,7 +231,7 @@ class Stylizer:
             def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
                 with tf.GradientTape() as tape:
                     tape.watch(image)
-                    losses = self._losses(image, targets, weights, parameters, recompute)
+                    losses = self._losses(image, targets, weights, parameters, strip_pixels)
                 return tf.stack(losses), tape.gradient(losses[0], image)
 
             def step(done: Tensor, state: tuple[Tensor, ...], records: Tensor) -> tuple[Tensor, Any, Tensor]:
@@ -257,7 +250,8 @@ class Stylizer:
             tf.TensorSpec([], tf.int32),
             tf.nest.map_structure(lambda t: any_size(t.shape), tensors),
             Targets(
-                [tf.TensorSpec([1, None, None, None])] * len(content_layers),
+                [tf.TensorSpec([1, None, None, target.shape[3]], target.dtype) for target in targets.content],
+                [tf.TensorSpec(whole.shape) for whole in targets.whole_content],
                 tf.nest.map_structure(lambda t: tf.TensorSpec(t.shape), targets.style),
                 [MASK] * masks,
                 vector,
@@ -271,23 +265,30 @@ class Stylizer:
         return self._graphs[key]
 
     def _losses(
-        self, image: Tensor, targets: Targets, weights: _LossWeights, parameters: Parameters, recompute: bool
+        self, image: Tensor, targets: Targets, weights: _LossWeights, parameters: Parameters, strip_pixels: int
     ) -> list[Tensor]:
         """Total, content, style, total variation and temporal loss; of the parameters what names a graph counts."""
         content_layers, style_layers = balance.layers(parameters)
         limit = None if parameters.content_limit == "off" else weights.content_limit
-        protected = targets.protected[0] if targets.protected else None
-        heads: list[tuple[str, Head]] = [
-            (layer, functools.partial(objective.content_distance, target=target, limit=limit, protected=protected))
-            for layer, target in zip(content_layers, targets.content, strict=True)
+        protected = [[objective.shares(mask, layer) for mask in targets.protected] for layer in content_layers]
+        heads = [
+            Head(layer, objective.content_sums, [target, *of_layer])
+            for layer, target, of_layer in zip(content_layers, targets.content, protected, strict=True)
         ]
         loss = STYLE_LOSSES[parameters.style_loss]
         masks = [None] * (len(targets.style) - len(targets.masks)) + targets.masks
-        heads += [(layer, functools.partial(loss.statistics, mask=mask)) for mask in masks for layer in style_layers]
-        found = self._extractor.summaries(image, heads, recompute)
-        content = objective.weighted_mean(found[: len(content_layers)], weights.content_layers)
+        of_style = [head for mask in masks for head in objective.style_heads(loss, style_layers, mask)]
+        found = self._extractor.sums(image, [*heads, *of_style], strip_pixels)
+        content = objective.weighted_mean(
+            [
+                objective.content_distance(sums / tf.cast(tf.size(target), tf.float32), whole, limit)
+                for sums, target, whole in zip(found, targets.content, targets.whole_content, strict=False)
+            ],
+            weights.content_layers,
+        )
+        statistics = objective.style_statistics(of_style, found[len(heads) :], image)
         aims = list(itertools.chain.from_iterable(targets.style))
-        distances = loss.distances(found[len(content_layers) :], aims)
+        distances = loss.distances(statistics, aims)
         by_region = tf.reduce_mean(weights.style_layers * tf.reshape(distances, [len(masks), -1]), 1)
         style = tf.reduce_sum(targets.shares * by_region)
         variation = objective.total_variation_loss(image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipeline.engine import balance, scales
+from pipeline.engine import balance, objective, scales, strips
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.objective import STYLE_LOSSES
 from pipeline.engine.roots import Tensor
@@ -40,9 +39,10 @@ class Style:
 
 
 class Targets(NamedTuple):
-    """Of a picture at one size. Content is ``[1, h, w, C]`` by layer, float32."""
+    """Of a picture at one size. Content is ``[1, h, w, C]`` by layer, in the extractor's precision."""
 
     content: list[Tensor]
+    whole_content: list[Tensor]  # by layer, as `content_distance` takes it
     style: list[list[Any]]  # of each region, by layer, as the style loss keeps it
     masks: list[Tensor]  # [1, H, W, 1], of the regions that have one
     shares: Tensor  # of each region in the style loss
@@ -93,10 +93,17 @@ class TargetStore:
         shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
         key = (content.shape, content_layers)
         if key not in self._content_targets:
-            self._content_targets[key] = self._content_graph(key[1])(content)
+            strip_pixels = strips.pixels(content.shape[1], content.shape[2], self._extractor.precision)
+            self._content_targets[key] = self._content_graph(content_layers, strip_pixels)(content)
         where = [] if protected is None else [scales.resize_mask(protected, content)]
         near = [] if anchor is None else [scales.resize(anchor[0], ratio), scales.resize_mask(anchor[1], content)]
-        return Targets(self._content_targets[key], targets, masks, shares / tf.reduce_sum(shares), where, near)
+        of_content = self._content_targets[key]
+        whole = [
+            objective.content_sums(tf.zeros_like(target), target, *(objective.shares(mask, layer) for mask in where))
+            / tf.cast(tf.size(target), tf.float32)
+            for layer, target in zip(content_layers, of_content, strict=True)
+        ]
+        return Targets(of_content, whole, targets, masks, shares / tf.reduce_sum(shares), where, near)
 
     def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
         key = (style.key, style.image.shape, ratio, layers, loss)
@@ -104,30 +111,30 @@ class TargetStore:
             scaled = scales.resize(style.image, ratio)
             require_size(scaled[0], "the style image", layers)
             masks = [] if style.part is None else [scales.resize_mask(style.part, scaled)]
-            self._styles[key] = self._statistics_graph(layers, loss, bool(masks))(scaled, masks)
+            strip_pixels = strips.pixels(scaled.shape[1], scaled.shape[2], self._extractor.precision)
+            self._styles[key] = self._statistics_graph(layers, loss, bool(masks), strip_pixels)(scaled, masks)
             if len(self._styles) > KEPT_STYLES:
                 self._styles.popitem(last=False)
         self._styles.move_to_end(key)
         return self._styles[key]
 
-    def _content_graph(self, layers: tuple[str, ...]) -> Any:
-        key = ("content", layers)
+    def _content_graph(self, layers: tuple[str, ...], strip_pixels: int) -> Any:
+        key = ("content", layers, strip_pixels)
         if key not in self._graphs:
 
             def targets(image: Tensor) -> list[Tensor]:
-                features = self._extractor.features(image, layers)
-                return [tf.cast(features[layer], tf.float32) for layer in layers]
+                return list(self._extractor.features(image, layers, strip_pixels).values())
 
             self._graphs[key] = tf.function(targets, input_signature=[any_size([1, 1, 1, 3])], autograph=False)
         return self._graphs[key]
 
-    def _statistics_graph(self, layers: tuple[str, ...], loss: str, is_masked: bool) -> Any:
-        key = (loss, layers, is_masked)
+    def _statistics_graph(self, layers: tuple[str, ...], loss: str, is_masked: bool, strip_pixels: int) -> Any:
+        key = (loss, layers, is_masked, strip_pixels)
         if key not in self._graphs:
 
             def targets(image: Tensor, masks: list[Tensor]) -> list[Tensor]:
-                head = functools.partial(STYLE_LOSSES[loss].statistics, mask=masks[0] if masks else None)
-                return self._extractor.summaries(image, [(layer, head) for layer in layers])
+                heads = objective.style_heads(STYLE_LOSSES[loss], layers, masks[0] if masks else None)
+                return objective.style_statistics(heads, self._extractor.sums(image, heads, strip_pixels), image)
 
             signature = [any_size([1, 1, 1, 3]), [MASK] if is_masked else []]
             self._graphs[key] = tf.function(targets, input_signature=signature, autograph=False)
@@ -138,7 +145,7 @@ class TargetStore:
     ) -> tuple[dict[str, float], dict[str, float]]:
         """The content and the style loss, by layer, of a picture without features beside these images at full size."""
         targets = self.at(content, scales.resize(content, 1.0), styles, 1.0, parameters)
-        of_content = [float(tf.reduce_mean(tf.square(target))) for target in targets.content]
+        of_content = [float(tf.reduce_sum(whole)) for whole in targets.whole_content]
         content_layers, style_layers = map(tuple, balance.layers(parameters))
         loss = STYLE_LOSSES[parameters.style_loss]
         nothing = [

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.engine.extractor import MEAN, Extractor, best_precision, depth
-from pipeline.engine.objective import gram_matrix
+from pipeline.engine import objective, strips
+from pipeline.engine.extractor import MEAN, Extractor, Head, best_precision, depth
 from pipeline.manifest.parameters import VGG19_LAYERS
 from pipeline.manifest.schedule import smallest_side
 from tests.conftest import tiny_kernels
@@ -70,35 +70,73 @@ def test_the_best_precision_is_one_that_can_be_asked_for() -> None:
     assert best_precision() in ("float32", "bfloat16")
 
 
-def test_recomputed_activations_give_the_same_gradient() -> None:
-    extractor = Extractor(tiny_kernels(), "float32")
-    heads = [("block2_conv1", gram_matrix), ("block4_conv2", tf.identity), ("block2_conv1", tf.identity)]
-    heads += [("block1_conv1", gram_matrix), ("block1_conv2", gram_matrix)]
+class TestStrips:
+    """A picture in strips beside the whole: the same sums, features and gradient, whatever the strips' height."""
 
-    def gradient(recompute: bool) -> Any:
-        image = tf.constant(IMAGE)
-        with tf.GradientTape() as tape:
-            tape.watch(image)
-            loss = tf.add_n([tf.reduce_sum(tf.square(s)) for s in extractor.summaries(image, heads, recompute)])
-        return tape.gradient(loss, image)
+    LAYERS = ("block1_conv1", "block2_conv2", "block3_conv1", "block4_conv2", "block5_conv2")
+    # Even and odd, a row left over, a picture within one strip, deep layers of one row.
+    SIZES = pytest.mark.parametrize(
+        ("height", "width", "rows"),
+        [(64, 40, 16), (97, 33, 16), (75, 50, 18), (113, 17, 16), (99, 40, 32), (40, 90, 60), (24, 24, 16)],
+    )
 
-    kept, computed_again = (tf.function(gradient)(again).numpy() for again in (False, True))
-    assert np.abs(kept).max() > 0
-    np.testing.assert_allclose(computed_again, kept, rtol=1e-5, atol=1e-5 * np.abs(kept).max())
+    @SIZES
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_features_are_the_same_to_the_bit(self, height: int, width: int, rows: int, precision: str) -> None:
+        extractor, image = Extractor(tiny_kernels(), precision), picture_of(height, width)
+        whole, in_strips = (extractor.features(image, self.LAYERS, pixels) for pixels in (0, rows * width))
+        for layer in self.LAYERS:
+            np.testing.assert_array_equal(in_strips[layer], whole[layer], layer)
 
+    @SIZES
+    @pytest.mark.parametrize("sums", [objective.gram_sums, objective.moment_sums])
+    @pytest.mark.parametrize("is_masked", [False, True])
+    def test_sums_and_their_gradient_are_the_same_to_rounding(
+        self, height: int, width: int, rows: int, sums: Any, is_masked: bool
+    ) -> None:
+        extractor, image = Extractor(tiny_kernels(), "float32"), picture_of(height, width)
+        heads = [self.head(sums, layer, height, width, is_masked) for layer in reversed(self.LAYERS)]
+        for layer in ("block4_conv2", "block1_conv1"):
+            target = extractor.features(picture_of(height, width, seed=2), [layer])[layer]
+            heads.insert(2, Head(layer, objective.content_sums, [target]))
 
-def test_activations_are_computed_again_and_the_first_layers_once_more() -> None:
-    extractor = Extractor(tiny_kernels(), "float32")
-
-    def convolutions(recompute: bool) -> int:
-        def gradient(image: Any) -> Any:
+        def evaluate(pixels: int) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(image)
-                loss = tf.add_n(extractor.summaries(image, [("block3_conv1", tf.reduce_sum)], recompute))
-            return tape.gradient(loss, image)
+                found = extractor.sums(image, heads, pixels)
+                loss = tf.add_n([tf.reduce_sum(tf.square(one)) / tf.size(one, tf.float32) for one in found])
+            return found, tape.gradient(loss, image)
 
-        graph = tf.function(gradient).get_concrete_function(tf.constant(IMAGE)).graph
-        return sum(operation.type == "Conv2D" for operation in graph.get_operations())
+        (sums_of_whole, gradient), (sums_of_strips, gradient_of_strips) = map(
+            tf.function(evaluate, autograph=False), (0, rows * width)
+        )
+        for one, other in zip(sums_of_whole, sums_of_strips, strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5 * np.abs(one).max())
+        assert np.abs(gradient).max() > 0
+        np.testing.assert_allclose(gradient_of_strips, gradient, rtol=1e-4, atol=2e-5 * np.abs(gradient).max())
 
-    assert convolutions(False) == 5
-    assert convolutions(True) == 2 * 5 + 1
+    @staticmethod
+    def head(sums: Any, layer: str, height: int, width: int, is_masked: bool) -> Head:
+        mask = tf.constant(np.linspace(0, 1, height * width, dtype=np.float32).reshape(1, height, width, 1))
+        return Head(layer, sums, [objective.shares(mask, layer)] if is_masked else [])
+
+    def test_another_size_needs_no_other_graph(self) -> None:
+        extractor, traces = Extractor(tiny_kernels(), "float32"), []
+
+        def features(image: Any) -> Any:
+            traces.append(image.shape)
+            return extractor.features(image, self.LAYERS, 1000)
+
+        graph = tf.function(features, [tf.TensorSpec([1, None, None, 3])], autograph=False)
+        for height in (64, 97, 200):
+            graph(picture_of(height, 40))
+        assert len(traces) == 1
+
+    def test_whether_a_picture_is_done_in_strips_depends_on_its_size_and_precision_alone(self) -> None:
+        assert strips.pixels(1500, 1600, "float32") == 0
+        assert strips.pixels(2500, 1600, "float32") == strips.PIXELS
+        assert strips.pixels(2500, 1600, "bfloat16") == 0
+
+
+def picture_of(height: int, width: int, seed: int = 1) -> Any:
+    return tf.constant(np.random.default_rng(seed).random((1, height, width, 3), np.float32))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -7,14 +8,23 @@ import pytest
 import tensorflow as tf
 
 from pipeline.engine import objective
+from tests.conftest import per_position
 
+gram_matrix = functools.partial(per_position, objective.gram_sums)
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(1, 5, 7, 4)).astype(np.float32)
 
 
+def content_distance(features: Any, target: Any, limit: Any = None, protected: Any = None) -> Any:
+    where = [] if protected is None else [protected]
+    activations = tf.cast(tf.size(features), tf.float32)
+    sums, whole = (objective.content_sums(f, target, *where) / activations for f in (features, tf.zeros_like(features)))
+    return objective.content_distance(sums, whole, limit)
+
+
 def test_the_gram_matrix_is_the_mean_of_outer_products() -> None:
     expected = sum(np.outer(f, f) for f in FEATURES.reshape(-1, 4)) / 35
-    np.testing.assert_allclose(objective.gram_matrix(tf.constant(FEATURES)), expected, rtol=1e-5)
+    np.testing.assert_allclose(gram_matrix(tf.constant(FEATURES)), expected, rtol=1e-5)
 
 
 def test_its_gradient_is_the_one_of_the_formula() -> None:
@@ -24,7 +34,7 @@ def test_its_gradient_is_the_one_of_the_formula() -> None:
 
     target = tf.constant(RNG.normal(size=(4, 4)).astype(np.float32))  # not symmetric, to see both products
     gradients = []
-    for gram in (objective.gram_matrix, plain):
+    for gram in (gram_matrix, plain):
         x = tf.constant(FEATURES)
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -36,14 +46,14 @@ def test_its_gradient_is_the_one_of_the_formula() -> None:
 def test_bfloat16_features_are_summed_in_float32() -> None:
     # 40,000 ones: bfloat16 could not count beyond 256.
     ones = tf.ones([1, 200, 200, 2], tf.bfloat16)
-    gram = objective.gram_matrix(ones)
+    gram = gram_matrix(ones)
     assert gram.dtype == tf.float32
     np.testing.assert_allclose(gram, np.ones((2, 2)), rtol=2**-8)
 
 
 def test_a_gram_distance_is_the_mean_square_of_the_difference() -> None:
-    gram = objective.gram_matrix(tf.constant(FEATURES))
-    found = objective.gram_distances([objective.gram_matrix(tf.constant(2 * FEATURES)), gram], [gram, gram])
+    gram = gram_matrix(tf.constant(FEATURES))
+    found = objective.gram_distances([gram_matrix(tf.constant(2 * FEATURES)), gram], [gram, gram])
     np.testing.assert_allclose(found, [np.mean((3 * gram.numpy()) ** 2), 0], rtol=1e-5)
 
 
@@ -53,14 +63,14 @@ def test_losses_are_averaged_by_weight_over_layers() -> None:
 
 
 def test_content_loss_is_the_mean_square_of_the_difference() -> None:
-    loss = objective.content_distance(tf.constant(FEATURES), tf.constant(FEATURES + 0.5))
+    loss = content_distance(tf.constant(FEATURES), tf.constant(FEATURES + 0.5))
     np.testing.assert_allclose(loss, 0.25, rtol=1e-5)
 
 
 def test_content_counts_by_a_power_of_what_is_lost_over_the_limit() -> None:
     def lost(part: float) -> float:
         features = tf.constant((1 - np.sqrt(part)) * FEATURES, tf.float32)
-        return float(objective.content_distance(features, tf.constant(FEATURES), tf.constant(0.5)))
+        return float(content_distance(features, tf.constant(FEATURES), tf.constant(0.5)))
 
     whole = float(np.mean(FEATURES**2))
     np.testing.assert_allclose([lost(0.25), lost(0.5), lost(1.0)], [whole / 128, whole / 2, whole * 32], rtol=1e-4)
@@ -74,12 +84,12 @@ def test_what_is_protected_counts_for_itself_and_the_rest_as_if_it_were_alone(li
     where[:, :3] = 1
     limited = None if limit is None else tf.constant(limit)
     lower_limit = None if limit is None else tf.constant(min(limit, objective.PROTECTED_LIMIT))
-    upper = objective.content_distance(features[:, :3], target[:, :3], lower_limit)
-    lower = objective.content_distance(features[:, 3:], target[:, 3:], limited)
+    upper = content_distance(features[:, :3], target[:, :3], lower_limit)
+    lower = content_distance(features[:, 3:], target[:, 3:], limited)
     apart = 0.5 * upper * (objective.PROTECTION if limit is None else 1.0) + 0.5 * lower
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(features)
-        loss = objective.content_distance(features, target, limited, tf.constant(where))
+        loss = content_distance(features, target, limited, tf.constant(where))
         shares = tf.constant(where)
         squares = tf.square(features - target)
         held, rest = tf.reduce_mean(shares * squares), tf.reduce_mean((1 - shares) * squares)
@@ -96,11 +106,11 @@ def test_what_is_protected_counts_for_itself_and_the_rest_as_if_it_were_alone(li
 def test_nothing_and_everything_can_be_protected() -> None:
     features, target = (tf.constant(RNG.gamma(2.0, size=(1, 6, 8, 4)).astype(np.float32)) for _ in range(2))
     limit = tf.constant(0.5)
-    none = objective.content_distance(features, target, limit, tf.zeros([1, 6, 8, 1]))
-    np.testing.assert_allclose(none, objective.content_distance(features, target, limit), rtol=1e-6)
-    whole = objective.content_distance(features, target, limit, tf.ones([1, 6, 8, 1]))
+    none = content_distance(features, target, limit, tf.zeros([1, 6, 8, 1]))
+    np.testing.assert_allclose(none, content_distance(features, target, limit), rtol=1e-6)
+    whole = content_distance(features, target, limit, tf.ones([1, 6, 8, 1]))
     lower = tf.constant(objective.PROTECTED_LIMIT)
-    np.testing.assert_allclose(whole, objective.content_distance(features, target, lower), rtol=1e-5)
+    np.testing.assert_allclose(whole, content_distance(features, target, lower), rtol=1e-5)
 
 
 def test_total_variation_is_a_sum_of_absolute_steps() -> None:
@@ -131,8 +141,9 @@ class TestWasserstein:
 
     def ours(self, features: tf.Tensor, style: np.ndarray, mask: Any = None) -> tf.Tensor:
         loss = objective.STYLE_LOSSES["wasserstein"]
-        target = loss.target(loss.statistics(tf.constant(style)))
-        return loss.distances([loss.statistics(features, mask)], [target])[0]
+        target = loss.target(per_position(loss.sums, tf.constant(style)))
+        weights = [] if mask is None else [tf.square(mask)]
+        return loss.distances([per_position(loss.sums, features, *weights)], [target])[0]
 
     def test_it_is_the_distance_of_two_normal_distributions(self) -> None:
         found = self.ours(tf.constant(FEATURES), self.STYLE)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from pipeline.engine import objective, roots
 from pipeline.engine.extractor import Extractor
 from pipeline.manifest.parameters import STYLE_LAYERS
-from tests.conftest import picture
+from tests.conftest import per_position, picture
 
 RNG = np.random.default_rng(2)
 WAYS = [roots.by_decomposition, roots.by_products]
@@ -77,7 +77,8 @@ def test_by_products_the_gradient_of_real_features_is_at_least_as_exact(
     extractor = Extractor(real_kernels, "float32")
     for layer in STYLE_LAYERS:
         of_photo, of_painting = (
-            objective.moments(extractor.features(image[None], [layer])[layer]) for image in (photo, painting)
+            per_position(objective.moment_sums, extractor.features(image[None], [layer])[layer])
+            for image in (photo, painting)
         )
         factor = objective.wasserstein_target(of_painting).factor.numpy().astype(np.float64)
         mean = of_photo[-1:].numpy()

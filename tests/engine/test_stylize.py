@@ -16,7 +16,7 @@ from pipeline.engine.targets import Style, TargetStore
 from pipeline.errors import ImageError, JobError
 from pipeline.manifest.parameters import CONTENT_LAYERS, PRESETS, STYLE_LAYER_WEIGHTS, Parameters
 from pipeline.manifest.schedule import schedule
-from tests.conftest import opened, picture, tiny_kernels
+from tests.conftest import opened, per_position, picture, tiny_kernels
 
 
 def parameters(**given: Any) -> Parameters:
@@ -71,9 +71,9 @@ class TestRun:
         made = []
         real = TargetStore._content_graph
 
-        def counted(self: TargetStore, layers: tuple[str, ...]) -> Any:
+        def counted(self: TargetStore, layers: tuple[str, ...], strip_pixels: int) -> Any:
             made.append(layers)
-            return real(self, layers)
+            return real(self, layers, strip_pixels)
 
         monkeypatch.setattr(TargetStore, "_content_graph", counted)
         photo = PHOTO.copy()
@@ -113,7 +113,8 @@ class TestRun:
         extractor = Extractor(tiny_kernels(), "float32")
 
         def gram(image: Any) -> Any:
-            return objective.gram_matrix(extractor.features(image[None], ["block2_conv1"])["block2_conv1"]).numpy()
+            features = extractor.features(image[None], ["block2_conv1"])["block2_conv1"]
+            return per_position(objective.gram_sums, features).numpy()
 
         target = (gram(PAINTING.image) + 3 * gram(other.image)) / 4
         expected = 0.01 * 5.0 * np.mean((gram(PHOTO) - target) ** 2)
@@ -306,7 +307,7 @@ class TestAgreement:
         style = tf.constant(self.image(shared, reference["style"]))[None]
         features = Extractor(real_kernels, "float32").features(style, reference["style_layers"])
         for layer, expected in reference["gram"].items():
-            gram = objective.gram_matrix(features[layer]).numpy()
+            gram = per_position(objective.gram_sums, features[layer]).numpy()
             assert np.mean(gram) == pytest.approx(expected["mean"], rel=0.005)
             assert np.linalg.norm(gram) == pytest.approx(expected["frobenius"], rel=0.005)
             assert np.trace(gram) == pytest.approx(expected["trace"], rel=0.005)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.engine import objective
 from pipeline.engine.extractor import Extractor
-from tests.conftest import Place, opened, tiny_kernels
+from tests.conftest import Place, opened, per_position, tiny_kernels
 
 STRONG = {
     "content_weight": 0.0,
@@ -35,7 +35,9 @@ def gram_distance(extractor: Extractor, picture: Any, style: Any) -> float:
     found = [
         extractor.features(tf.constant(image[None].astype(np.float32) / 255), LAYERS) for image in (picture, style)
     ]
-    of_picture, of_style = ([objective.gram_matrix(features[layer]) for layer in LAYERS] for features in found)
+    of_picture, of_style = (
+        [per_position(objective.gram_sums, features[layer]) for layer in LAYERS] for features in found
+    )
     return float(tf.reduce_sum(objective.gram_distances(of_picture, of_style)))
 
 

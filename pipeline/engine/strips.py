@@ -1,0 +1,159 @@
+"""A network's blocks over a picture in horizontal strips: sums over all positions and their gradient, exactly, in
+memory that grows by some tens of bytes a pixel.
+
+A strip reads some rows more above and below than it owns, one for each convolution of the block, as far as the picture
+reaches. What it computes of the rows that it owns is what the whole picture would have there; of these alone it adds up
+sums and hands on activations. Between forward and backward only the blocks' inputs are kept. Backward each strip is
+computed again, and what it says of its input's rows, those that it does not own included, is added up: by linearity
+this is the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from pipeline.engine.roots import Tensor
+
+LEAST_ROWS = 16  # of a strip; at least twice the halo of any block
+PIXELS = 2**18  # of a strip in the first block, which are some 300 MB; deeper blocks have fewer and wider numbers
+FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
+
+
+class Strip(NamedTuple):
+    """Rows of a block's input: those that are read, ``[top, bottom)``, and the strip's own, ``[first, end)``."""
+
+    top: Tensor
+    first: Tensor
+    end: Tensor
+    bottom: Tensor
+
+    def owned(self, rows: Tensor) -> Tensor:
+        """Of what was computed of the rows that are read, those that the strip owns."""
+        return rows[:, self.first - self.top : self.end - self.top]
+
+
+class Block(NamedTuple):
+    """A part of a network that ends where rows are halved, or that is the last.
+
+    ``run`` takes rows ``[1, h, W, C]`` of its input and their strip (None if they are the whole picture), and gives
+    lists of activations of the rows owned, ``[1, h', W', C']`` in the block's precision, and of sums over their
+    positions, float32. The first activations are what the next block goes on with.
+    """
+
+    run: Callable[[Tensor, Strip | None], tuple[list[Tensor], list[Tensor]]]
+    halo: int  # rows of the input that a row of the result depends on, above and below
+
+
+def pixels(height: int, width: int, precision: str) -> int:
+    """Of a strip of a picture of this size; 0 where the whole is done at once. By size and precision alone: the same
+    job gives the same bytes."""
+    return PIXELS if height * width * tf.as_dtype(precision).size > FROM_BYTES else 0
+
+
+def rows(strip_pixels: int, width: Tensor) -> Tensor:
+    """How many rows a strip of about so many pixels has: an even number, as pooling takes two."""
+    return tf.maximum(LEAST_ROWS, strip_pixels // width // 2 * 2)
+
+
+def sums(blocks: Sequence[Block], image: Tensor, strip_pixels: int) -> list[Tensor]:
+    """The sums of all blocks over an image ``[1, H, W, 3]``, with their gradient. The last block has no activations."""
+    height_of_strip = rows(strip_pixels, tf.shape(image)[2])
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def compute(image: Tensor) -> Any:
+        x, inputs, found = image, [], []
+        for block in blocks:
+            inputs.append(x)
+            activations, of_block = forward(block, x, height_of_strip)
+            found.append(of_block)
+            x = activations[0] if activations else None
+
+        def gradient(*upstream: Tensor) -> Tensor:
+            of_sums, of_activations = list(upstream), list[Tensor]()
+            for block, x, of_block in zip(reversed(blocks), reversed(inputs), reversed(found), strict=True):
+                of_block = [of_sums.pop() for _ in of_block][::-1]
+                of_activations = [_backward(block, x, height_of_strip, of_activations, of_block)]
+            return of_activations[0]
+
+        return [one for of_block in found for one in of_block], gradient
+
+    return list(compute(image))
+
+
+def forward(block: Block, x: Tensor, height_of_strip: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """The activations and the sums of a block over its whole input ``[1, H, W, C]``, strip by strip."""
+    count, strip_at = _layout(x, height_of_strip, block.halo)
+
+    def run(index: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        strip = strip_at(index)
+        return block.run(x[:, strip.top : strip.bottom], strip)
+
+    def step(index: Tensor, arrays: list[Any], totals: list[Tensor]) -> Any:
+        activations, found = run(index)
+        arrays = [array.write(index, one[0]) for array, one in zip(arrays, activations, strict=True)]
+        return index + 1, arrays, [total + one for total, one in zip(totals, found, strict=True)]
+
+    activations, found = run(tf.constant(0))  # for their kinds and shapes: nothing is computed
+    start = [_rows_array(count, one) for one in activations], [tf.zeros(one.shape) for one in found]
+    _, arrays, totals = tf.while_loop(
+        lambda index, *_: index < count, step, (tf.constant(0), *start), parallel_iterations=1
+    )
+    return [array.concat()[None] for array in arrays], totals
+
+
+def _backward(
+    block: Block, x: Tensor, height_of_strip: Tensor, of_activations: list[Tensor], of_sums: list[Tensor]
+) -> Tensor:
+    """The gradient by a block's input: rows that the next strip reads, too, wait for what it adds."""
+    count, strip_at = _layout(x, height_of_strip, block.halo)
+
+    def step(index: Tensor, done: Any, waiting: Tensor) -> Any:
+        strip = strip_at(index)
+        part = x[:, strip.top : strip.bottom]
+        with tf.GradientTape() as tape:
+            tape.watch(part)
+            activations, found = block.run(part, strip)
+        halves = [
+            g[:, strip.first // 2 : strip.first // 2 + tf.shape(a)[1]]
+            for g, a in zip(of_activations, activations, strict=True)
+        ]
+        slope = tape.gradient([*activations, *found], part, [*halves, *of_sums])
+        missing = strip.bottom - strip.top - tf.shape(waiting)[1]
+        slope += tf.pad(waiting, [[0, 0], [0, missing], [0, 0], [0, 0]])
+        is_last = index + 1 == count
+        whole = tf.where(is_last, strip.bottom, strip.end - block.halo) - strip.top
+        return index + 1, done.write(index, slope[0, :whole]), slope[:, whole:]
+
+    def shape(one: Tensor) -> tf.TensorShape:
+        return tf.TensorShape([1, None, None, one.shape[3]])
+
+    done = _rows_array(count, x)
+    _, done, _ = tf.while_loop(
+        lambda index, *_: index < count,
+        step,
+        (tf.constant(0), done, x[:, :0]),
+        shape_invariants=(tf.TensorShape([]), tf.TensorSpec(None, tf.variant), shape(x)),
+        parallel_iterations=1,
+    )
+    return done.concat()[None]
+
+
+def _layout(x: Tensor, height_of_strip: Tensor, halo: int) -> tuple[Tensor, Callable[[Tensor], Strip]]:
+    """How many strips there are, and each by its index. A last row alone goes to the strip above it, as pooling would
+    leave nothing of it."""
+    height = tf.shape(x)[1]
+    count = tf.maximum(1, -(-(height - 1) // height_of_strip))
+
+    def strip(index: Tensor) -> Strip:
+        first = index * height_of_strip
+        end = tf.where(index + 1 == count, height, first + height_of_strip)
+        return Strip(tf.maximum(first - halo, 0), first, end, tf.minimum(end + halo, height))
+
+    return count, strip
+
+
+def _rows_array(count: Tensor, like: Tensor) -> Any:
+    return tf.TensorArray(like.dtype, count, infer_shape=False, element_shape=[None, None, like.shape[3]])
