@@ -144,9 +144,7 @@ class Clip:
         before = sum(row.steps for row in rows)
         valid_with = checkpoint.fingerprint(clip=self.valid_with, frame=number)
         stages = self.work.session.stylizer.stages(photo.shape[0], photo.shape[1], parameters)
-        resumed = checkpoint.load(self.folder, valid_with, stages)
-        if not isinstance(resumed, Checkpoint) or len(losses.read(self.folder)) < before + resumed.step:
-            resumed = None  # that of the frame before, as a rule
+        resumed = self._resumed(valid_with, stages, before)
         given = self.work.given
         if number > 1:
             given = replace(given, content=replace(given.content, rgb=photo), start=kept.start if kept else None)
@@ -156,6 +154,14 @@ class Clip:
                 given = replace(given, content=replace(given.content, rgb=content))
         scene = sum(row.flicker is None for row in rows) + (kept is None)
         return _Unpainted(number, float(filmed.time), scene, parameters, given, kept, resumed, valid_with, before)
+
+    def _resumed(self, valid_with: str, stages: checkpoint.Stages, steps_before: int) -> Checkpoint | None:
+        """The checkpoint within a frame; None where there is none, or that of another one, as there is as a rule."""
+        found = checkpoint.load(self.folder, valid_with, stages)
+        # A last step's losses are told with its frame: it is made again.
+        if not isinstance(found, Checkpoint) or found.step == stages[-1][0]:
+            return None
+        return found if len(losses.read(self.folder)) >= steps_before + found.step else None
 
     def _protected(self, levels: Levels, shape: tuple[int, ...]) -> Any:
         """Where content counts more in a frame: its own faces, or what is protected in all."""
