@@ -57,6 +57,11 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
             f"{name}: {count:,} frames; the limit is {limits.max_frames:,} (--max-frames).",
             "Name a part of it by `start` and `end`, in seconds, or raise the limit.",
         )
+    each = manifest.parameters.frame_steps
+    steps = manifest.steps + (count - 1) * each
+    if steps > limits.max_steps:
+        asked = f"{count:,} frames of {each:,} steps (`frame_steps`) are {steps:,} in all"
+        raise ImageError(f"{name}: {asked}; the limit is {limits.max_steps:,} (--max-steps).")
     return count
 
 

@@ -125,6 +125,7 @@ def frames_of(
 
         stream = _video(container, name, max_pixels)
         stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}  # which a later frame may have more of
         step = 1 / (stream.average_rate or ORDINARY_RATE)
         begin, over = (None if at is None else Fraction(at).limit_denominator(TICKS) for at in (start, end))
         first: Fraction | None = None

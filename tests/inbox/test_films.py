@@ -116,6 +116,14 @@ def test_what_a_clip_cannot_have_is_said(folder: Path, fields: dict[str, Any], s
     assert said in found.reason
 
 
+def test_one_that_asks_for_too_much_says_so(folder: Path) -> None:
+    found = verdict(folder, video(), Limits(max_pixels=10**6, max_steps=250))
+    assert isinstance(found, Rejected)
+    assert (
+        "clip.mp4: 6 frames of 25 steps (`frame_steps`) are 325 in all; the limit is 250 (--max-steps)" in found.reason
+    )
+
+
 def test_one_that_is_too_long_says_how_long(folder: Path) -> None:
     found = verdict(folder, video(), Limits(max_pixels=10**6, max_frames=5))
     assert isinstance(found, Rejected)
