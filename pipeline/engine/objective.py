@@ -250,3 +250,15 @@ def total_variation_loss(image: Tensor) -> tuple[Tensor, Callable[[Tensor], Tens
         slopes += [tf.pad(sign, [[n, 0] for n in after]), -tf.pad(sign, [[0, n] for n in after])]
     slope = tf.add_n(slopes)
     return total, lambda upstream: upstream * tf.cast(slope, tf.float32)
+
+
+def temporal_loss(image: Tensor, picture: Tensor, weight: Tensor) -> Tensor:
+    """``mean(c · (x − w)²)`` over the pixels and channels of an image ``[1, H, W, 3]`` (Ruder et al. 2016,
+    https://arxiv.org/abs/1604.08610, eq. 8).
+
+    Args:
+        image: x.
+        picture: w, of the same shape: what the frame before looks like here.
+        weight: c, ``[1, H, W, 1]``.
+    """
+    return tf.reduce_mean(weight * tf.square(image - picture))

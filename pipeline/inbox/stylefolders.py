@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError, ended
-from pipeline.inbox import jobfolder
+from pipeline.inbox import films, jobfolder
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
 from pipeline.inbox.duplicates import Duplicates, FindJob
 from pipeline.inbox.ignored import Ignored
@@ -203,6 +203,7 @@ class _Work:
             self.hints.add(printable(f"{os.path.relpath(folder, self._inbox)} is not looked at: {error.strerror}"))
             return
         ignored = ignored.entering(folder)
+        stills = films.stills(entry.name for entry in found)
         for entry in found:
             if entry.name.startswith(".") or ignored.has(entry.path, entry.is_folder):
                 continue
@@ -216,6 +217,10 @@ class _Work:
                 else:
                     limit = f"nested more than {self._judge.limits.max_depth} folders deep (--max-depth)"
                     self.hints.add(printable(f"{self._folder.name}: a part is not looked at, as it is {limit}"))
+            elif films.is_of_live_photo(entry.name, stills):
+                continue
+            elif suffixes.is_video(entry.name) and not films.are_painted():
+                self.hints.add(printable(films.told_unpainted(self._folder.name)))
             elif is_photo(entry.name) and (entry.is_file or entry.is_link):
                 yield entry
             elif suffixes.is_unread(entry.name):

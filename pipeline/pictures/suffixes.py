@@ -12,6 +12,7 @@ READ = (
     *(".png", ".apng", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
     *(".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif"),
 )
+VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 _OF_CAMERAS = (
     *(".3fr", ".ari", ".arw", ".cap", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".k25"),
     *(".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf"),
@@ -53,14 +54,23 @@ _DECODING = {
 _DECODING_OF_JPEG = 7.5  # progressive
 
 
+_DECODING_OF_VIDEO = 40.0  # some frames at once, in four bytes a channel at most
+
+
 def bytes_to_decode(name: str, width: int, height: int) -> int:
-    """About how much memory a picture takes while it is decoded, in bytes."""
-    return round(width * height * _DECODING.get(os.path.splitext(name)[1].lower(), _DECODING_OF_JPEG))
+    """About how much memory a picture, or a video, takes while it is decoded, in bytes."""
+    usual = _DECODING_OF_VIDEO if is_video(name) else _DECODING_OF_JPEG
+    return round(width * height * _DECODING.get(os.path.splitext(name)[1].lower(), usual))
 
 
 def is_read(name: str) -> bool:
     """Whether a file name is one of a picture that is read."""
     return name.lower().endswith(READ)
+
+
+def is_video(name: str) -> bool:
+    """Whether a file name is one of a video."""
+    return name.lower().endswith(VIDEOS)
 
 
 def is_unread(name: str) -> bool:

@@ -34,7 +34,7 @@ class TestReadiness:
         ready = only(inbox)
         assert isinstance(ready, Ready)
         assert ready.manifest.name == "a"
-        assert ready.sizes == [(80, 64), (80, 64)]
+        assert [film[:2] for film in ready.films] == [(80, 64), (80, 64)]
 
     def test_old_files_need_no_settling_where_times_can_be_trusted(self, folder: Path) -> None:
         pair(folder)
@@ -256,7 +256,7 @@ def test_a_jpeg_that_lacks_its_end_marker_alone_is_painted_after_the_timeout_say
     for _ in range(2):
         ready = only(inbox)
         assert isinstance(ready, Ready)
-        assert ready.sizes[0] == (80, 64)
+        assert ready.films[0][:2] == (80, 64)
     assert (
         caplog.text.count("photo.jpg: lacks the end of its file, though no pixels. It is painted as it is, after 600 s")
         == 1
