@@ -41,11 +41,11 @@ UNREAD = (
 )
 
 
-# Bytes a pixel that decoding takes, by suffix, as `benchmarks/decoding.py` measures them. PQ, HLG and PNGs of 16 bits
-# with a gamma of their own, which a suffix does not tell, take about twice that.
+# Bytes a pixel that decoding takes, by suffix, as `benchmarks/decoding.py` measures them: the most of its kinds, as a
+# suffix does not tell PQ, 16 bits or alpha.
 _DECODING = {
-    **dict.fromkeys((".png", ".apng", ".tif", ".tiff"), 8.5),
-    **dict.fromkeys((".heic", ".heics", ".heif", ".heifs", ".hif"), 9.0),
+    **dict.fromkeys((".png", ".apng", ".tif", ".tiff"), 9.0),
+    **dict.fromkeys((".heic", ".heics", ".heif", ".heifs", ".hif"), 11.0),
     **dict.fromkeys((".avif", ".avifs"), 9.5),
     **dict.fromkeys((".gif", ".bmp"), 5.5),
     ".webp": 16.5,
