@@ -106,7 +106,6 @@ class _Work:
         self._runner = drops.claimed.name
         self._drafts = drops.claimed / DRAFTS / found.folder.name
         self._unread: list[str] = []  # pictures of a kind that is not read
-        self._overdue: set[Path] = set()  # photos that have been waited for, and are still not whole
         self._painted: Painted | None = None  # until what an earlier life left has been seen to
 
     def look(self) -> Iterator[tuple[str, Waiting] | None]:
@@ -248,7 +247,6 @@ class _Work:
         except IncompleteImageError:
             if self._files.seconds(photo.path) < self._judge.timeout_seconds:
                 raise
-            self._overdue.add(photo.path)
         except HugeFileError:
             raise
         except ImageError:
@@ -266,10 +264,7 @@ class _Work:
             except (FileExistsError, FileNotFoundError, _ChangedError):
                 pass  # another was faster, or an image has changed: the next look tells
         note = painted.note(content)
-        for job in self._finish(place, note):
-            if photo.path in self._overdue:
-                self._judge.has_waited(job)
-        self._overdue.discard(photo.path)
+        self._finish(place, note)
         if note:
             painted.remember(content.photo, note.style)
             self._files.forget(photo.path)
@@ -302,17 +297,15 @@ class _Work:
         self._tidy()
         self._painted = painted
 
-    def _finish(self, place: Path, note: Note | None) -> list[Path]:
-        """Deliver a whole draft whose mark is ours, or was cut off; remove any other. Gives the jobs in the inbox."""
-        delivered = []
+    def _finish(self, place: Path, note: Note | None) -> None:
+        """Deliver a whole draft whose mark is ours, or was cut off; remove any other."""
         if note and note.runner in ("", self._runner):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 for draft in storage.entries(place):
                     if draft.is_folder and storage.is_file(draft.path / "job.yaml"):
-                        delivered.append(jobfolder.deliver(draft.path, self._inbox, draft.name))
+                        jobfolder.deliver(draft.path, self._inbox, draft.name)
         storage.remove(place)
         self._tidy()
-        return delivered
 
     def _tidy(self) -> None:
         for folder in (self._drafts, *self._drafts.parents[:3]):

@@ -71,13 +71,18 @@ def _in_srgb(deep: _Deep, meant: Space) -> Image.Image:
 def _deep(image: Image.Image, file: BinaryIO, meant: Space) -> _Deep | None:
     """The levels that Pillow leaves out, or has of greys alone; None where there are but 8 bits."""
     if image.mode.startswith("I;16"):
-        plain = _resizable(image)
-        return _Deep(lambda *rows: _rows(image, *rows), 65535, plain.convert("RGBA" if plain.mode == "LA" else "RGB"))
+        return _Deep(lambda *rows: _rows(image, *rows), 65535, _colored(image))
     if image.format == "PNG" and image.mode in ("RGB", "RGBA"):
         return _deep_of_png(image, file)
     if image.format == "HEIF" and meant.curve in (pq, hlg):
         return _deep_of_heif(image, file)
     return None
+
+
+def _colored(image: Image.Image) -> Image.Image:
+    """RGB, or RGBA where it has alpha; the image itself if it is that."""
+    plain = _resizable(image)
+    return plain if plain.mode in ("RGB", "RGBA") else plain.convert("RGBA" if plain.mode == "LA" else "RGB")
 
 
 def _rows(image: Image.Image, at: int, below: int) -> Array:
@@ -97,10 +102,10 @@ def _deep_of_png(image: Image.Image, file: BinaryIO) -> _Deep | None:
         upper, lower = (_rows(half, at, below)[..., :3] for half in (image, again))
         return upper.astype(np.uint16) << 8 | lower
 
-    return _Deep(rows, 65535, _resizable(image))
+    return _Deep(rows, 65535, _colored(image))
 
 
-def _deep_of_heif(image: Any, file: BinaryIO) -> _Deep | None:
+def _deep_of_heif(image: Image.Image, file: BinaryIO) -> _Deep | None:
     import pillow_heif
 
     bits = int(image.info.get("bit_depth", 8))
@@ -109,19 +114,13 @@ def _deep_of_heif(image: Any, file: BinaryIO) -> _Deep | None:
     found = opened[opened.primary_index]
     if bits <= 8 or not found.mode.endswith(";16") or found.size != image.size:
         return None
-    alpha = image.getchannel("A") if image.mode == "RGBA" else None
-    image.fp = None  # to leave the file open
-    image.close()  # as its memory is needed
     levels = np.asarray(found)
-    onto = Image.new("RGB", image.size)
-    if alpha:
-        onto.putalpha(alpha)
 
     def rows(at: int, below: int) -> Array:
-        part = levels[at:below, : onto.width]
+        part = levels[at:below, : image.width]
         return part[..., :3] if part.ndim == 3 else part
 
-    return _Deep(rows, ((1 << bits) - 1) << (16 - bits), onto)
+    return _Deep(rows, ((1 << bits) - 1) << (16 - bits), _colored(image))
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:

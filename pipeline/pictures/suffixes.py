@@ -45,7 +45,7 @@ UNREAD = (
 # suffix does not tell PQ, 16 bits or alpha.
 _DECODING = {
     **dict.fromkeys((".png", ".apng", ".tif", ".tiff"), 9.0),
-    **dict.fromkeys((".heic", ".heics", ".heif", ".heifs", ".hif"), 11.0),
+    **dict.fromkeys((".heic", ".heics", ".heif", ".heifs", ".hif"), 13.5),
     **dict.fromkeys((".avif", ".avifs"), 9.5),
     **dict.fromkeys((".gif", ".bmp"), 5.5),
     ".webp": 16.5,

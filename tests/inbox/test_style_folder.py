@@ -383,7 +383,10 @@ class TestACrash:
 
 
 class TestAPhotoThatIsNeverWhole:
-    def test_it_is_waited_for_once_and_then_answered(self, folder: Path, wave: Path, clock: Clock) -> None:
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_it_is_waited_for_once_and_then_answered(
+        self, folder: Path, wave: Path, clock: Clock, restart: bool
+    ) -> None:
         whole = photo(wave / "a.png").read_bytes()
         (wave / "a.png").write_bytes(whole[: len(whole) // 2])
         inbox = make(folder, input_timeout_seconds=600)
@@ -394,11 +397,32 @@ class TestAPhotoThatIsNeverWhole:
         clock.pass_(600)
         scan(inbox, 1)
         assert list(jobs(folder)) == ["wave/a.png"]
+        if restart:
+            inbox = make(folder, input_timeout_seconds=600)
         for _ in range(3):  # the job's manifest settles, then its images
             verdicts = list(inbox.scan())
             clock.pass_(3)
         (rejected,) = (verdict for verdict in verdicts if isinstance(verdict, Rejected))
         assert rejected.reason.endswith("Copy the file again; waited 600 s (--input-timeout).")
+
+    @pytest.mark.parametrize("name", ["style.jpg", "a.png"])
+    def test_one_that_lacks_its_end_alone_is_waited_for_once_and_then_painted(
+        self, folder: Path, wave: Path, clock: Clock, name: str
+    ) -> None:
+        photo(wave / "a.png")
+        (wave / name).write_bytes((wave / name).read_bytes()[:-2])
+        inbox = make(folder, input_timeout_seconds=600)
+        for _ in range(3):
+            scan(inbox, 1)
+            clock.pass_(3)
+        assert jobs(folder) == {}
+        clock.pass_(600)
+        scan(inbox, 2)
+        assert list(jobs(folder)) == ["wave/a.png"]
+        for _ in range(3):
+            verdicts = list(inbox.scan())
+            clock.pass_(3)
+        assert any(isinstance(verdict, Ready) for verdict in verdicts)
 
 
 class TestAStyleBesideItsParameters:
