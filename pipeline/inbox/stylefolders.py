@@ -48,6 +48,7 @@ class StyleFolders:
 
     def __init__(self, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()  # what is wrong with them
+        self.repeats: set[str] = set()  # photos that are painted already: a sentence each
         self._job_of = job_of
         self._drops = drops
         self._judge = judge
@@ -55,11 +56,11 @@ class StyleFolders:
 
     def look(self) -> Iterator[tuple[str, Waiting] | None]:
         """Make jobs of new photos, a few at a time; tells, by label, what waits, and gives None after each moment."""
-        self.hints = set()
+        before, self.hints, self.repeats = self.hints, set(), set()
         found = self._drops.style_folders
         self._works = {one: self._works.get(one) or _Work(one, self._drops, self._judge, self._job_of) for one in found}
         for work in self._works.values():
-            work.hints = set()
+            work.hints, work.repeats = set(), set()
             try:
                 yield from work.look()
             except UnreadyError as error:
@@ -73,7 +74,13 @@ class StyleFolders:
                     raise
                 reason = f"cannot be painted: {error.strerror} ({error.filename})"
                 yield work.label, Waiting(reason, is_fault=True)
+            except Exception as error:  # a mistake of ours over one folder must not stop all the others
+                told = f"{work.label} internal error: {error!r}. Please report it."
+                if told not in before:
+                    log.exception("%s", told)
+                self.hints.add(told)
             self.hints |= work.hints
+            self.repeats |= work.repeats
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,7 @@ class _Work:
 
     def __init__(self, found: StyleFolder, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()
+        self.repeats: set[str] = set()
         self._repeats = Repeats(job_of)
         self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
@@ -149,7 +157,7 @@ class _Work:
                     made += 1
                     yield from self._submit(photo, content, template, painted)
                     yield photo.label, Waiting("becomes a job", is_settling=True)
-        self.hints |= {printable(hint) for hint in self._repeats.told(self._folder.name, template.name)}
+        self.repeats |= {printable(told) for told in self._repeats.told(self._folder.name, template.name)}
         if coming:
             yield self.label, Waiting("settling", is_settling=True)
 

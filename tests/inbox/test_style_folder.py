@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pipeline import storage
-from pipeline.inbox import painted, stylefolders
+from pipeline.inbox import jobfolder, painted, stylefolders
 from pipeline.inbox.readiness import Ready, Rejected, Waiting
 from pipeline.inbox.template import TemplateReader
 from pipeline.manifest.model import Limits
@@ -493,3 +493,22 @@ class TestAStyleBesideItsParameters:
         photo(folder / "trip" / "a.png")
         scan(at_once(folder))
         assert list(jobs(folder)) == ["trip/a.png"]
+
+
+def test_a_mistake_of_ours_over_one_style_folder_stops_no_other(
+    folder: Path, wave: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    photo(wave / "a.png")
+    photo(folder / "sea" / "style.jpg")
+    photo(folder / "sea" / "b.png", seed=5)
+    find = jobfolder.name_of
+
+    def mistaken(name: str, prefix: str) -> str:
+        return "x" * (1 // 0) if name == "b.png" else find(name, prefix)
+
+    monkeypatch.setattr("pipeline.inbox.jobfolder.name_of", mistaken)
+    inbox = at_once(folder)
+    scan(inbox)
+    assert list(jobs(folder)) == ["wave/a.png"]
+    assert [hint for hint in inbox.drops.hints if hint.startswith("sea/ internal error: ZeroDivisionError")]
+    assert caplog.text.count("Traceback") == 1
