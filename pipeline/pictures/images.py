@@ -22,11 +22,13 @@ from pipeline.pictures.color_tags import Meaning
 from pipeline.pictures.completeness import Watched, ends_unwritten, lacks_end, may_be_on_its_way
 from pipeline.pictures.depth import in_8_bits
 from pipeline.pictures.endless import decoded_without_end
+from pipeline.pictures.others import what_other
 from pipeline.pictures.raw import what_raw
 from pipeline.pictures.spaces import Space
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # its first bytes
 BYTES_A_PIXEL = 16  # at most: four channels of 32 bits
 # What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
 NEUTRAL = (128, 128, 128)
@@ -172,9 +174,17 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, bool
 
 def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None, error: Exception) -> ImageError:
     unknown = isinstance(error, UnidentifiedImageError)
+    if unknown and (other := what_other(file)):
+        return ImageError(f"{name}: {other[0]}; that is not read.", other[1])
     if may_be_on_its_way(file, ran_out, image):
         why = f"no image within its {file.seek(0, io.SEEK_END):,} bytes yet" if unknown else error
         return IncompleteImageError(f"{name}: does not decode to its end ({why}).", "Copy the file again.")
+    file.seek(0)
+    if unknown and file.read(4) in TIFF:
+        what = f"{name}: a TIFF of a kind that is not read, as of floating point in colour, or a damaged one."
+        return ImageError(
+            what, "Open it in another program, and save it as PNG or JPEG, or with 8 or 16 bits a channel."
+        )
     if unknown:
         formats = ", ".join(FORMATS)
         return ImageError(f"{name}: not an image of a known format, or a damaged one.", f"Save it as one of {formats}.")

@@ -168,11 +168,8 @@ class TestBroken:
         with pytest.raises(IncompleteImageError, match=f"no image within its {len(data):,} bytes yet"):
             images.verify(io.BytesIO(data), "a.png", LIMIT)
 
-    @pytest.mark.parametrize(
-        "data", [b"this is a text, not a picture", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9, b"%PDF-1.7" * 9]
-    )
-    def test_what_is_no_image_is_refused_at_once(self, data: bytes) -> None:
-        assert "not an image of a known format" in verdict(data)
+    def test_what_is_no_image_is_refused_at_once(self) -> None:
+        assert "not an image of a known format" in verdict(b"this is a text, not a picture")
 
     @pytest.mark.parametrize(
         ("data", "reason"),
