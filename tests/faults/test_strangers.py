@@ -202,12 +202,13 @@ def test_a_row_that_cannot_be_told_is_left_out_or_shown_with_what_can_be(share: 
         assert all("/" not in (variant["file"] or "") for variant in row["variants"] or [])
 
 
-def test_a_book_of_step_times_that_is_spoilt_is_put_aside(share: Share) -> None:
+def test_a_book_of_step_times_that_is_spoilt_is_put_aside(share: Share, is_long: bool) -> None:
     place = share.place
     book = Path(place.environment["XDG_CACHE_HOME"], "stylistic", "pace.json")
     good = json.loads(book.read_text())
     assert good["points"], "two jobs were painted"
-    for number, wrong in enumerate((1e308, math.inf, -1, 10**400, "1", None)):
+    wrongs = (1e308, None, math.inf, -1, 10**400, "1")
+    for number, wrong in enumerate(wrongs if is_long else wrongs[:2]):
         good["points"][0]["step_seconds"] = wrong
         book.write_text(json.dumps(good))
         share.run("status")

@@ -287,6 +287,33 @@ class TestWhatIsWrong:
         assert inbox.waiting == {}
         assert any("wave/style.yaml: painting.png is missing" in hint for hint in inbox.drops.hints)
 
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("a.jpg?width=300", "a.jpg"),  # a download
+            ("a.jpg.1", "a.jpg"),
+            ("a.jpeg!large", "a.jpeg"),
+            ("a.JPG@2x", "a.JPG"),
+            ("a.heic (2)", "a.heic"),
+            ("a.png ", "a.png"),
+            ("a.png.", "a.png"),
+            ("a.jpg_original", ""),  # of ExifTool, beside the picture
+            ("a.jpg.bak", ""),
+            ("a.jpg:Zone.Identifier", ""),
+            ("a.jpg.xmp", ""),
+            ("a.AAE", ""),
+        ],
+    )
+    def test_a_name_with_something_behind_its_suffix_is_told(
+        self, folder: Path, wave: Path, name: str, meant: str
+    ) -> None:
+        (wave / name).write_bytes((wave / "style.jpg").read_bytes())
+        inbox = at_once(folder)
+        scan(inbox)
+        assert jobs(folder) == {}
+        told = {f"wave/{name} cannot be read by such a name; rename to {meant}, and drop that"} if meant else set()
+        assert inbox.drops.hints == told
+
     def test_links_out_of_the_inbox_and_folders_too_deep_are_told(self, folder: Path, wave: Path) -> None:
         photo(folder.parent / "outside.png")
         (wave / "out.png").symlink_to(folder.parent / "outside.png")
