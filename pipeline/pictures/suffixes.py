@@ -49,7 +49,8 @@ _LONGER = re.compile(
 # Bytes a pixel that decoding takes, by suffix, as `benchmarks/decoding.py` measures them: the most of its kinds, as a
 # suffix does not tell PQ, 16 bits or alpha.
 _DECODING = {
-    **dict.fromkeys((".png", ".apng", ".tif", ".tiff"), 9.0),
+    **dict.fromkeys((".png", ".apng"), 9.0),
+    **dict.fromkeys((".tif", ".tiff"), 12.5),
     **dict.fromkeys((".heic", ".heics", ".heif", ".heifs", ".hif"), 13.5),
     **dict.fromkeys((".avif", ".avifs"), 9.5),
     **dict.fromkeys((".gif", ".bmp"), 5.5),

@@ -20,6 +20,7 @@ FILES: list[tuple[str, str, dict[str, Any]]] = [
     ("alpha.png", "RGBA", {"compress_level": 1}),
     ("a.webp", "RGB", {"method": 0}),
     ("a.tif", "RGB", {"compression": "tiff_lzw"}),
+    ("floats.tif", "F", {}),
     ("a.bmp", "RGB", {}),
     ("a.gif", "P", {}),
     ("alpha.heic", "RGBA", QUICK_HEIC),
