@@ -143,7 +143,7 @@ def test_until_stops_with_a_checkpoint_and_the_next_night_goes_on(place: Place) 
     place.pair()
     place.manifest("a.yaml", parameters={"steps_per_epoch": 9000, "epochs": 3})
     # In a time zone in which the next minute begins in so many seconds: a worker has to start before.
-    now, remaining = int(time.time()), 20
+    now, remaining = int(time.time()), 30
     ahead = (60 - remaining - now) % 60
     soon = time.gmtime(now + ahead + remaining)
     zone = {"TZ": f"HERE-00:00:{ahead:02}"}
