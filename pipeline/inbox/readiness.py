@@ -18,6 +18,7 @@ from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError,
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
+from pipeline.inbox.jobfolder import is_of_style_folder
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stability import Signature, Stability
 from pipeline.jobs import clips
@@ -121,13 +122,8 @@ class Judge:
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, Film | ImageError] = {}
         self._told: set[str] = set()
-        self._waited: set[Path] = set()  # drops whose images have been waited for before they were dropped
         self._decoder = ThreadPoolExecutor(1)
         self._decoding: tuple[Signature, Future[Film]] | None = None
-
-    def has_waited(self, entry: Path) -> None:
-        """Do not wait for the images of a drop: a style folder has, as long as anybody would."""
-        self._waited.add(entry)
 
     def stability(self) -> Stability:
         """For files that are to rest as long as a drop's do."""
@@ -136,7 +132,6 @@ class Judge:
     def forget_others(self, present: Collection[Path]) -> None:
         """Keep what is known of these entries alone."""
         self._sightings = {entry: seen for entry, seen in self._sightings.items() if entry in present}
-        self._waited &= set(present)
 
     def judge(self, drop: Drop) -> Verdict:
         """What is to be done with a drop now.
@@ -233,7 +228,8 @@ class Judge:
         return Ready(drop, manifest, seen.parsed, films, signatures, count)
 
     def _is_worth_waiting(self, drop: Drop, seen: _Sighting) -> bool:
-        return drop.entry not in self._waited and seen.files.is_recent(self.timeout_seconds)
+        """Unless a style folder has waited before, as long as anybody would."""
+        return not is_of_style_folder(drop.places) and seen.files.is_recent(self.timeout_seconds)
 
     def _tell(self, sentence: str) -> None:
         """Say it once."""

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.inbox import jobfolder
 from pipeline.inbox.claims import Claims, LostClaimError
 from pipeline.inbox.drops import Drop
+from pipeline.inbox.jobfolder import is_of_style_folder
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.readiness import Ready, Rejected
 from pipeline.inbox.stability import signature_of
@@ -80,9 +80,7 @@ def _copy(ready: Ready, drop: Drop, draft: Path) -> Slices[Job]:
         inputs[part] = JobImage(file=image, stored=stored, sha256=digest, **facts)
     with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
         yield from storage.copy_stream(file, draft / (DROPPED + drop.manifest.suffix.lower()))
-    places = drop.places
-    is_of_style_folder = places.is_job_folder and storage.is_file(places.folder / jobfolder.OF_STYLE_FOLDER)
-    return Job.new(_id(drop), manifest, inputs, manifest.content if is_of_style_folder else None)
+    return Job.new(_id(drop), manifest, inputs, manifest.content if is_of_style_folder(drop.places) else None)
 
 
 def rejected_job(verdict: Ready | Rejected, drop: Drop) -> Job:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,3 +52,10 @@ def test_paintings_and_views_have_none(shared: Path) -> None:
         view = opened(shared / "images" / f"{name}.jpg").convert("RGB")
         view.thumbnail((512, 512))
         assert faces.find(array(view)) == [], name
+
+
+def test_a_face_that_is_cut_off_to_nothing_at_an_edge_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [{"box": box} for box in ([40, 10, 20, 30], [100, 10, 0, 30], [5, 80, 20, 0], [-9, 10, 0, 0])]
+    detector = SimpleNamespace(detect_faces=lambda pixels, min_face_size: found)
+    monkeypatch.setattr(faces, "_detector", lambda: detector)
+    assert faces.find(np.zeros((80, 100, 3), np.float32)) == [(0.4, 0.125, 0.2, 0.375)]

@@ -409,6 +409,7 @@ def test_a_hostile_name_is_text_wherever_it_stands(browser: Browser, outbox: Out
     running = overview.Running(id=HOSTILE, name=HOSTILE, content=HOSTILE, styles=[HOSTILE], device=HOSTILE)
     update = {
         "unknown": [HOSTILE],
+        "repeated": [HOSTILE],
         "faults": [HOSTILE],
         "running": [running],
         "paused": pause.Pause(by=HOSTILE),
