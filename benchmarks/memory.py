@@ -50,8 +50,9 @@ def main() -> None:
 
 def one(size: int, precision: str, optimizer: str, style_loss: str) -> None:
     from pipeline.engine.extractor import Extractor
-    from pipeline.engine.stylize import Stylizer, bytes_needed
+    from pipeline.engine.stylize import Stylizer
     from pipeline.engine.targets import Style
+    from pipeline.forecast.memory import bytes_needed
 
     content, style = common.load(common.CONTENT, size), common.load(common.STYLE, size)
     height, width = content.shape[:2]

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from pipeline.engine.roots import Tensor
+from pipeline.manifest.schedule import is_large
 
 LEAST_ROWS = 16  # of a strip; at least twice the halo of any block
 PIXELS = 2**18  # of a strip in the first block, which are some 300 MB; deeper blocks have fewer and wider numbers
-FROM_BYTES = 10_000_000  # pixels × bytes of a number: 2.5 megapixels in float32, 5 in bfloat16
 
 
 class Strip(NamedTuple):
@@ -51,9 +51,8 @@ class Block(NamedTuple):
 
 
 def pixels(height: int, width: int, precision: str) -> int:
-    """Of a strip of a picture of this size; 0 where the whole is done at once. By size and precision alone: the same
-    job gives the same bytes."""
-    return PIXELS if height * width * tf.as_dtype(precision).size > FROM_BYTES else 0
+    """Of a strip of a picture of this size; 0 where the whole is done at once."""
+    return PIXELS if is_large(height, width, precision) else 0
 
 
 def rows(strip_pixels: int, width: Tensor) -> Tensor:

@@ -23,23 +23,7 @@ from pipeline.errors import JobError
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import schedule
 
-# Bytes that a step of Adam takes for each pixel, its activations kept or computed again: with some room over what
-# benchmarks/memory.py measures, as the kernel ends a process that takes more than there is.
-BYTES_PER_PIXEL = {
-    ("gram", "float32"): (2300, 1100),
-    ("gram", "bfloat16"): (1250, 620),
-    ("wasserstein", "float32"): (2650, 1650),
-    ("wasserstein", "bfloat16"): (1750, 1550),
-}
-# Of a painting while its statistics are computed; measured at 2048 px. Without a gradient nothing is kept.
-BYTES_PER_PIXEL_OF_STYLE = {
-    ("gram", "float32"): 700,
-    ("gram", "bfloat16"): 400,
-    ("wasserstein", "float32"): 700,
-    ("wasserstein", "bfloat16"): 1050,
-}
 STEPS_A_CALL = 100  # at most
-BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
 
 
 @dataclass(frozen=True)
@@ -72,18 +56,6 @@ class _LossWeights(NamedTuple):
     content_layers: Tensor
     style_layers: Tensor
     content_limit: Tensor
-
-
-def bytes_needed(height: int, width: int, precision: str, parameters: Parameters) -> int:
-    """About how much memory a run takes beyond the extractor, in bytes."""
-    kept, in_strips = BYTES_PER_PIXEL[parameters.style_loss, precision]
-    each = in_strips if strips.pixels(height, width, precision) else kept
-    return height * width * (each + (BYTES_PER_PIXEL_OF_LBFGS if parameters.optimizer == "lbfgs" else 0))
-
-
-def bytes_needed_for_style(height: int, width: int, precision: str, parameters: Parameters) -> int:
-    """About how much memory a painting's statistics take while they are computed, in bytes."""
-    return height * width * BYTES_PER_PIXEL_OF_STYLE[parameters.style_loss, precision]
 
 
 class Stylizer:

@@ -1,4 +1,4 @@
-"""The sizes that a picture runs at, coarse to fine, and the steps at each: what costs time."""
+"""The sizes that a picture runs at, coarse to fine, and the steps at each: what costs time and memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from collections.abc import Collection
 
 from pipeline.manifest.parameters import Parameters
 
+LARGE = {"float32": 2_500_000, "bfloat16": 5_000_000}  # pixels, by the precision
 COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
 
 
 def block(layer: str) -> int:
     """The block (1 to 5) that a layer name such as ``block4_conv2`` belongs to."""
     return int(layer[len("block") : layer.index("_")])
+
+
+def is_large(height: int, width: int, precision: str) -> bool:
+    """Whether a picture is painted in strips. By its size and precision alone: the same job gives the same bytes."""
+    return height * width > LARGE[precision]
 
 
 def smallest_side(layers: Collection[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import JobError
+from pipeline.forecast.memory import bytes_needed, bytes_needed_for_style
 from pipeline.jobs.record import Job
 from pipeline.manifest.parameters import Parameters
 from pipeline.pictures.suffixes import bytes_to_decode
@@ -16,8 +17,6 @@ def require_memory(job: Job, parameters: Parameters, session: Session, options: 
     Returns:
         The bytes that the machine has left beside the painting, where that is known.
     """
-    from pipeline.engine.stylize import bytes_needed, bytes_needed_for_style
-
     content = job.images["content"]
     if gpus(options.device):
         available, where = card.available(options.processes_a_card), "free on the card"

@@ -104,11 +104,6 @@ def best_precision() -> str:
     return "float32"
 
 
-def bytes_needed(*_: Any) -> int:
-    return 0
-
-
-bytes_needed_for_style = bytes_needed
 errors = SimpleNamespace(ResourceExhaustedError=MemoryError)
 config = SimpleNamespace(list_physical_devices=lambda kind: [], get_visible_devices=lambda kind: [])
 sysconfig = SimpleNamespace(get_build_info=dict)

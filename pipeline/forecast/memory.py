@@ -1,0 +1,45 @@
+"""How much memory a picture takes while it is painted."""
+
+from __future__ import annotations
+
+from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.schedule import is_large
+
+# Bytes that a step of Adam takes for each pixel where the whole is done at once: with some room over what
+# benchmarks/memory.py measures, as the kernel ends a process that takes more than there is.
+BYTES_PER_PIXEL = {
+    ("gram", "float32"): 2300,
+    ("gram", "bfloat16"): 1250,
+    ("wasserstein", "float32"): 2650,
+    ("wasserstein", "bfloat16"): 1750,
+}
+BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
+# Likewise in strips: of a strip, whatever the picture's size, and for each pixel.
+IN_STRIPS = {"float32": (2_900_000_000, 290), "bfloat16": (1_600_000_000, 190)}
+IN_STRIPS_OF_LBFGS = 140
+# Of a painting while its statistics are computed; measured at 2048 px. Without a gradient nothing is kept.
+BYTES_PER_PIXEL_OF_STYLE = {
+    ("gram", "float32"): 700,
+    ("gram", "bfloat16"): 400,
+    ("wasserstein", "float32"): 700,
+    ("wasserstein", "bfloat16"): 1050,
+}
+STYLE_IN_STRIPS = {"float32": (1_200_000_000, 160), "bfloat16": (700_000_000, 90)}
+
+
+def bytes_needed(height: int, width: int, precision: str, parameters: Parameters) -> int:
+    """About how much memory a run takes beyond the extractor, in bytes."""
+    is_lbfgs = parameters.optimizer == "lbfgs"
+    if is_large(height, width, precision):
+        of_strip, each = IN_STRIPS[precision]
+        return of_strip + height * width * (each + is_lbfgs * IN_STRIPS_OF_LBFGS)
+    each = BYTES_PER_PIXEL[parameters.style_loss, precision]
+    return height * width * (each + is_lbfgs * BYTES_PER_PIXEL_OF_LBFGS)
+
+
+def bytes_needed_for_style(height: int, width: int, precision: str, parameters: Parameters) -> int:
+    """About how much memory a painting's statistics take while they are computed, in bytes."""
+    if is_large(height, width, precision):
+        of_strip, each = STYLE_IN_STRIPS[precision]
+        return of_strip + height * width * each
+    return height * width * BYTES_PER_PIXEL_OF_STYLE[parameters.style_loss, precision]
