@@ -115,5 +115,8 @@ def short(text: str) -> str:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """The end of a sentence: the known word that may have been meant, if one comes near."""
-    nearest = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.5)
+    known = list(known)
+    nearest = difflib.get_close_matches(word[:100], known, n=1, cutoff=0.8)
+    nearest = nearest or [one for one in known if word.startswith(f"{one}_")]  # such as `style_image`
+    nearest = nearest or difflib.get_close_matches(word[:100], known, n=1, cutoff=0.5)
     return f"; did you mean `{nearest[0]}`?" if nearest else ""

@@ -66,7 +66,8 @@ class StyleFolders:
             except UnreadyError as error:
                 yield work.reader.label, error.waiting
             except JobError as error:
-                self.hints.add(f"{ended(str(error))} Its photos wait.")
+                named = "" if str(error).startswith(work.label) else f"{work.label.rstrip('/')}: "
+                self.hints.add(f"{named}{ended(str(error))} Its photos wait.")
             except FileNotFoundError:
                 continue  # taken away while we looked
             except OSError as error:

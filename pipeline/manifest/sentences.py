@@ -54,6 +54,10 @@ def sentence(problem: ErrorDetails) -> str:
             return f"`{field}`: must be a finite number{_and_range(location)}, not {value}"
         case "too_short":
             return f"`{field}`: must not be empty"
+        case "dict_type" if str(location[-1]).endswith("_layers"):
+            return (
+                f"`{field}`: must be a list of layers, such as [block4_conv2], or lines of `layer: weight`, not {value}"
+            )
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"`{field}`: must be lines of `key: value`, not {value}"
         case "string_type" if location == ["content"] and isinstance(problem["input"], list):

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Any
 
-from pipeline.errors import ManifestError, shown
+from pipeline.errors import ManifestError, short, shown
 
 _BLANKS = "\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff"  # that YAML takes for letters
 _KEY = r"[\"'“”]?[^\W\d][\w-]*[\"'“”]?"
@@ -61,10 +61,11 @@ def quotes(text: str) -> str:
 
 def yaml(line: str) -> str:
     """What was meant by a line of which YAML makes nothing, as a sentence without its end; nothing if nobody knows."""
+    line = line[:1000]
     if line.lstrip().startswith("```"):
         return "a fence of Markdown; delete the lines that begin with ```"
     if found := _MARKED.match(line):
-        return f"a value that begins with `{found[1]}` stands in quotes, such as '{found[2].strip()}'"
+        return f"a value that begins with `{found[1]}` stands in quotes, such as {shown((found[1] + found[2]).strip())}"
     if _TWO_KEYS.search(line):
         return "two keys in one line; begin a line with each"
     return ""
@@ -94,9 +95,9 @@ def no_lines(data: Any) -> str:
     if isinstance(data, list) and any(isinstance(one, dict) for one in data):
         return "; this is a list of several: drop a file for each, or let one have a `sweep`"
     if isinstance(data, str) and (found := re.match(rf"({_KEY}) ?=", data)):
-        return f"; write a colon in place of `=`, such as `{found[1]}: …`"
+        return f"; write a colon in place of `=`, such as `{short(found[1])}: …`"
     if isinstance(data, str) and (found := re.match(rf"({_KEY}):\S", data)):
-        return f"; a space belongs behind the colon, such as `{found[1]}: …`"
+        return f"; a space belongs behind the colon, such as `{short(found[1])}: …`"
     return ""
 
 

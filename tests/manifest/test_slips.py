@@ -79,7 +79,13 @@ SAID = {  # by kind: the file, its text, and what is said
         "content: [a.jpg, b.jpg]\nstyle: c.jpg",
         "`content`: one photo, not ['a.jpg', 'b",
     ),
-    "a star": ("a.yaml", "content: *.jpg\nstyle: b.jpg", "line 1: a value that begins with `*` stands in quotes, such"),
+    "a longer word": ("a.yaml", "content: a\nstyle_image: b", "`style_image`: unknown; did you mean `style`?"),
+    "a layer alone": ("a.yaml", WITH + "style_layers: block5", "must be a list of layers, such as [block4_conv2]"),
+    "a star": (
+        "a.yaml",
+        "content: *.jpg\nstyle: b.jpg",
+        "line 1: a value that begins with `*` stands in quotes, such as '*.jpg'",
+    ),
     "an at sign, in a list": (
         "a.yaml",
         "content: a\nstyle:\n  - @b.jpg",
