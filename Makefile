@@ -64,7 +64,7 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 
 examples: $(BIN)/stylistic
-	$(BIN)/python examples/draw.py
+	$(BIN)/python -m examples.draw
 
 tuning: $(BIN)/stylistic
 	$(BIN)/python examples/tuning.py

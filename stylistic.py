@@ -29,7 +29,8 @@ from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
 from pipeline.worker.fitting import require_memory
 from pipeline.worker.inputs import InputLoader
-from pipeline.worker.paint import Work, loss_of
+from pipeline.worker.optimizing import loss_of
+from pipeline.worker.paint import Work
 from pipeline.worker.session import Options, open_session
 
 __all__ = ["Painting", "Step", "losses", "paint", "steps"]

@@ -1,8 +1,11 @@
 """What becomes of faces, with and without `protect`: correlations with the photo inside each face, and of the rest.
 
-    python -m benchmarks.faces PHOTO [PHOTO ...] --paintings PAINTING [PAINTING ...] [--size 256] [--strength 1]
+    python -m benchmarks.faces [PHOTO ...] [--paintings NAME|FILE ...] [--size 384] [--strength 1] [--shared FOLDER]
 
-Writes the pictures beside each other into benchmarks/results/. A detector of faces is no judge: it finds torn ones.
+PHOTO is a file, by default the portrait of FOLDER; paintings are those that ``benchmarks.strength`` knows by name, or
+files. The pictures lie in ``benchmarks/results/faces-<size>-<strength>/`` and are not painted again: remove them after
+a change of the engine (those of `faces` alone, if it is protection's). A detector of faces is no judge: it finds torn
+ones.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from PIL import Image
 from skimage import filters
 
 from benchmarks import common
+from benchmarks.measures import color_distance, gram_distance
+from benchmarks.strength import pictures
 from pipeline.engine import faces
 from pipeline.engine.extractor import Extractor, best_precision
 from pipeline.engine.faces import Face
@@ -27,53 +32,83 @@ from pipeline.worker.inputs import LEAST_SIDE
 
 FACE_SIDE = 112  # pixels that a face is compared at
 LAYER = "block4_conv2"
+PAINTINGS = ("wash", "wave", "starry_night", "the_scream", "swirl", "glass")  # calm to loud
+WANTED = {"edges": 0.58, "lightness": 0.86}  # at least, in each face
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("photos", type=Path, nargs="+")
-    parser.add_argument("--paintings", type=Path, nargs="+", required=True)
-    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("photos", type=Path, nargs="*")
+    parser.add_argument("--paintings", nargs="+", default=PAINTINGS)
+    parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--strength", type=float, default=1.0)
+    parser.add_argument("--shared", type=Path, default=common.HERE.parent.parent / "shared")
     arguments = parser.parse_args()
-    extractor = Extractor(common.load_weights().kernels, best_precision())
-    stylizer = Stylizer(extractor)
-    parameters = common.parameters(image_size=arguments.size, strength=arguments.strength)
+    known, _ = pictures(arguments.shared)
+    size, folder = arguments.size, common.RESULTS / f"faces-{arguments.size}-{arguments.strength:g}"
+    folder.mkdir(parents=True, exist_ok=True)
+    kernels = common.load_weights().kernels
+    stylizer, exact = Stylizer(Extractor(kernels, best_precision())), Extractor(kernels, "float32")
+    parameters = common.parameters(image_size=size, strength=arguments.strength)
     figures = []
-    print("| photo, painting | edges in faces | lightness in faces | content distance of the rest |")
-    for photo in arguments.photos:
-        found = faces.find(common.load(photo, max(LEAST_SIDE, arguments.size)))
-        content = common.load(photo, arguments.size)
+    print("| photo, painting | edges in faces | lightness in faces | of the rest: content | style | style/2 | colour |")
+    for photo in arguments.photos or [arguments.shared / "images" / "astronaut.jpg"]:
+        found = faces.find(common.load(photo, max(LEAST_SIDE, size)))
+        content = common.load(photo, size)
         where = ellipses(found, *content.shape[:2])
-        for painting in arguments.paintings:
-            style = Style(common.load(painting, arguments.size), 1.0, painting.name)
-            pictures = []
+        for name in arguments.paintings:
+            painting = common.array(known[name](), size) if name in known else common.load(Path(name), size)
+            rows, shown = [], []
             for protected in (None, where):
-                *_, last = stylizer.run(content, [style], parameters, protected=protected)
-                pictures.append(stylizer.picture(last.state, parameters))
-            rows = [_measured(extractor, content, picture, found, where) for picture in pictures]
-            cells = [f"{before:.2f} → {after:.2f}" for before, after in zip(*rows, strict=True)]
-            print(f"| {photo.stem}, {painting.stem} | {' | '.join(cells)} |", flush=True)
-            figures.append({"photo": photo.stem, "painting": painting.stem, "off": rows[0], "faces": rows[1]})
-            common.RESULTS.mkdir(exist_ok=True)
-            beside = common.image(np.concatenate(pictures, 1))
-            beside.save(common.RESULTS / f"faces-{photo.stem}-{painting.stem}.png")
-    common.write("faces", figures)
+                kept = folder / f"{photo.stem}-{Path(name).stem}-{'off' if protected is None else 'faces'}.png"
+                if not kept.exists():
+                    for step in stylizer.run(content, [Style(painting, 1.0, name)], parameters, protected=protected):
+                        last = step  # not a list of all: each has a state
+                    common.image(stylizer.picture(last.state, parameters)).save(kept)
+                shown.append(common.load(kept, size))
+                rest = _rest(exact, content, shown[-1], painting, where)
+                rows.append({**in_faces(content, shown[-1], found), **rest})
+            cells = [f"{rows[0][key]:.3g} → {rows[1][key]:.3g}" for key in rows[0]]
+            print(f"| {photo.stem}, {Path(name).stem} | {' | '.join(cells)} |", flush=True)
+            figures.append({"photo": photo.stem, "painting": Path(name).stem, "off": rows[0], "faces": rows[1]})
+            common.image(np.concatenate(shown, 1)).save(folder / f"{photo.stem}-{Path(name).stem}.png")
+    print("\n".join(_verdict(figures)))
+    common.write(f"faces-{size}-{arguments.strength:g}", figures)
 
 
-def _measured(
-    extractor: Extractor, photo: Any, picture: Any, found: list[Face], where: Any
-) -> tuple[float, float, float]:
+def in_faces(photo: Any, picture: Any, found: list[Face]) -> dict[str, float]:
+    """Correlations with the photo, of Sobel magnitudes and of the lightness: means over the faces."""
     of_faces = []
     for face in found:
         lights = [_lightness(image, face) for image in (photo, picture)]
         of_faces.append((_correlation(*map(filters.sobel, lights)), _correlation(*lights)))
     edges, lightness = np.mean(of_faces, 0) if of_faces else (np.nan, np.nan)
-    features = [np.asarray(extractor.features(i[None], [LAYER])[LAYER], np.float32)[0] for i in (photo, picture)]
-    height, width = features[0].shape[:2]
-    rest = 1.0 - np.asarray(Image.fromarray(where).resize((width, height), Image.Resampling.BOX))[..., None]
-    lost = float((rest * (features[0] - features[1]) ** 2).sum() / (rest * features[0] ** 2).sum())
-    return float(edges), float(lightness), lost
+    return {"edges": float(edges), "lightness": float(lightness)}
+
+
+def _rest(extractor: Extractor, photo: Any, picture: Any, painting: Any, where: Any) -> dict[str, float]:
+    """Of what lies outside the map: the content distance, Gram distances at full and half size, and the colours'."""
+    rest = 1.0 - where
+    found, target = (np.asarray(extractor.features(i[None], [LAYER])[LAYER])[0] for i in (picture, photo))
+    shares = np.asarray(Image.fromarray(rest).resize(found.shape[1::-1], Image.Resampling.BOX))[..., None]
+    return {
+        "content": float((shares * (found - target) ** 2).sum() / (shares * target**2).sum()),
+        "style": gram_distance(extractor, picture, painting, 1.0, rest),
+        "style/2": gram_distance(extractor, picture, painting, 0.5, rest),
+        "colour": color_distance(picture[rest > 0.5][None], painting),
+    }
+
+
+def _verdict(figures: list[dict[str, Any]]) -> list[str]:
+    """The worst of each measure over all pairs, beside what is wanted."""
+    lines = [
+        f"{key} in faces: {min(figure['faces'][key] for figure in figures):.2f} at least, wanted {least}"
+        for key, least in WANTED.items()
+    ]
+    for key in ("content", "style", "style/2", "colour"):
+        changes = [figure["faces"][key] / figure["off"][key] - 1 for figure in figures]
+        lines.append(f"{key} of the rest: {min(changes):+.1%} to {max(changes):+.1%}, mean {np.mean(changes):+.1%}")
+    return lines
 
 
 def _lightness(image: Any, face: Face) -> Any:

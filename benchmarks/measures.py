@@ -5,6 +5,7 @@ Pictures are RGB ``[H, W, 3]`` float32 in [0, 1], all of about the same long sid
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.objective import gram_sums
+from pipeline.engine.objective import gram_sums, shares
 from pipeline.manifest.parameters import STYLE_LAYERS
 
 Image = npt.NDArray[np.float32]
@@ -20,6 +21,13 @@ Image = npt.NDArray[np.float32]
 QUANTILES = np.linspace(0.005, 0.995, 200)
 DIRECTIONS = 64
 HIGHEST = 0.45  # cycles a pixel; what is beyond is grain
+UNUSED_LAYERS = ("block2_conv2", "block3_conv3", "block4_conv3")  # that no recipe optimises
+WAYS = 256  # in which their features are compared
+EDGES = 0.9  # quantile of Sobel magnitudes from which there is an edge
+TOLERANCE = 2  # pixels
+TEXTURE_LAYER, TEXTURE_REACH = "block2_conv2", 9  # positions of 2 × 2 pixels, about whose mean features are texture
+FLAT = 0.05  # of the photo's mean texture, below which it is flat
+NEAR = 1 / 20  # of the long side, from what is not flat, for halos: as far as texture was seen to spill
 
 
 def measures(extractor: Extractor, picture: Image, photo: Image, painting: Image) -> dict[str, float]:
@@ -37,18 +45,111 @@ def measures(extractor: Extractor, picture: Image, photo: Image, painting: Image
     }
 
 
+def independent_measures(extractor: Extractor, picture: Image, photo: Image, painting: Image) -> dict[str, float]:
+    """Those that no recipe has in its objective: ``sliced``, ``sliced/2``, ``sliced/4``, ``colour``, ``content`` (at
+    block4_conv3), ``edges`` (F1), ``ghosts``, ``halo`` and ``speckle``."""
+    found, target = (
+        np.asarray(extractor.features(i[None], ["block4_conv3"])["block4_conv3"]) for i in (picture, photo)
+    )
+    sliced = {"sliced": 1.0, "sliced/2": 0.5, "sliced/4": 0.25}
+    return {
+        **{name: sliced_distance(extractor, picture, painting, part) for name, part in sliced.items()},
+        "colour": color_distance(picture, painting),
+        "content": relative_distance(found, target),
+        "edges": edges_found(picture, photo),
+        **ghosts(extractor, picture, photo, painting),
+        "speckle": speckle(picture) / speckle(painting),
+    }
+
+
 _SIZES = {"style": 1.0, "style/2": 0.5, "style/4": 0.25}
 
 
-def gram_distance(extractor: Extractor, picture: Image, painting: Image, ratio: float = 1.0) -> float:
-    """The tutorial's style loss without its weight, both images reduced to ``ratio`` of their size."""
+def gram_distance(
+    extractor: Extractor, picture: Image, painting: Image, ratio: float = 1.0, where: Image | None = None
+) -> float:
+    """The tutorial's style loss without its weight, both images reduced to ``ratio`` of their size; of the picture what
+    a mask ``[H, W]`` in [0, 1] lets through."""
     grams = []
-    for image in (picture, painting):
+    for image, mask in ((picture, where), (painting, None)):
+        everywhere = np.ones(image.shape[:2], np.float32) if mask is None else mask
         size = [round(side * ratio) for side in image.shape[:2]]
-        scaled = tf.image.resize(image[None], size, "area")
+        scaled, scaled_mask = (tf.image.resize(i, size, "area") for i in (image[None], everywhere[None, ..., None]))
         found = extractor.features(scaled, STYLE_LAYERS)
-        grams.append([gram_sums(f) / f.shape[1] / f.shape[2] for f in (found[layer] for layer in STYLE_LAYERS)])
+        weights = {layer: tf.square(shares(scaled_mask, layer)) for layer in STYLE_LAYERS}
+        grams.append(
+            [gram_sums(found[layer], weights[layer]) / tf.reduce_sum(weights[layer]) for layer in STYLE_LAYERS]
+        )
     return float(np.mean([tf.reduce_mean(tf.square(a - b)) for a, b in zip(*grams, strict=True)]))
+
+
+def sliced_distance(extractor: Extractor, picture: Image, painting: Image, ratio: float = 1.0) -> float:
+    """How far apart the features of ``UNUSED_LAYERS`` are wherever they stand, both images reduced to ``ratio`` of
+    their size: the root mean square distance of 200 quantiles along 256 fixed directions (sliced Wasserstein distance),
+    as part of the painting's own standard deviation along them; the mean of the layers."""
+    rng, found = np.random.default_rng(0), []
+    of_images = [
+        extractor.features(
+            tf.image.resize(i[None], [round(side * ratio) for side in i.shape[:2]], "area"), UNUSED_LAYERS
+        )
+        for i in (picture, painting)
+    ]
+    for layer in UNUSED_LAYERS:
+        ours, theirs = (
+            np.asarray(features[layer], np.float64).reshape(-1, features[layer].shape[-1]) for features in of_images
+        )
+        ways = rng.normal(size=(ours.shape[1], WAYS))
+        ways /= np.linalg.norm(ways, axis=0)
+        along = theirs @ ways
+        apart = np.quantile(ours @ ways, QUANTILES, axis=0) - np.quantile(along, QUANTILES, axis=0)
+        found.append(np.sqrt(np.mean(apart**2) / np.mean(along.var(0))))
+    return float(np.mean(found))
+
+
+def edges_found(picture: Image, photo: Image) -> float:
+    """How well the photo's edges are the picture's: F1 with a tolerance of ``TOLERANCE`` pixels of Canny's edges (Sobel
+    magnitudes, thinned, their upper tenth) of the lightness smoothed by 1 and by 2 pixels, the mean of both."""
+    from scipy.ndimage import distance_transform_edt
+    from skimage.feature import canny
+
+    found = []
+    for sigma in (1.0, 2.0):
+        ours, theirs = (
+            canny(_lab(image)[..., 0] / 100, sigma, EDGES, EDGES, use_quantiles=True) for image in (picture, photo)
+        )
+        precision, recall = (
+            float(np.mean(distance_transform_edt(~other)[own] <= TOLERANCE)) if own.any() and other.any() else 0.0
+            for own, other in ((ours, theirs), (theirs, ours))
+        )
+        found.append(2 * precision * recall / (precision + recall) if precision + recall else 0.0)
+    return float(np.mean(found))
+
+
+def ghosts(extractor: Extractor, picture: Image, photo: Image, painting: Image) -> dict[str, float]:
+    """What grew where the photo is flat: ``ghosts``, the texture gained there as part of the painting's own mean, and
+    ``halo``, how many times as much was gained within ``NEAR`` of what is not flat as further away (NaN where
+    the photo has no such places, or nothing was gained)."""
+    from scipy.ndimage import distance_transform_edt
+
+    of_picture, of_photo, of_painting = (_texture(extractor, image) for image in (picture, photo, painting))
+    is_flat = of_photo < FLAT * of_photo.mean()
+    gained = np.maximum(of_picture - of_photo, 0.0)
+    away = distance_transform_edt(is_flat) > NEAR * max(is_flat.shape)
+    near, far = (gained[is_flat & place].mean() if (is_flat & place).any() else np.nan for place in (~away, away))
+    whole = gained[is_flat].mean() if is_flat.any() else np.nan
+    return {"ghosts": float(whole / of_painting.mean()), "halo": float(near / far) if far else math.nan}
+
+
+def _texture(extractor: Extractor, image: Image) -> npt.NDArray[np.float64]:
+    """``Σ_c (F − mean F)²`` at each position of ``TEXTURE_LAYER``, the means of ``TEXTURE_REACH`` positions squared."""
+    from scipy.ndimage import uniform_filter
+
+    features = np.asarray(extractor.features(image[None], [TEXTURE_LAYER])[TEXTURE_LAYER], np.float64)[0]
+    reach = (TEXTURE_REACH, TEXTURE_REACH, 1)
+    texture: npt.NDArray[np.float64] = (uniform_filter(features**2, reach) - uniform_filter(features, reach) ** 2).sum(
+        -1
+    )
+    return np.maximum(texture, 0.0)
 
 
 def relative_distance(features: Any, target: Any) -> float:

@@ -60,8 +60,8 @@ def main() -> None:
         for preset in arguments.presets:
             kept = folder / f"{pair}-{preset}.png"
             if not kept.exists():
-                _paint(stylizer, photo, Style(painting, 1.0, pair), preset, kept)
-            picture, seconds = _painted(kept)
+                paint(stylizer, photo, Style(painting, 1.0, pair), preset, kept)
+            picture, seconds = painted(kept)
             tiles.append((f"{preset}, {seconds:.0f} s", common.image(picture)))
             found = {"seconds": seconds, **measures(exact, picture, photo, painting)}
             figures.append({"pair": pair, "preset": preset, **found})
@@ -74,19 +74,21 @@ def main() -> None:
     common.write(f"sheets-{arguments.size}", figures)
 
 
-def _paint(stylizer: Stylizer, photo: Any, style: Style, preset: str, target: Path) -> None:
+def paint(
+    stylizer: Stylizer, photo: Any, style: Style, preset: str, target: Path, protected: Any | None = None
+) -> None:
     """Paint a picture into a PNG that says how many of the processor's seconds it took."""
     parameters = common.parameters(preset=preset, image_size=max(photo.shape[:2]), **PRESETS[preset])
     begun = time.process_time()
-    for step in stylizer.run(photo, [style], parameters):
+    for step in stylizer.run(photo, [style], parameters, protected=protected):
         last = step
     about = PngInfo()
     about.add_text("seconds", f"{time.process_time() - begun:.1f}")
     common.image(stylizer.picture(last.state, parameters)).save(target, pnginfo=about)
 
 
-def _painted(path: Path) -> tuple[Any, float]:
-    """A picture that ``_paint`` has left, and its seconds."""
+def painted(path: Path) -> tuple[Any, float]:
+    """A picture that ``paint`` has left, and its seconds."""
     with Image.open(path) as picture:
         return common.array(picture, max(picture.size)), float(picture.info["seconds"])
 

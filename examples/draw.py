@@ -1,6 +1,6 @@
-"""Draw the pictures of the example jobs: a harbour at dusk, a field of swirling brush strokes, a stained-glass mosaic.
+"""Draw the pictures of the example jobs: a harbour at dusk, a person, swirling brush strokes, a stained-glass mosaic.
 
-    python examples/draw.py
+    python -m examples.draw
 
 Every picture comes from numbers alone and is the same each time.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
+
+from examples.portrait import portrait
 
 HERE = Path(__file__).parent
 OVERSAMPLING = 2
@@ -27,6 +29,8 @@ def main() -> None:
         ("harbour-swirl", "swirl.jpg", swirl),
         ("harbour-glass", "harbour.jpg", harbour),
         ("harbour-glass", "glass.jpg", glass),
+        ("portrait-swirl", "portrait.jpg", portrait),
+        ("portrait-swirl", "swirl.jpg", swirl),
     ):
         draw().save(HERE / folder / picture, quality=90)
 

@@ -1,4 +1,5 @@
-"""Make the contact sheets of docs/tuning.md but that of the strength: one sweep each, over the harbour and the swirl.
+"""Make the contact sheets of docs/tuning.md but that of the strength: one sweep each, over the harbour and the swirl;
+that of faces over scikit-image's portrait (of NASA, in the public domain).
 
 python examples/tuning.py [SHEET ...]
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from skimage import data
 
 HERE = Path(__file__).parent
 SHEETS = HERE.parent / "docs" / "tuning"
@@ -30,7 +32,10 @@ SWEEPS: dict[str, dict[str, Any]] = {
     "style_loss": {"style": ["swirl.jpg", "glass.jpg"], "style_loss": ["gram", "wasserstein"]},
     "init": {"init": ["content", "style", "noise"]},
     "noise": {"denoise": [0, "auto"], "total_variation_weight": [30, 300]},
+    "protect": {"style": ["swirl.jpg", "glass.jpg"], "protect": ["off", "faces"]},
 }
+CONTENT = {"noise": "noise.png", "protect": "portrait.png"}  # in place of the harbour
+PORTRAIT = (80, 0, 368, 384)  # of 512 × 512 pixels: head and shoulders
 
 
 def main() -> None:
@@ -42,9 +47,14 @@ def main() -> None:
         for source in ("harbour-swirl/harbour.jpg", "harbour-swirl/swirl.jpg", "harbour-glass/glass.jpg"):
             shutil.copy(HERE / source, inbox)
         _add_noise(inbox / "harbour.jpg", inbox / "noise.png")
+        Image.fromarray(data.astronaut()).crop(PORTRAIT).save(inbox / "portrait.png")
         for name in names:
-            content = "noise.png" if name == "noise" else "harbour.jpg"
-            job = {"content": content, "style": "swirl.jpg", "parameters": COMMON, "sweep": SWEEPS[name]}
+            job = {
+                "content": CONTENT.get(name, "harbour.jpg"),
+                "style": "swirl.jpg",
+                "parameters": COMMON,
+                "sweep": SWEEPS[name],
+            }
             (inbox / f"{name}.json").write_text(json.dumps(job))
         time.sleep(2)  # for the files to settle
         subprocess.run([Path(sys.executable).with_name("stylistic"), "run"], cwd=folder, check=True)

@@ -67,7 +67,7 @@ class IncompleteImageError(ImageError):
 
 
 class EndlessImageError(IncompleteImageError):
-    """A picture that lacks its end marker alone; ``size`` is its upright width and height in pixels."""
+    """A picture that lacks the end of its file alone; ``size`` is its upright width and height in pixels."""
 
     size = (0, 0)
 

@@ -61,6 +61,7 @@ limit_options = together(
     option("--max-steps", type=COUNT, default=100_000, help="Steps that a job may ask for."),
     option("--max-styles", type=COUNT, default=16, help="Style images that a job may name."),
     option("--max-variants", type=COUNT, default=64, help="Combinations that a sweep may have."),
+    option("--max-frames", type=COUNT, default=3000, help="Frames that a clip may have."),
     option("--max-snapshots", type=COUNT, default=500, help="Snapshots that a job may keep."),
     option("--max-manifest-bytes", type=COUNT, default=256 * 1024, help="Larger manifests are refused."),
     option("--max-depth", type=COUNT, default=16, help="Folders within folders that a job folder may have."),

@@ -85,6 +85,9 @@ def _lines(found: Overview) -> Iterator[str]:
     if found.unknown:
         yield f"not understood: {len(found.unknown)}"
         yield from (f"  {sentence}" for sentence in found.unknown)
+    if found.repeated:
+        yield f"dropped again: {len(found.repeated)}"
+        yield from (f"  {sentence}" for sentence in found.repeated)
     for fault in found.faults:
         yield f"the machine is at fault: {fault}"
     if found.aside:

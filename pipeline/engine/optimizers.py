@@ -87,9 +87,9 @@ class LBFGSState(NamedTuple):
     loss: Tensor  # the lowest so far
     direction: Tensor
     length: Tensor
-    moves: Tensor  # [PAIRS, H·W·3], in a ring
+    moves: Tensor  # [pairs, H·W·3], in a ring
     turns: Tensor  # the gradient's changes over these moves
-    oldest: Tensor  # [PAIRS], 1 for the pair that the next one replaces, 0 for the others
+    oldest: Tensor  # [pairs], 1 for the pair that the next one replaces, 0 for the others
     scale: Tensor  # of the first guess of the inverse Hessian, by the newest pair; 0 before there is one
 
 
@@ -108,6 +108,8 @@ class LBFGS:
     """
 
     PAIRS = 10
+    FEWER_PAIRS = 3  # of large pictures, whose history is most of what they take
+    LARGE = 5_000_000  # pixels
     SUFFICIENT_DECREASE = 1e-4
     NOISE = 1e-3
     COARSER_SCALES = 4
@@ -116,9 +118,10 @@ class LBFGS:
 
     def start(self, image: Tensor) -> LBFGSState:
         zeros, zero = tf.zeros_like(image), tf.zeros([])
-        history = tf.zeros([self.PAIRS, math.prod(image.shape)])
+        pairs = self.FEWER_PAIRS if image.shape[1] * image.shape[2] > self.LARGE else self.PAIRS
+        history = tf.zeros([pairs, math.prod(image.shape)])
         infinity = tf.constant(float("inf"))
-        oldest = tf.one_hot(0, self.PAIRS)
+        oldest = tf.one_hot(0, pairs)
         return LBFGSState(image, image, zeros, infinity, zeros, zero, history, history, oldest, zero)
 
     def restore(self, arrays: list[Tensor]) -> LBFGSState:
@@ -178,10 +181,6 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
     return tf.reduce_sum(a * b)
 
 
-# [k, j]: which entry of ``oldest`` is 1 if slot j of the ring has the pair of rank k, the oldest being of rank 0.
-_RANKS = (np.arange(LBFGS.PAIRS) - np.arange(LBFGS.PAIRS)[:, None]) % LBFGS.PAIRS
-
-
 def _inverse_hessian(
     direction: Tensor, moves: Tensor, turns: Tensor, oldest: Tensor, first_guess: FirstGuess
 ) -> Tensor:
@@ -194,12 +193,14 @@ def _inverse_hessian(
 
     Args:
         direction: ``[1, H, W, 3]``.
-        moves: ``[PAIRS, H·W·3]``, in a ring.
+        moves: ``[pairs, H·W·3]``, in a ring.
         turns: likewise.
-        oldest: ``[PAIRS]``, 1 where the ring begins, else 0.
+        oldest: ``[pairs]``, 1 where the ring begins, else 0.
         first_guess: of the inverse Hessian, times an image.
     """
-    in_order = tf.gather(oldest, _RANKS)
+    slots = np.arange(oldest.shape[0])
+    # [k, j]: which entry of ``oldest`` is 1 if slot j of the ring has the pair of rank k, the oldest being of rank 0.
+    in_order = tf.gather(oldest, (slots - slots[:, None]) % len(slots))
     products = in_order @ tf.matmul(tf.matmul(moves, turns, transpose_b=True), in_order, transpose_b=True)
     bends = tf.linalg.diag_part(products)
     # Of a pair of zeros the row says that nothing is nothing.

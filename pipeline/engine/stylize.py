@@ -61,6 +61,7 @@ class Step:
     content: float
     style: float
     total_variation: float
+    temporal: float
     state: State  # after the last step of the same call
 
 
@@ -110,6 +111,7 @@ class Stylizer:
         resume: State | None = None,
         start: Image | None = None,
         protected: Image | None = None,
+        anchor: tuple[Image, Image] | None = None,
     ) -> Iterator[Step]:
         """Optimize an image; yield a record after every step.
 
@@ -122,6 +124,8 @@ class Stylizer:
             start: the picture to start from, RGB ``[H, W, 3]`` of any size; default: as ``parameters.init`` says.
             protected: where content counts more (``objective.content_distance``), ``[H, W]`` float32 in [0, 1], as high
                 and wide as the content image; None for nowhere.
+            anchor: a picture ``[H, W, 3]`` to stay near to, and how much, ``[H, W]`` float32: the weight of
+                ``objective.temporal_loss``; None for none.
 
         Raises:
             ImageError: an image is too small for the deepest layer.
@@ -144,17 +148,17 @@ class Stylizer:
             else:
                 image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
                 tensors = optimizer.start(image)
-            targets = self._targets.at(content, scaled, styles, side / full_side, parameters, protected)
+            targets = self._targets.at(content, scaled, styles, side / full_side, parameters, protected, anchor)
             for state, records in self._calls(State(number, index, tensors), done_before, targets, parameters):
                 tensors = state.tensors
-                for total, content_part, style_part, variation in records:
+                for total, content_part, style_part, variation, temporal in records:
                     number += 1
                     if not math.isfinite(total):
                         raise JobError(
                             f"the loss is {total} at step {number}: the numbers have overflowed.",
                             "Lower learning_rate, or the weights of the losses.",
                         )
-                    yield Step(number, side, total, content_part, style_part, variation, state)
+                    yield Step(number, side, total, content_part, style_part, variation, temporal, state)
             image = optimizer.result(tensors)
 
     def _calls(
@@ -216,7 +220,8 @@ class Stylizer:
         strip_pixels = strips.pixels(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
         is_limited = parameters.content_limit != "off"
         of_what = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, is_limited)
-        key = (*of_what, regions, masks, strip_pixels, len(targets.protected))
+        of_state = tf.nest.map_structure(lambda t: any_size(t.shape), tensors)
+        key = (*of_what, regions, masks, strip_pixels, len(targets.protected), len(targets.anchor), *of_state)
         if key in self._graphs:
             return self._graphs[key]
         optimizer = OPTIMIZERS[parameters.optimizer]
@@ -235,7 +240,7 @@ class Stylizer:
                 return done + 1, state, tf.where(rows == done, losses, records)
 
             rows = tf.range(STEPS_A_CALL)[:, None]
-            start = (tf.constant(0), state, tf.zeros([STEPS_A_CALL, 4]))
+            start = (tf.constant(0), state, tf.zeros([STEPS_A_CALL, 5]))
             if not self._call_seconds:
                 return step(tf.constant(0), *start[1:])[1:]
             _, state, records = tf.while_loop(lambda done, *_: done < count, step, start, parallel_iterations=1)
@@ -244,7 +249,7 @@ class Stylizer:
         number, vector = tf.TensorSpec([]), tf.TensorSpec([None])
         signature = [
             tf.TensorSpec([], tf.int32),
-            tf.nest.map_structure(lambda t: any_size(t.shape), tensors),
+            of_state,
             Targets(
                 [tf.TensorSpec([1, None, None, target.shape[3]], target.dtype) for target in targets.content],
                 [tf.TensorSpec(whole.shape) for whole in targets.whole_content],
@@ -252,6 +257,7 @@ class Stylizer:
                 [MASK] * masks,
                 vector,
                 [MASK] * len(targets.protected),
+                [any_size([1, 1, 1, 3]), MASK] if targets.anchor else [],
             ),
             _LossWeights(number, number, number, vector, vector, number),
             Rates(number, number, number, number),
@@ -262,7 +268,7 @@ class Stylizer:
     def _losses(
         self, image: Tensor, targets: Targets, weights: _LossWeights, parameters: Parameters, strip_pixels: int
     ) -> list[Tensor]:
-        """Total, content, style and total variation loss; of the parameters only what names a graph counts."""
+        """Total, content, style, total variation and temporal loss; of the parameters what names a graph counts."""
         content_layers, style_layers = balance.layers(parameters)
         limit = None if parameters.content_limit == "off" else weights.content_limit
         protected = [[objective.shares(mask, layer) for mask in targets.protected] for layer in content_layers]
@@ -273,7 +279,9 @@ class Stylizer:
         loss = STYLE_LOSSES[parameters.style_loss]
         masks = [None] * (len(targets.style) - len(targets.masks)) + targets.masks
         of_style = [head for mask in masks for head in objective.style_heads(loss, style_layers, mask)]
-        found = self._extractor.sums(image, [*heads, *of_style], strip_pixels)
+        variation = objective.total_variation_loss(image)
+        with tf.control_dependencies([variation] if strip_pixels else []):  # what it takes is free again for the strips
+            found = self._extractor.sums(tf.identity(image), [*heads, *of_style], strip_pixels)
         content = objective.weighted_mean(
             [
                 objective.content_distance(sums / tf.cast(tf.size(target), tf.float32), whole, limit)
@@ -286,8 +294,8 @@ class Stylizer:
         distances = loss.distances(statistics, aims)
         by_region = tf.reduce_mean(weights.style_layers * tf.reshape(distances, [len(masks), -1]), 1)
         style = tf.reduce_sum(targets.shares * by_region)
-        variation = objective.total_variation_loss(image)
-        parts = [weights.content * content, weights.style * style, weights.total_variation * variation]
+        temporal = objective.temporal_loss(image, *targets.anchor) if targets.anchor else tf.constant(0.0)
+        parts = [weights.content * content, weights.style * style, weights.total_variation * variation, temporal]
         return [tf.add_n(parts), *parts]
 
 

@@ -47,6 +47,7 @@ class Targets(NamedTuple):
     masks: list[Tensor]  # [1, H, W, 1], of the regions that have one
     shares: Tensor  # of each region in the style loss
     protected: list[Tensor]  # [1, H, W, 1], where content counts more; empty for nowhere
+    anchor: list[Tensor]  # a picture [1, H, W, 3] to stay near to, and how much [1, H, W, 1]; empty for none
 
 
 class TargetStore:
@@ -68,6 +69,7 @@ class TargetStore:
         ratio: float,
         parameters: Parameters,
         protected: Image | None = None,
+        anchor: tuple[Image, Image] | None = None,
     ) -> Targets:
         """Of a photo, which at this ratio is ``content``, and of the styles at the same ratio."""
         if photo is not self._content:
@@ -94,13 +96,14 @@ class TargetStore:
             strip_pixels = strips.pixels(content.shape[1], content.shape[2], self._extractor.precision)
             self._content_targets[key] = self._content_graph(content_layers, strip_pixels)(content)
         where = [] if protected is None else [scales.resize_mask(protected, content)]
+        near = [] if anchor is None else [scales.resize(anchor[0], ratio), scales.resize_mask(anchor[1], content)]
         of_content = self._content_targets[key]
         whole = [
             objective.content_sums(tf.zeros_like(target), target, *(objective.shares(mask, layer) for mask in where))
             / tf.cast(tf.size(target), tf.float32)
             for layer, target in zip(content_layers, of_content, strict=True)
         ]
-        return Targets(of_content, whole, targets, masks, shares / tf.reduce_sum(shares), where)
+        return Targets(of_content, whole, targets, masks, shares / tf.reduce_sum(shares), where, near)
 
     def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
         key = (style.key, style.image.shape, ratio, layers, loss)

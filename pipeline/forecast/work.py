@@ -22,6 +22,7 @@ class Painting:
     width: int
     height: int
     done: int = 0
+    further_steps: int = 0  # at full size: those of a clip's other frames
 
     def pixels(self, side: int) -> int:
         """In all, where its long side has so many."""
@@ -32,14 +33,18 @@ class Painting:
         ratio = self.parameters.image_size / max(self.width, self.height)
         height, width = (max(1, round(length * ratio)) for length in (self.height, self.width))
         done = self.done
-        for side, steps in schedule(self.parameters, height, width):
+        *coarser, (finest, last) = schedule(self.parameters, height, width)
+        for side, steps in [*coarser, (finest, last + self.further_steps)]:
             if done < steps:
                 yield self.pixels(side), steps - max(0, done) + (done <= 0)
             done -= steps
 
 
 def paintings(
-    manifest: Manifest, sizes: Mapping[str, tuple[int, int]], done: Mapping[int, int] | None = None
+    manifest: Manifest,
+    sizes: Mapping[str, tuple[int, int]],
+    done: Mapping[int, int] | None = None,
+    frames: int = 1,
 ) -> list[Painting]:
     """The pictures that a manifest asks for, one for each variant of a sweep.
 
@@ -47,10 +52,13 @@ def paintings(
         manifest: the effective one.
         sizes: width and height of each image, by its path as the manifest writes it.
         done: how many steps of each are made, by their number from 1.
+        frames: of its photo, where that is a clip.
     """
     runs = manifest.variants() if manifest.sweep else [manifest]
     return [
-        Painting(run.parameters, *sizes[run.content], (done or {}).get(number, 0))
+        Painting(
+            run.parameters, *sizes[run.content], (done or {}).get(number, 0), (frames - 1) * run.parameters.frame_steps
+        )
         for number, run in enumerate(runs, 1)
         if run.content in sizes
     ]
@@ -60,5 +68,5 @@ def paintings_of(job: Job, done: Mapping[int, int] | None = None) -> list[Painti
     """The pictures that a job asks for, as ``paintings``; none of one that never ran, or never can."""
     sizes = {image.file: (image.width, image.height) for image in job.images.values() if image.width and image.height}
     with contextlib.suppress(ValidationError):
-        return paintings(job.manifest, sizes, done) if job.manifest else []
+        return paintings(job.manifest, sizes, done, job.frames) if job.manifest else []
     return []

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline import storage
+from pipeline.inbox import films
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, style_meant
 from pipeline.inbox.ignored import SYSTEMS, Ignored
 from pipeline.inbox.marks import Content, Marks, version_of
 from pipeline.inbox.stability import signature_of
 from pipeline.manifest.model import Limits
+from pipeline.pictures import suffixes
 from pipeline.pictures.images import BYTES_A_PIXEL
 
 MOST_TEXT_BYTES = 1 << 20
@@ -55,8 +57,11 @@ def _photos(folder: Path, depth: int, ignored: Ignored) -> Iterator[Path]:
         found = storage.entries(folder)
     except OSError:
         return
+    stills = films.stills(entry.name for entry in found)
     for entry in found:
         if entry.name.startswith(".") or ignored.has(entry.path, entry.is_folder):
+            continue
+        if films.is_of_live_photo(entry.name, stills) or (suffixes.is_video(entry.name) and not films.are_painted()):
             continue
         if entry.is_folder and depth > 0:
             yield from _photos(entry.path, depth - 1, ignored)
@@ -67,9 +72,11 @@ def _photos(folder: Path, depth: int, ignored: Ignored) -> Iterator[Path]:
 def _is_painted(path: Path, roots: Sequence[Path], photo: str, marks: Marks | None) -> bool:
     with storage.open_within(path, roots) as file:
         status = os.fstat(file.fileno())
-        if marks is None or status.st_size > Limits().max_pixels * BYTES_A_PIXEL:
+        if marks is None:
             return False
         digest = marks.hash_of(photo, version_of(signature_of(status)))
+        if digest is None and status.st_size > Limits().max_pixels * BYTES_A_PIXEL:
+            return False
         digest = digest or storage.at_once(storage.digest_of(file))
     return marks.has(Content(digest, "", again=False))
 

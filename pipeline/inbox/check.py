@@ -11,11 +11,12 @@ from pipeline.errors import JobError, ManifestError
 from pipeline.forecast.work import Painting, paintings
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
+from pipeline.jobs import clips
 from pipeline.jobs.narrow import too_narrow
 from pipeline.manifest.model import Limits
 from pipeline.manifest.names import default_name
 from pipeline.manifest.parse import parse_manifest
-from pipeline.pictures import images
+from pipeline.pictures.clips import Film
 
 
 class Checked(NamedTuple):
@@ -48,17 +49,24 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
     except JobError as error:
         return Checked([f"{file}: {error}"], [])
     problems: list[str] = []
-    sizes: dict[str, tuple[int, int]] = {}
+    films: dict[str, Film] = {}
     for image in manifest.images.values():
         try:
             with places.open(image) as opened:
-                sizes[image] = images.verify(opened, image, limits.max_pixels, end_may_lack=True)
+                films[image] = clips.verify(opened, image, limits.max_pixels, end_may_lack=True)
         except JobError as error:
             problems.append(f"{file}: {error}")
         except FileNotFoundError:
             problems.append(f"{file}: {image}: cannot be read: {places.missing(image)}.")
         except OSError as error:
             problems.append(f"{file}: {image}: cannot be read ({error.strerror}).")
-    if not problems and (narrow := too_narrow(manifest, sizes)):
-        problems.append(f"{file}: {narrow}")
-    return Checked(problems, [] if problems else paintings(manifest, sizes))
+    if problems:
+        return Checked(problems, [])
+    sizes = {image: film[:2] for image, film in films.items()}
+    try:
+        frames = clips.frames(manifest, films[manifest.content], limits)
+    except JobError as error:
+        return Checked([f"{file}: {error}"], [])
+    if narrow := too_narrow(manifest, sizes):
+        return Checked([f"{file}: {narrow}"], [])
+    return Checked([], paintings(manifest, sizes, frames=frames))

@@ -25,7 +25,7 @@ STYLE_NAMES = tuple(f"style{suffix}" for suffix in MANIFEST_SUFFIXES)
 # What copying adds to a name: a number, or "copy" in the language of the system.
 _ADDED = re.compile(r"[\s._-]*(?:\(\d+\)|\d+|copy|kopie|copie|copia|cópia|kopia|kopi|kopya|копия|コピー|副本|복사본)$")
 _PHOTO_SUFFIX = re.compile(rf"\s*(?:{'|'.join(map(re.escape, suffixes.READ))})(?=\.|$)")
-_IN_NOTES = re.compile(rf"(?:{'|'.join(map(re.escape, (*suffixes.READ, *suffixes.UNREAD, '.mp4', '.mov')))})[.( ]")
+_IN_NOTES = re.compile(rf"(?:{'|'.join(map(re.escape, (*suffixes.READ, *suffixes.UNREAD, *suffixes.VIDEOS)))})[.( ]")
 NEARNESS = 0.75  # of a name to "style", which may be a slip
 HINT_SECONDS = 5.0  # that a file or folder must have kept still before what it lacks is told
 
@@ -193,13 +193,13 @@ def printable(name: str) -> str:
 
 
 def is_photo(name: str) -> bool:
-    """Whether a file name is one of an image that is read."""
-    return suffixes.is_read(name)
+    """Whether a file name is one of an image that is read, or of a video."""
+    return suffixes.is_read(name) or suffixes.is_video(name)
 
 
 def is_style_name(name: str) -> bool:
     """Whether a file name is that of the picture that makes a style folder."""
-    return name[:6].lower() == "style." and is_photo(name) and name.count(".") == 1
+    return name[:6].lower() == "style." and suffixes.is_read(name) and name.count(".") == 1
 
 
 def is_manifest(name: str) -> bool:

@@ -15,6 +15,7 @@ KINDS = (
         "an address, and nothing is fetched",
         "Save the picture in the inbox, and name that.",
     ),
+    (r"www\.", "an address, and nothing is fetched", "Save the picture in the inbox, and name that."),
     (r"[a-z]:[\\/]", "a path of a Windows machine", ADVICE),
     (r"\\\\|//", "a path of a share in the network", ADVICE),
     (r"/(Volumes|Users)/", "a path of a Mac", ADVICE),

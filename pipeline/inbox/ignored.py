@@ -30,23 +30,26 @@ MAX_PATTERNS = 1000
 MAX_STARS = 3  # in a pattern, besides `**`
 # By who makes them; whatever the case of their letters. Names with a dot in front are hidden, and not looked at anyway.
 FOLDERS = {
-    "Synology": ("@eaDir", "#recycle", "#snapshot", "@tmp", "@SynoResource"),
+    "Synology": ("@eaDir", "#recycle", "#snapshot", "@tmp", "@SynoResource", "@Synology*"),
     "QNAP": ("@Recycle", "@Recently-Snapshot", "@Transcode", ".@__thumb", ".@upload_cache", ".streams"),
     "other network storage": (
         *("~snapshot", ".snapshot", ".snapshots", ".zfs", ".recycle", "trashbox", "Network Trash Folder"),
+        *("Network Recycle Bin*", "_NAS_Recycle_*"),
         *(".wdmc", ".twonkymedia*"),
     ),
     "Windows": (
         "$RECYCLE.BIN",
         "RECYCLER",
+        "RECYCLED",
         "System Volume Information",
         "FOUND.[0-9][0-9][0-9]",
         "$Extend",
+        "$WINDOWS.~*",
     ),
     "macOS": (
         *(".Trashes", ".Trash", ".Spotlight-V100", ".fseventsd", ".TemporaryItems", "Temporary Items", "__MACOSX"),
         *(".DocumentRevisions-V100", ".AppleDouble", ".AppleDB", ".AppleDesktop", ":2e*"),
-        *("*.photoslibrary", "*.aplibrary", "*.migratedphotolibrary", "*.download"),
+        *("*.photoslibrary", "*.photolibrary", "*.aplibrary", "*.migratedphotolibrary", "*.download"),
     ),
     "Linux": ("lost+found", ".Trash-*", ".thumbnails", ".xvpics", ".local", ".cache"),
     "programs that keep folders alike": (
@@ -54,7 +57,8 @@ FOLDERS = {
         *(".tmp.drivedownload", ".tmp.driveupload", ".owncloudsync*", ".csync*"),
     ),
     "photo programs": (
-        *(".dtrash", ".picasaoriginals", ".photoprism", "*.lrdata", "*.lrprev", ".darktable", "appdata_*"),
+        *(".dtrash", ".picasaoriginals", ".photoprism", "*.lrdata", "*.lrprev", "*.lrcat-data", ".darktable"),
+        *("appdata_*", "[[]Originals]"),
     ),
 }
 FILES = {

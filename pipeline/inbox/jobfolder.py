@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path, PurePath
 
 from pipeline import storage
+from pipeline.inbox.places import Places
 from pipeline.manifest.names import default_name, end, safe
 
 MAX_NAME_CHARACTERS = 50
@@ -23,6 +24,11 @@ def name_of(photo: str, prefix: str = "") -> str:
     parts = [part for part in (prefix, *path.parent.parts, path.stem) if part not in ("", "..", path.anchor)]
     text = end("-".join(map(safe, parts)), MAX_NAME_CHARACTERS)
     return default_name(text.lstrip(" .-_") or "photo")
+
+
+def is_of_style_folder(places: Places) -> bool:
+    """Whether a style folder has made a job folder: its images are copies, which nobody goes on writing."""
+    return places.is_job_folder and storage.is_file(places.folder / OF_STYLE_FOLDER)
 
 
 def deliver(draft: Path, inbox: Path, name: str) -> Path:

@@ -7,6 +7,7 @@ import difflib
 import errno
 import functools
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -56,10 +57,15 @@ class Places:
         near = Path(os.path.realpath(near))
         roots = map(os.path.abspath, (self.inbox, self.folder, *self.libraries))
         folders = [near] if any(near.is_relative_to(root) for root in roots) else []
-        meant = _nearest(Path(image).stem, tuple(name for folder in folders for name in _photos(folder)))
+        meant = _nearest(Path(image).name, tuple(name for folder in folders for name in _photos(folder)))
         if meant:
             return f"{image} is missing; did you mean {Path(image).with_name(meant)}?"
-        meant = _nearest(Path(image).stem, tuple(name for library in self.libraries for name in _photos(library)))
+        parts = [part for part in re.split(r"\s*[,;&+]\s*", image) if part]
+        if len(parts) > 1 and all(os.path.lexists(self.path(part)) for part in parts):
+            return f"{image} is missing; did you mean several, as in [{', '.join(parts)}]?"
+        if Path(image).parts[1:] and os.path.lexists(self.path(Path(image).name)):
+            return f"{image} is missing; did you mean {Path(image).name}?"
+        meant = _nearest(Path(image).name, tuple(name for library in self.libraries for name in _photos(library)))
         return f"{image} is missing; did you mean {meant}?" if meant else f"{image} is missing"
 
     @contextlib.contextmanager
@@ -95,10 +101,15 @@ def _photos(folder: Path) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=10_000)
-def _nearest(stem: str, names: tuple[str, ...]) -> str | None:
-    stems = {Path(name).stem.casefold(): name for name in names if not name.startswith(".")}
-    found = difflib.get_close_matches(stem.casefold()[:100], stems, n=1, cutoff=0.75)
-    return stems[found[0]] if found else None
+def _nearest(name: str, names: tuple[str, ...]) -> str | None:
+    stems: dict[str, list[str]] = {}
+    for one in names:
+        if not one.startswith("."):
+            stems.setdefault(Path(one).stem.casefold(), []).append(one)
+    stem = Path(name).stem.casefold()[:100]
+    if not (found := difflib.get_close_matches(stem, stems, n=1, cutoff=0.75)):
+        return None
+    return max(stems[found[0]], key=lambda one: difflib.SequenceMatcher(None, one.casefold(), name.casefold()).ratio())
 
 
 @functools.lru_cache(maxsize=100)

@@ -18,12 +18,14 @@ from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError,
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
+from pipeline.inbox.jobfolder import is_of_style_folder
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stability import Signature, Stability
+from pipeline.jobs import clips
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
 from pipeline.manifest.recognition import is_foreign, what_it_lacks
-from pipeline.pictures import images
+from pipeline.pictures.clips import Film
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,9 @@ class Ready:
     drop: Drop
     manifest: Manifest
     of_manifest: Signature  # of the file that was read
-    sizes: list[tuple[int, int]]  # upright width and height of each of `manifest.images`
+    films: list[Film]  # what each of `manifest.images` is; an image has one frame
     signatures: list[Signature]
+    frames: int  # that are to be painted
 
 
 @dataclass(frozen=True)
@@ -117,15 +120,10 @@ class Judge:
         self.presets = presets
         self._ignored = ignored
         self._sightings: dict[Path, _Sighting] = {}
-        self._decoded: dict[Signature, tuple[int, int] | ImageError] = {}
+        self._decoded: dict[Signature, Film | ImageError] = {}
         self._told: set[str] = set()
-        self._waited: set[Path] = set()  # drops whose images have been waited for before they were dropped
         self._decoder = ThreadPoolExecutor(1)
-        self._decoding: tuple[Signature, Future[tuple[int, int]]] | None = None
-
-    def has_waited(self, entry: Path) -> None:
-        """Do not wait for the images of a drop: a style folder has, as long as anybody would."""
-        self._waited.add(entry)
+        self._decoding: tuple[Signature, Future[Film]] | None = None
 
     def stability(self) -> Stability:
         """For files that are to rest as long as a drop's do."""
@@ -134,7 +132,6 @@ class Judge:
     def forget_others(self, present: Collection[Path]) -> None:
         """Keep what is known of these entries alone."""
         self._sightings = {entry: seen for entry, seen in self._sightings.items() if entry in present}
-        self._waited &= set(present)
 
     def judge(self, drop: Drop) -> Verdict:
         """What is to be done with a drop now.
@@ -191,7 +188,7 @@ class Judge:
 
     def _judge_images(self, drop: Drop, seen: _Sighting, manifest: Manifest) -> Verdict:
         assert seen.parsed is not None
-        sizes: list[tuple[int, int]] = []
+        films: list[Film] = []
         signatures: list[Signature] = []
         problems: list[str] = []
         settling = False
@@ -203,7 +200,7 @@ class Judge:
                     if not seen.files.is_stable(path):
                         settling = True
                     elif not problems:
-                        sizes.append(self.decode(file, name, signatures[-1]))
+                        films.append(self.decode(file, name, signatures[-1]))
             except BeingDecodedError:
                 settling = True
             except FileNotFoundError:
@@ -212,7 +209,7 @@ class Judge:
                 if self._is_worth_waiting(drop, seen):
                     problems.append(str(error))
                 else:
-                    sizes.append(error.size)
+                    films.append(Film(*error.size, frames=1, seconds=0.0))
                     self._tell(
                         f"{error.message} It is painted as it is, after {self.timeout_seconds:g} s (--input-timeout)."
                     )
@@ -224,10 +221,15 @@ class Judge:
             return self._wait(drop, seen, manifest, joined(*problems))
         if settling:
             return Waiting("settling", is_settling=True)
-        return Ready(drop, manifest, seen.parsed, sizes, signatures)
+        try:
+            count = clips.frames(manifest, films[0], self.limits)
+        except ImageError as error:
+            return Rejected(drop, manifest, seen.parsed, str(error))
+        return Ready(drop, manifest, seen.parsed, films, signatures, count)
 
     def _is_worth_waiting(self, drop: Drop, seen: _Sighting) -> bool:
-        return drop.entry not in self._waited and seen.files.is_recent(self.timeout_seconds)
+        """Unless a style folder has waited before, as long as anybody would."""
+        return not is_of_style_folder(drop.places) and seen.files.is_recent(self.timeout_seconds)
 
     def _tell(self, sentence: str) -> None:
         """Say it once."""
@@ -235,8 +237,8 @@ class Judge:
             self._told.add(sentence)
             log.warning("%s", sentence)
 
-    def decode(self, file: BinaryIO, name: str, signature: Signature) -> tuple[int, int]:
-        """``images.verify``, once for every version of a file; errors as there.
+    def decode(self, file: BinaryIO, name: str, signature: Signature) -> Film:
+        """``clips.verify``, once for every version of a file; errors as there.
 
         Raises:
             BeingDecodedError: it takes long; what runs is not to wait for that.
@@ -279,9 +281,9 @@ def _foreign(drop: Drop, data: bytes) -> Foreign | None:
     return Foreign(drop, f"{drop.label} is not understood: {what_it_lacks(data)}; it stays where it is")
 
 
-def _verify(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
+def _verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
     with file:
-        return images.verify(file, name, max_pixels)
+        return clips.verify(file, name, max_pixels)
 
 
 def _excess(folder: Path, limits: Limits) -> str:

@@ -17,11 +17,13 @@ log = logging.getLogger(__name__)
 class Scanner:
     """Looks at every drop of an inbox.
 
-    After a whole scan ``waiting`` tells, by label, which of them wait and why. ``job_of`` is as for ``StyleFolders``.
+    After a whole scan ``waiting`` tells, by label, which of them wait and why, and ``repeats`` which photos are painted
+    already. ``job_of`` is as for ``StyleFolders``.
     """
 
     def __init__(self, drops: Drops, judge: Judge, job_of: FindJob = lambda name, digest: None) -> None:
         self.waiting: dict[str, Waiting] = {}
+        self.repeats: set[str] = set()
         self.drops = drops
         self._judge = judge
         self._hints = hints.Hints()
@@ -63,4 +65,4 @@ class Scanner:
         self.drops.hints |= yield from self._hints.find(self.drops)
         self.drops.hints |= self._styles.hints | set(hints.of_foreign(foreign))
         self.drops.hints |= set(hints.some_of(list(self.drops.ignored.told)))
-        self.waiting = self._found
+        self.waiting, self.repeats = self._found, self._styles.repeats

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import storage
-from pipeline.inbox import jobfolder
 from pipeline.inbox.claims import Claims, LostClaimError
 from pipeline.inbox.drops import Drop
+from pipeline.inbox.jobfolder import is_of_style_folder
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.readiness import Ready, Rejected
 from pipeline.inbox.stability import signature_of
@@ -67,7 +67,7 @@ def _copy(ready: Ready, drop: Drop, draft: Path) -> Slices[Job]:
     # The id has the last word on the name: the manifest may have been replaced between scan and claim.
     manifest = ready.manifest.model_copy(update={"name": name_in(_id(drop))})
     inputs = {}
-    for (part, image), size, signature in zip(manifest.images.items(), ready.sizes, ready.signatures, strict=True):
+    for (part, image), film, signature in zip(manifest.images.items(), ready.films, ready.signatures, strict=True):
         stored = part + Path(image).suffix[:8].lower()
         with contextlib.ExitStack() as stack:
             with _looked_at_again():
@@ -75,12 +75,12 @@ def _copy(ready: Ready, drop: Drop, draft: Path) -> Slices[Job]:
             digest = yield from storage.copy_stream(file, draft / stored)
             if signature_of(os.fstat(file.fileno())) != signature:
                 raise ChangedError(image)
-        inputs[part] = JobImage(file=image, stored=stored, sha256=digest, width=size[0], height=size[1])
+        count = ready.frames if part == "content" else 1
+        facts = {"width": film.width, "height": film.height, "frames": count}
+        inputs[part] = JobImage(file=image, stored=stored, sha256=digest, **facts)
     with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
         yield from storage.copy_stream(file, draft / (DROPPED + drop.manifest.suffix.lower()))
-    places = drop.places
-    is_of_style_folder = places.is_job_folder and storage.is_file(places.folder / jobfolder.OF_STYLE_FOLDER)
-    return Job.new(_id(drop), manifest, inputs, manifest.content if is_of_style_folder else None)
+    return Job.new(_id(drop), manifest, inputs, manifest.content if is_of_style_folder(drop.places) else None)
 
 
 def rejected_job(verdict: Ready | Rejected, drop: Drop) -> Job:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError, ended
-from pipeline.inbox import jobfolder
+from pipeline.inbox import films, jobfolder
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
 from pipeline.inbox.duplicates import Duplicates, FindJob
 from pipeline.inbox.ignored import Ignored
@@ -48,6 +48,7 @@ class StyleFolders:
 
     def __init__(self, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()  # what is wrong with them
+        self.repeats: set[str] = set()  # photos that are painted already: a sentence each
         self._job_of = job_of
         self._drops = drops
         self._judge = judge
@@ -55,11 +56,11 @@ class StyleFolders:
 
     def look(self) -> Iterator[tuple[str, Waiting] | None]:
         """Make jobs of new photos, a few at a time; tells, by label, what waits, and gives None after each moment."""
-        self.hints = set()
+        before, self.hints, self.repeats = self.hints, set(), set()
         found = self._drops.style_folders
         self._works = {one: self._works.get(one) or _Work(one, self._drops, self._judge, self._job_of) for one in found}
         for work in self._works.values():
-            work.hints = set()
+            work.hints, work.repeats = set(), set()
             try:
                 yield from work.look()
             except UnreadyError as error:
@@ -73,7 +74,13 @@ class StyleFolders:
                     raise
                 reason = f"cannot be painted: {error.strerror} ({error.filename})"
                 yield work.label, Waiting(reason, is_fault=True)
+            except Exception as error:  # a mistake of ours over one folder must not stop all the others
+                told = f"{work.label} internal error: {error!r}. Please report it."
+                if told not in before:
+                    log.exception("%s", told)
+                self.hints.add(told)
             self.hints |= work.hints
+            self.repeats |= work.repeats
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,7 @@ class _Work:
 
     def __init__(self, found: StyleFolder, drops: Drops, judge: Judge, job_of: FindJob) -> None:
         self.hints: set[str] = set()
+        self.repeats: set[str] = set()
         self._duplicates = Duplicates(job_of)
         self.label = printable(f"{found.folder.name}/")
         self._folder = found.folder
@@ -106,7 +114,6 @@ class _Work:
         self._runner = drops.claimed.name
         self._drafts = drops.claimed / DRAFTS / found.folder.name
         self._unread: list[str] = []  # pictures of a kind that is not read
-        self._overdue: set[Path] = set()  # photos that have been waited for, and are still not whole
         self._marks: Marks | None = None  # until what an earlier life left has been seen to
 
     def look(self) -> Iterator[tuple[str, Waiting] | None]:
@@ -150,7 +157,7 @@ class _Work:
                     made += 1
                     yield from self._submit(photo, content, template, marks)
                     yield photo.label, Waiting("becomes a job", is_settling=True)
-        self.hints |= {printable(hint) for hint in self._duplicates.told(self._folder.name, template.name)}
+        self.repeats |= {printable(told) for told in self._duplicates.told(self._folder.name, template.name)}
         if coming:
             yield self.label, Waiting("settling", is_settling=True)
 
@@ -203,6 +210,7 @@ class _Work:
             self.hints.add(printable(f"{os.path.relpath(folder, self._inbox)} is not looked at: {error.strerror}"))
             return
         ignored = ignored.entering(folder)
+        stills = films.stills(entry.name for entry in found)
         for entry in found:
             if entry.name.startswith(".") or ignored.has(entry.path, entry.is_folder):
                 continue
@@ -216,6 +224,10 @@ class _Work:
                 else:
                     limit = f"nested more than {self._judge.limits.max_depth} folders deep (--max-depth)"
                     self.hints.add(printable(f"{self._folder.name}: a part is not looked at, as it is {limit}"))
+            elif films.is_of_live_photo(entry.name, stills):
+                continue
+            elif suffixes.is_video(entry.name) and not films.are_painted():
+                self.hints.add(printable(films.told_unpainted(self._folder.name)))
             elif is_photo(entry.name) and (entry.is_file or entry.is_link):
                 yield entry
             elif suffixes.is_unread(entry.name):
@@ -248,7 +260,6 @@ class _Work:
         except IncompleteImageError:
             if self._files.seconds(photo.path) < self._judge.timeout_seconds:
                 raise
-            self._overdue.add(photo.path)
         except HugeFileError:
             raise
         except ImageError:
@@ -266,10 +277,7 @@ class _Work:
             except (FileExistsError, FileNotFoundError, _ChangedError):
                 pass  # another was faster, or an image has changed: the next look tells
         mark = marks.read(content)
-        for job in self._finish(place, mark):
-            if photo.path in self._overdue:
-                self._judge.has_waited(job)
-        self._overdue.discard(photo.path)
+        self._finish(place, mark)
         if mark:
             marks.remember(content.photo, mark.style)
             self._files.forget(photo.path)
@@ -302,17 +310,15 @@ class _Work:
         self._tidy()
         self._marks = marks
 
-    def _finish(self, place: Path, mark: Mark | None) -> list[Path]:
-        """Deliver a whole draft whose mark is ours, or was cut off; remove any other. Gives the jobs in the inbox."""
-        delivered = []
+    def _finish(self, place: Path, mark: Mark | None) -> None:
+        """Deliver a whole draft whose mark is ours, or was cut off; remove any other."""
         if mark and mark.runner in ("", self._runner):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 for draft in storage.entries(place):
                     if draft.is_folder and storage.is_file(draft.path / "job.yaml"):
-                        delivered.append(jobfolder.deliver(draft.path, self._inbox, draft.name))
+                        jobfolder.deliver(draft.path, self._inbox, draft.name)
         storage.remove(place)
         self._tidy()
-        return delivered
 
     def _tidy(self) -> None:
         for folder in (self._drafts, *self._drafts.parents[:3]):

@@ -12,15 +12,18 @@ from typing import Any, BinaryIO
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
 from pipeline.forecast.work import Painting, paintings
-from pipeline.inbox import foreign_paths, jobfolder, patterns
+from pipeline.inbox import films, foreign_paths, jobfolder, patterns
+from pipeline.inbox.drops import is_photo
 from pipeline.inbox.ignored import Ignored
+from pipeline.jobs import clips
 from pipeline.jobs.narrow import too_narrow
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import beginning
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
-from pipeline.pictures import images, suffixes
+from pipeline.pictures import suffixes
+from pipeline.pictures.clips import Film
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +57,13 @@ def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[
         if path.is_dir():
             folder = storage.real(path)
             ignored = Ignored.by(ignore, folder)
-            photos = {path / photo: photo for photo in patterns.photos(folder, "**/*", ignored=ignored)}
+            names = patterns.photos(folder, "**/*", is_photo, ignored)
+            photos = {path / photo: photo for photo in _without_live_ones(names)}
             others = [path / other for other in patterns.photos(folder, "**/*", suffixes.is_unread, ignored)]
             for sentence in sorted(ignored.told):
                 log.warning("%s", sentence)
         elif patterns.is_pattern(one) and not os.path.lexists(path):
-            photos = {path: path.name for path in _matching(path, suffixes.is_read, ignore)}
+            photos = {path: path.name for path in _matching(path, is_photo, ignore)}
             others = _matching(path, suffixes.is_unread, ignore)
         else:
             photos = {path: path.name}
@@ -109,16 +113,22 @@ def plan(
         except ManifestError as error:  # every job's alike
             raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
         planned.append((manifest, text, copies))
-    sizes = _sizes(dict.fromkeys([*styles, *photos]), limits)
-    narrow = [
-        too_narrow(manifest, {copies[image]: sizes[image] for image in copies}) for manifest, _, copies in planned
-    ]
-    if any(narrow):
-        raise UsageError("\n".join(filter(None, narrow)))
-    return [
-        Submission(manifest, text, copies, paintings(manifest, {copies[image]: sizes[image] for image in copies}))
-        for manifest, text, copies in planned
-    ]
+    verified = _films(dict.fromkeys([*styles, *photos]), limits)
+    submissions, problems = [], []
+    for photo, (manifest, text, copies) in zip(photos, planned, strict=True):
+        sizes = {copies[image]: verified[image][:2] for image in copies}
+        try:
+            frames = clips.frames(manifest, verified[photo], limits)
+        except ImageError as error:
+            problems.append(str(error))
+            continue
+        if narrow := too_narrow(manifest, sizes):
+            problems.append(narrow)
+        else:
+            submissions.append(Submission(manifest, text, copies, paintings(manifest, sizes, frames=frames)))
+    if problems:
+        raise UsageError("\n".join(problems))
+    return submissions
 
 
 def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
@@ -141,6 +151,15 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
         except BaseException:
             storage.remove(draft)
             raise
+
+
+def _without_live_ones(names: Sequence[str]) -> list[str]:
+    """The paths but for those of the films that belong to photos."""
+    by_folder: dict[str, list[str]] = {}
+    for name in names:
+        by_folder.setdefault(os.path.dirname(name), []).append(os.path.basename(name))
+    stills = {folder: films.stills(within) for folder, within in by_folder.items()}
+    return [name for name in names if not films.is_of_live_photo(name, stills[os.path.dirname(name)])]
 
 
 def _matching(pattern: Path, is_meant: Callable[[str], bool], ignore: Sequence[str]) -> list[Path]:
@@ -189,22 +208,22 @@ def _file_names(files: Iterable[Path]) -> dict[Path, str]:
     return names
 
 
-def _sizes(files: Iterable[Path], limits: Limits) -> dict[Path, tuple[int, int]]:
-    """Width and height of images, each of which is decoded to its end.
+def _films(files: Iterable[Path], limits: Limits) -> dict[Path, Film]:
+    """What images and videos are, each of which is read to its end.
 
     Raises:
         UsageError: with every one that cannot be used.
     """
-    sizes, problems = {}, []
+    found, problems = {}, []
     for path in files:
         try:
             with _opened(path) as file:
-                sizes[path] = images.verify(file, str(path), limits.max_pixels, end_may_lack=True)
+                found[path] = clips.verify(file, str(path), limits.max_pixels, end_may_lack=True)
         except (UsageError, ImageError) as error:
             problems.append(str(error))
     if problems:
         raise UsageError("\n".join(problems))
-    return sizes
+    return found
 
 
 def _opened(image: Path) -> BinaryIO:

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pipeline import storage
-from pipeline.jobs import checkpoint, losses, previews, result, snapshots, variants
+from pipeline.jobs import checkpoint, frames, losses, previews, result, snapshots, variants
 from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.jobs.lock import LeaseWatch
 from pipeline.jobs.losses import Loss
@@ -167,7 +167,8 @@ def _last_with_progress(folder: Path, below: int) -> Path | None:
 
 
 def _has_progress(attempt: Path) -> bool:
-    return storage.is_file(attempt / checkpoint.FILE) or storage.is_folder(attempt / VARIANTS)
+    has_run = storage.is_file(attempt / checkpoint.FILE) or bool(frames.files(attempt))
+    return has_run or storage.is_folder(attempt / VARIANTS)
 
 
 def _carry_over(source: Path, target: Path) -> None:
@@ -200,6 +201,7 @@ def _carry_over_run(source: Path, target: Path) -> None:
     with storage.passed_over():
         storage.link_or_copy(source / checkpoint.FILE, unnamed)
     _link_all(snapshots.read(source).values(), target)
+    _link_all(frames.files(source), target)
     with storage.passed_over():
         storage.write_atomic(target / losses.FILE, storage.read(source / losses.FILE, losses.MOST_BYTES))
     with contextlib.suppress(FileNotFoundError):

@@ -79,6 +79,7 @@ class Log(_Part):
     output: Output | None
     error: Text | None
     variants: list[dict[str, ToldPlain]] | None = None
+    frames: list[dict[str, ToldPlain]] | None = None
 
     @property
     def is_cancelled(self) -> bool:
@@ -86,8 +87,9 @@ class Log(_Part):
         return (self.error or "").startswith(cancel.PREFIX)
 
     def data(self) -> dict[str, Any]:
-        """As plain data; ``variants`` only of a sweep."""
-        return self.model_dump(mode="json", exclude=None if self.variants else {"variants"})
+        """As plain data; ``variants`` only of a sweep, ``frames`` of a clip."""
+        absent = {part for part in ("variants", "frames") if not getattr(self, part)}
+        return self.model_dump(mode="json", exclude=absent)
 
 
 def read(outbox: Path, job_id: str) -> Log | None:

@@ -14,8 +14,9 @@ from pipeline.manifest.parameters import Model
 
 FOLDER = "previews"
 # Long sides in pixels of what is in it: the result on a card, the photo beside the result at full width, a painting,
-# and the result itself where a browser does not show its format.
-SIDES = {"picture": 480, "photo": 1280, "painting": 480, "large": 1280}
+# the result itself where a browser does not show its format, and what was filmed for a clip.
+FILM = "film.mp4"  # of a clip, what was filmed, small and silent
+SIDES = {"picture": 480, "photo": 1280, "painting": 480, "large": 1280, "film": 640}
 LIVE = "preview.webp"  # in a running job's folder, beside the checkpoint
 LIVE_SIDE = 400
 PAINTER = "painter.json"
@@ -45,7 +46,7 @@ def files(folder: Path) -> list[Path]:
         if storage.is_of_entry(error):
             return []
         raise
-    return [path for path in found if path.suffix == ".webp" and path.name[0] != "."]
+    return [path for path in found if (path.suffix == ".webp" or path.name == FILM) and path.name[0] != "."]
 
 
 def painter(attempt: Path) -> Painter | None:

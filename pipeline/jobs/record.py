@@ -49,6 +49,7 @@ class JobImage(Model):
     sha256: Sha256
     width: Side
     height: Side
+    frames: Count = 1  # of a clip, those that are to be painted
 
 
 def _copies(images: dict[str, JobImage]) -> dict[str, JobImage]:
@@ -94,8 +95,15 @@ class Job(Model):
     @classmethod
     def new(cls, job_id: str, manifest: Manifest, images: dict[str, JobImage], place: str | None = None) -> Job:
         """A job that is asked for now."""
-        asked = {"name": manifest.name, "priority": manifest.priority, "steps": manifest.steps}
-        return cls(id=job_id, claimed_at=now(), manifest=manifest, images=images, place=place, **asked)
+        asked = {"name": manifest.name, "priority": manifest.priority}
+        job = cls(id=job_id, claimed_at=now(), manifest=manifest, images=images, place=place, **asked)
+        further = (job.frames - 1) * manifest.parameters.frame_steps
+        return job.model_copy(update={"steps": manifest.steps + further})
+
+    @property
+    def frames(self) -> int:
+        """How many pictures its photo stands for: one, or those of a clip."""
+        return self.images["content"].frames if "content" in self.images else 1
 
     @property
     def turn(self) -> tuple[int, str, str]:

@@ -34,6 +34,7 @@ class Report(Model):
     waiting: list[Waits] = Field(default_factory=list)
     more_waiting: Count = 0  # than are listed
     unknown: list[Text] = Field(default_factory=list)  # what is not understood: a sentence each, with the remedy
+    repeated: list[Text] = Field(default_factory=list)  # photos that are painted already: a sentence each
     faults: list[Text] = Field(default_factory=list)  # what the machine is at fault of
 
 

@@ -68,6 +68,7 @@ class Done(Model):
     chosen: dict[str, Plain] = Field(default_factory=dict)  # what `auto` came to, by parameter
     output: Output
     variants: list[dict[str, Plain]] | None = None  # of a sweep, a row of its table for each
+    frames: list[dict[str, Plain]] | None = None  # of a clip, a ``FrameRow`` for each
 
 
 class Failed(Model):

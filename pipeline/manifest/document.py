@@ -122,7 +122,7 @@ def _read_json(text: str, file: str) -> Document:
     except json.JSONDecodeError as error:
         if found := _CONTROL.match(text, error.pos):
             raise _no_text(found, file) from None
-        if meant := _meant(text, error.pos):
+        if meant := slips.json(text, error.pos):
             raise ManifestError(f"{file}, line {error.lineno}: {meant}.") from None
         if "escape" in error.msg:
             raise ManifestError(f"{file}, line {error.lineno}: {_BACKSLASH}, or write it twice.") from None
@@ -132,19 +132,6 @@ def _read_json(text: str, file: str) -> Document:
     except ValueError as error:  # a whole number of thousands of digits
         raise ManifestError(f"{file}: not well-formed JSON: {error}.") from None
     return Document(data, _json_lines(text, file))
-
-
-def _meant(text: str, position: int) -> str:
-    """What was meant where JSON breaks off; nothing if that cannot be told."""
-    here = text[position : position + 1]
-    if slips.is_quote(here):
-        return "typographic quotes; use straight ones"
-    if here and slips.is_blank(here):
-        return slips.blank(here)
-    if here.isdigit() and (comma := re.search(r"(\d+),\s*$", text[:position])):
-        number = re.match(r"\d+", text[position:])
-        return f"a decimal has a point, not a comma: {comma[1]}.{number[0] if number else here}"
-    return ""
 
 
 def _json_lines(text: str, file: str) -> dict[Location, int]:
@@ -223,6 +210,8 @@ def _read_yaml(text: str, file: str) -> Document:
             raise ManifestError(f"{file}, line {line}: YAML does not allow tabs; use spaces before the word.") from None
         if "escape character" in str(error.problem) or "hexdecimal" in str(error.problem):
             raise ManifestError(f"{file}, line {line}: {_BACKSLASH}, or use single quotes.") from None
+        if meant := slips.yaml("".join(text.split("\n")[line - 1 : line])):
+            raise ManifestError(f"{file}, line {line}: {meant}.") from None
         raise ManifestError(f"{file}, line {line}: not well formed: {error.problem}.") from None
     except yaml.YAMLError as error:
         raise ManifestError(f"{file}: not well formed: {error}.") from None

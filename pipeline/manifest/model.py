@@ -28,6 +28,7 @@ class Limits:
     max_manifest_bytes: int = 256 * 1024
     max_variants: int = 64
     max_snapshots: int = 500  # of all variants
+    max_frames: int = 3000  # of a clip
     max_depth: int = 16  # of folders in a job folder
     max_files: int = 10_000  # in a job folder
 
@@ -103,6 +104,8 @@ class Manifest(Model):
         WithJsonSchema(_STYLES_SCHEMA),
     ]
     init_image: Annotated[_Path | None, Field(description="the picture to start from, with `init: file`")] = None
+    start: Float | None = Field(None, ge=0, le=1e6, description="seconds of a clip, before which it is left out")
+    end: Float | None = Field(None, gt=0, le=1e6, description="seconds of a clip, from which on it is left out")
     name: Annotated[str, AfterValidator(valid_name)]
     priority: Int = Field(0, ge=-1000, le=1000, description="higher runs first")
     preset: Annotated[Literal["tutorial", "draft", "standard", "fine"], Field(description="or one of --presets")] = (
@@ -130,6 +133,8 @@ class Manifest(Model):
     def _start_from_something(self) -> Manifest:
         if (self.init_image is not None) is not (self.parameters.init == "file"):
             raise ValueError("`init: file` and `init_image: PATH` need each other")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"`end`: must be after `start`, {self.start:g} s, not {self.end:g}")
         return self
 
     def variants(self) -> list[Manifest]:

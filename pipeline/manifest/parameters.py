@@ -262,6 +262,10 @@ class Parameters(Model):
     ] = "style"
     denoise: Annotated[float | Literal["auto"], *_number_or(1.0, "auto")] = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    frame_steps: Int = Field(25, ge=1, le=10_000, description="of each frame of a clip after a scene's first")
+    temporal_weight: Float = Field(3e8, ge=0, le=1e12, description="of how far a clip's frame is from those before it")
+    video_codec: Literal["h264", "h265"] = "h264"
+    crf: Int = Field(18, ge=0, le=51, description="of a clip's file: less is better and larger")
     output_format: Literal["png", "jpeg", "webp", "tiff"] = "png"
     output_depth: Annotated[Literal[8, 16], Field(description="bits a channel; 16 with png and tiff")] = 8
     keep_metadata: bool = Field(True, description="the photo's date and camera")

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.errors import ManifestError, shown
+from pipeline.manifest import slips
 from pipeline.manifest.document import Document, read_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import NAME, default_name
@@ -36,7 +37,8 @@ def parse_manifest(
     """
     document = _read(data, file, limits)
     if not isinstance(document.data, dict):
-        raise ManifestError(f"{file}: a manifest is a list of `key: value` lines, such as `content: photo.jpg`.")
+        lines = "a manifest is a list of `key: value` lines, such as `content: photo.jpg`"
+        raise ManifestError(f"{file}: {lines}{slips.no_lines(document.data)}.")
     fields = {"name": name or default_name(file), **document.data, **_as_written(document)}
     fields = _on_own_preset(fields, presets, limits)
     return _validated(fields, document, file, limits)
@@ -52,7 +54,8 @@ def parse_template(
     """
     document = _read(data, file, limits)
     if not isinstance(document.data, dict):
-        raise ManifestError(f"{file}: a style is a list of `key: value` lines, such as `style: painting.jpg`.")
+        lines = "a style is a list of `key: value` lines, such as `style: painting.jpg`"
+        raise ManifestError(f"{file}: {lines}{slips.no_lines(document.data)}.")
     fields = {**document.data, **_as_written(document)}
     again = fields.pop("again", False)
     problems = []

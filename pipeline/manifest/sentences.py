@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +38,9 @@ def sentence(problem: ErrorDetails) -> str:
             return f"`{field}`: {context['error']}{slips.number_meant(problem['input'])}"
         case "literal_error":
             own = ", or have a file of its name in the folder of --presets" if location == ["preset"] else ""
-            return f"`{field}`: must be one of {context['expected']}{own}, not {value}"
+            known = re.findall("'([^']*)'", str(context["expected"]))
+            meant = suggestion(str(problem["input"]).casefold(), known)
+            return f"`{field}`: must be one of {context['expected']}{own}, not {value}{meant}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return f"`{field}`: must be {_range(location, context)}, not {value}"
         case kind if kind.startswith(("int_", "float_")):
@@ -53,6 +56,10 @@ def sentence(problem: ErrorDetails) -> str:
             return f"`{field}`: must not be empty"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"`{field}`: must be lines of `key: value`, not {value}"
+        case "string_type" if location == ["content"] and isinstance(problem["input"], list):
+            return f"`{field}`: one photo, not {value}; several are a `sweep`, or for `stylistic submit`"
+        case "string_type":
+            return f"`{field}`: must be text, not {value}"
         case _:
             return f"`{field}`: {problem['msg'].replace('Input should', 'must')}, not {value}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 from pipeline.errors import ManifestError, shown
@@ -17,6 +18,9 @@ _QUOTES = "“”„‟‘’‚‛«»‹›「」＂"
 _QUOTED = re.compile(rf"[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
 _COMMA = re.compile(r"([-+]?\d+),(\d+)")
 _UNIT = re.compile(r"([-+]?\d+(?:[.,]\d+)?)\s*(px|pixels?|%|x|×|steps?|epochs?|s|sec|dpi|°)", re.IGNORECASE)
+_SIDES = re.compile(r"(\d+) ?[x×*,] ?(\d+)(?: ?px)?", re.IGNORECASE)
+_MARKED = re.compile(rf"\s*(?:- *)?(?:{_KEY} *: +)?([*&@`%!])(\S.*)")
+_TWO_KEYS = re.compile(rf"^\s*{_KEY} *: .*[ ;,]{_KEY} *: ")
 _GROUPED = re.compile(r"\d{1,3}(?:[ '’_\u00a0\u202f.,]\d{3})+")
 
 
@@ -55,6 +59,47 @@ def quotes(text: str) -> str:
     return f"{shown(text)} stands in typographic quotes; use straight ones, or none"
 
 
+def yaml(line: str) -> str:
+    """What was meant by a line of which YAML makes nothing, as a sentence without its end; nothing if nobody knows."""
+    if line.lstrip().startswith("```"):
+        return "a fence of Markdown; delete the lines that begin with ```"
+    if found := _MARKED.match(line):
+        return f"a value that begins with `{found[1]}` stands in quotes, such as '{found[2].strip()}'"
+    if _TWO_KEYS.search(line):
+        return "two keys in one line; begin a line with each"
+    return ""
+
+
+def json(text: str, position: int) -> str:
+    """What was meant where JSON breaks off; nothing if that cannot be told."""
+    here, before = text[position : position + 1], text[:position].rstrip()
+    if is_quote(here):
+        return "typographic quotes; use straight ones"
+    if here and is_blank(here):
+        return blank(here)
+    if here == "'":
+        return "single quotes; JSON has double ones"
+    if here in ("/", "#") and here:
+        return "a comment, which JSON has not; delete it, or name the file .yaml and begin comments with #"
+    if before.endswith(",") and here in ("}", "]") and here:
+        return f"a comma before the closing `{here}`; delete it"
+    if here.isdigit() and (comma := re.search(r"(\d+),$", before)):
+        number = re.match(r"\d+", text[position:])
+        return f"a decimal has a point, not a comma: {comma[1]}.{number[0] if number else here}"
+    return ""
+
+
+def no_lines(data: Any) -> str:
+    """The end of a sentence on a document that is no mapping: what was meant, if that can be told."""
+    if isinstance(data, list) and any(isinstance(one, dict) for one in data):
+        return "; this is a list of several: drop a file for each, or let one have a `sweep`"
+    if isinstance(data, str) and (found := re.match(rf"({_KEY}) ?=", data)):
+        return f"; write a colon in place of `=`, such as `{found[1]}: …`"
+    if isinstance(data, str) and (found := re.match(rf"({_KEY}):\S", data)):
+        return f"; a space belongs behind the colon, such as `{found[1]}: …`"
+    return ""
+
+
 def is_quote(character: str) -> bool:
     """Whether a character is a typographic quote."""
     return character in _QUOTES
@@ -73,6 +118,10 @@ def number_meant(value: Any) -> str:
         number = found[1].replace(",", ".")
         part = f", or {float(number) / 100:g} for that part of one" if found[2] == "%" else ""
         return f"; write the number alone: {number}{part}"
+    if found := _SIDES.fullmatch(text):
+        return f"; write the longer side alone: {max(map(int, found.groups()))}"
+    if len(text) == 1 and (fraction := unicodedata.numeric(text, -1.0)) >= 0:
+        return f"; write {fraction:g}"
     if _GROUPED.fullmatch(text):
         return f"; write it without marks between its digits: {re.sub(r'[^0-9]', '', text)}"
     return ""

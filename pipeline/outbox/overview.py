@@ -113,6 +113,7 @@ class Overview(Model):
     waiting: list[Waits]  # drops, and for what, as the runner saw them last
     more_waiting: int
     unknown: list[str]  # what in the inbox is not understood: a sentence each, with the remedy
+    repeated: list[str]  # photos in style folders that are painted already: a sentence each
     dropped: int | None = None  # in the inbox with no runner to see to it; none where there is one
     faults: list[str]  # of the machine
     aside: list[str]  # what lay among the jobs and is none
@@ -158,6 +159,7 @@ def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
         waiting=said.waiting if said else [],
         more_waiting=said.more_waiting if said else 0,
         unknown=said.unknown if said else [],
+        repeated=said.repeated if said else [],
         faults=said.faults if said else [],
         aside=[str(path) for path in _entries(spool.aside)],
         done=len(_names(spool.done)),

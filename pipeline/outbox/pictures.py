@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
 from pipeline import storage
-from pipeline.jobs import log, variants
+from pipeline.jobs import clips, log, variants
 from pipeline.jobs.log import PICTURES, Log
 from pipeline.jobs.record import Job
 from pipeline.manifest.names import folded, on_any_system
@@ -34,7 +34,7 @@ def add(outbox: Path, job: Job) -> Slices[None]:
     folder = _made(outbox / PICTURES, (*above, name) if is_sweep else above)
     for one in variants.records(job) if is_sweep else [job]:
         assert one.manifest is not None
-        suffix = saving.SUFFIXES[one.manifest.parameters.output_format]
+        suffix = clips.SUFFIX if clips.is_clip(one.manifest) else saving.SUFFIXES[one.manifest.parameters.output_format]
         source = outbox / job.id / f"{one.name}{suffix}"
         if storage.is_file(source):  # that of a variant may have failed
             made_of = _photo_and_styles({part: image.sha256 for part, image in one.images.items()})

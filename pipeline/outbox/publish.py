@@ -129,6 +129,7 @@ def build_log(job: Job, folder: Path | None, ended: Result) -> Log:
         output=done and done.output,
         error=ended.reason if isinstance(ended, Failed) else None,
         variants=done and done.variants,
+        frames=done and done.frames,
     )
 
 

@@ -29,6 +29,9 @@ class Watched:
             self.ran_out = True
         return data
 
+    def close(self) -> None:
+        """An image that is closed, for its memory, leaves the file open."""
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
@@ -74,6 +77,32 @@ def ends_unwritten(file: BinaryIO, image: Image.Image) -> bool:
     end = _said_end(file, file.read(16)) or file.seek(0, io.SEEK_END)
     file.seek(max(0, end - 16))
     return not any(file.read(min(end, 16)))
+
+
+def lacks_end(file: BinaryIO, image: Image.Image) -> bool:
+    """Whether an image that decodes breaks off behind its pixels, or its first frame's, where its format has an end."""
+    return (image.format == "PNG" and png.end(file) is None) or (image.format == "GIF" and not _has_trailer(file))
+
+
+def _has_trailer(file: BinaryIO) -> bool:
+    """Whether a GIF goes on to its end (https://www.w3.org/Graphics/GIF/spec-gif89a.txt)."""
+    file.seek(10)
+    _pass_colors(file, behind=2)
+    while (kind := file.read(1)) in (b"!", b","):
+        if kind == b",":
+            file.seek(8, io.SEEK_CUR)
+            _pass_colors(file, behind=1)
+        else:
+            file.seek(1, io.SEEK_CUR)
+        while (length := file.read(1)) not in (b"\0", b""):
+            file.seek(length[0], io.SEEK_CUR)
+    return kind == b";"
+
+
+def _pass_colors(file: BinaryIO, behind: int) -> None:
+    """Go to where the table ends that a byte of flags announces so many bytes before it."""
+    flags = (file.read(1) or b"\0")[0]
+    file.seek(behind + (6 << (flags & 7) if flags & 0x80 else 0), io.SEEK_CUR)
 
 
 def _said_end(file: BinaryIO, head: bytes) -> int | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from pipeline.pictures import png
 from pipeline.pictures.color_tags import SRGB, Meaning
-from pipeline.pictures.spaces import STRIP, Array, Space, hlg, pq
+from pipeline.pictures.spaces import Array, Space, hlg, pq, sample_step, strips
 
 RESIZABLE = ("L", "LA", "RGB", "RGBA", "CMYK")
 WITH_ALPHA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
@@ -28,11 +29,7 @@ def in_8_bits(image: Image.Image, meant: Meaning, file: BinaryIO) -> tuple[Image
         file: its bytes.
     """
     if isinstance(meant, Space) and not meant.is_srgb and (deep := _deep(image, file, meant)):
-        converted = Image.fromarray(meant.to_srgb(*deep))
-        plain = _resizable(image)
-        if plain.mode in ("LA", "RGBA"):
-            converted.putalpha(plain.getchannel("A"))
-        return converted, SRGB
+        return _in_srgb(deep, meant), SRGB
     return _resizable(image), meant
 
 
@@ -48,10 +45,33 @@ def _resizable(image: Image.Image) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _deep(image: Image.Image, file: BinaryIO, meant: Space) -> tuple[Array, int] | None:
-    """The levels of an image with more than 8 bits, and the one that stands for 1; None where Pillow has but 8."""
+class _Deep(NamedTuple):
+    """An image with more than 8 bits a channel."""
+
+    rows: Callable[[int, int], Array]  # the levels from one row to before another, [h, W] or [h, W, 3]
+    top: int  # the level that stands for 1
+    onto: Image.Image  # RGB or RGBA, with its alpha; may be the image itself
+
+
+def _in_srgb(deep: _Deep, meant: Space) -> Image.Image:
+    """Strip by strip in the place of 8 bits, as a whole large picture of 16 would not fit beside them."""
+    onto = deep.onto
+    every = sample_step(onto.height, onto.width)
+    sample = np.stack([deep.rows(at, at + 1)[0, ::every] for at in range(0, onto.height, every)])
+    convert = meant.converter(sample, deep.top)
+    for at, below in strips(onto.height, onto.width):
+        box = (0, at, onto.width, below)
+        part = Image.fromarray(convert(deep.rows(at, below)))
+        if onto.mode == "RGBA":
+            part.putalpha(onto.crop(box).getchannel("A"))
+        onto.paste(part, box)
+    return onto
+
+
+def _deep(image: Image.Image, file: BinaryIO, meant: Space) -> _Deep | None:
+    """The levels that Pillow leaves out, or has of greys alone; None where there are but 8 bits."""
     if image.mode.startswith("I;16"):
-        return np.asarray(image), 65535
+        return _Deep(lambda *rows: _rows(image, *rows), 65535, _colored(image))
     if image.format == "PNG" and image.mode in ("RGB", "RGBA"):
         return _deep_of_png(image, file)
     if image.format == "HEIF" and meant.curve in (pq, hlg):
@@ -59,36 +79,48 @@ def _deep(image: Image.Image, file: BinaryIO, meant: Space) -> tuple[Array, int]
     return None
 
 
-def _deep_of_png(image: Image.Image, file: BinaryIO) -> tuple[Array, int] | None:
+def _colored(image: Image.Image) -> Image.Image:
+    """RGB, or RGBA where it has alpha; the image itself if it is that."""
+    plain = _resizable(image)
+    return plain if plain.mode in ("RGB", "RGBA") else plain.convert("RGBA" if plain.mode == "LA" else "RGB")
+
+
+def _rows(image: Image.Image, at: int, below: int) -> Array:
+    return np.asarray(image.crop((0, at, image.width, below)))
+
+
+def _deep_of_png(image: Image.Image, file: BinaryIO) -> _Deep | None:
     """Pillow keeps the upper half of each value. Asked for values in the other order of bytes it keeps the lower."""
     with Image.open(png.without_long_texts(file), formats=["PNG"]) as again:
         tiles: Any = again.tile
         if not tiles or tiles[0].args != f"{image.mode};16B":
             return None
         again.tile = [tile._replace(args=f"{image.mode};16L") for tile in tiles]
-        lower = np.asarray(again)
-    upper = np.asarray(image)
-    levels = np.empty((image.height, image.width, 3), np.uint16)
-    for part, high, low in zip(_strips(levels), _strips(upper), _strips(lower), strict=True):
-        part[:] = high[..., :3]
-        part <<= 8
-        part |= low[..., :3]
-    return levels, 65535
+        again.load()
+
+    def rows(at: int, below: int) -> Array:
+        upper, lower = (_rows(half, at, below)[..., :3] for half in (image, again))
+        return upper.astype(np.uint16) << 8 | lower
+
+    return _Deep(rows, 65535, _colored(image))
 
 
-def _deep_of_heif(image: Image.Image, file: BinaryIO) -> tuple[Array, int] | None:
-    """Pillow has but 8 bits of it."""
+def _deep_of_heif(image: Image.Image, file: BinaryIO) -> _Deep | None:
     import pillow_heif
 
     bits = int(image.info.get("bit_depth", 8))
-    if bits <= 8:
-        return None
     file.seek(0)
-    found = pillow_heif.open_heif(file, convert_hdr_to_8bit=False)
-    levels = np.asarray(found[found.primary_index])
-    if levels.dtype != np.uint16 or levels.shape[:2] != (image.height, image.width):
+    opened = pillow_heif.open_heif(file, convert_hdr_to_8bit=False)
+    found = opened[opened.primary_index]
+    if bits <= 8 or not found.mode.endswith(";16") or found.size != image.size:
         return None
-    return levels[..., :3] if levels.ndim == 3 else levels, ((1 << bits) - 1) << (16 - bits)
+    levels = np.asarray(found)
+
+    def rows(at: int, below: int) -> Array:
+        part = levels[at:below, : image.width]
+        return part[..., :3] if part.ndim == 3 else part
+
+    return _Deep(rows, ((1 << bits) - 1) << (16 - bits), _colored(image))
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
@@ -117,7 +149,6 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return grey
 
 
-def _strips(values: Array) -> list[Array]:
-    """Views of some rows each, as numbers of other kinds take several times the memory."""
-    rows = max(1, STRIP // max(1, values.shape[1]))
-    return [values[at : at + rows] for at in range(0, len(values), rows)]
+def _strips(values: Array) -> Iterator[Array]:
+    """Views of some rows each."""
+    return (values[at:below] for at, below in strips(*values.shape))

@@ -19,14 +19,16 @@ from pipeline import storage
 from pipeline.errors import EndlessImageError, HugeFileError, ImageError, IncompleteImageError
 from pipeline.pictures import color_tags, png
 from pipeline.pictures.color_tags import Meaning
-from pipeline.pictures.completeness import Watched, ends_unwritten, may_be_on_its_way
+from pipeline.pictures.completeness import Watched, ends_unwritten, lacks_end, may_be_on_its_way
 from pipeline.pictures.depth import in_8_bits
 from pipeline.pictures.jpeg_end import decoded_without_end
+from pipeline.pictures.others import what_other
 from pipeline.pictures.raw import what_raw
 from pipeline.pictures.spaces import Space
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # its first bytes
 BYTES_A_PIXEL = 16  # at most: four channels of 32 bits
 # What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
 NEUTRAL = (128, 128, 128)
@@ -63,7 +65,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool = Fals
         file: its bytes.
         name: what errors call it.
         max_pixels: larger ones are refused.
-        end_may_lack: whether one that lacks its end marker alone is as good as whole.
+        end_may_lack: whether one that lacks its end alone is as good as whole.
 
     Raises:
         EndlessImageError: it does, and that may not be.
@@ -71,10 +73,10 @@ def verify(file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool = Fals
         HugeFileError: it has more bytes than ``max_pixels`` pixels can have.
         ImageError: it is no image of a known format, or has more than ``max_pixels`` pixels.
     """
-    image, lacks_end = _open(file, name, max_pixels)
+    image, is_endless = _open(file, name, max_pixels)
     turned = _orientation(image) in (5, 6, 7, 8)
     size = (image.height, image.width) if turned else image.size
-    if lacks_end and not end_may_lack:
+    if is_endless and not end_may_lack:
         error = EndlessImageError(f"{name}: lacks the end of its file, though no pixels.", "Copy the file again.")
         error.size = size
         raise error
@@ -128,7 +130,7 @@ def resized(rgb: Rgb, height: int, width: int) -> Rgb:
 
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, bool]:
-    """The first frame, decoded, and whether its file lacks its end marker alone."""
+    """The first frame, decoded, and whether its file lacks its end, though no pixels of that."""
     prepare_pillow()
     size, most = file.seek(0, io.SEEK_END), max_pixels * BYTES_A_PIXEL
     if size > most:
@@ -163,19 +165,26 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, bool
         raise ImageError(f"{name}: too large to decode in memory.", "Make it smaller.") from None
     except Exception as error:  # Pillow's decoders raise whatever their parsing runs into.
         if image is not None and image.format in ("JPEG", "MPO") and watched.ran_out:
-            image.fp = None  # to leave the file open
             image.close()  # as its memory is needed
             if found := decoded_without_end(file):
                 return found, True
         raise _failure(file, name, watched.ran_out, image, error) from None
-    return image, False
+    return image, lacks_end(file, image)
 
 
 def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None, error: Exception) -> ImageError:
     unknown = isinstance(error, UnidentifiedImageError)
+    if unknown and (other := what_other(file)):
+        return ImageError(f"{name}: {other[0]}; that is not read.", other[1])
     if may_be_on_its_way(file, ran_out, image):
         why = f"no image within its {file.seek(0, io.SEEK_END):,} bytes yet" if unknown else error
         return IncompleteImageError(f"{name}: does not decode to its end ({why}).", "Copy the file again.")
+    file.seek(0)
+    if unknown and file.read(4) in TIFF:
+        what = f"{name}: a TIFF of a kind that is not read, as of floating point in colour, or a damaged one."
+        return ImageError(
+            what, "Open it in another program, and save it as PNG or JPEG, or with 8 or 16 bits a channel."
+        )
     if unknown:
         formats = ", ".join(FORMATS)
         return ImageError(f"{name}: not an image of a known format, or a damaged one.", f"Save it as one of {formats}.")

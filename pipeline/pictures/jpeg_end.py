@@ -9,6 +9,7 @@ from typing import IO, Any, BinaryIO, cast
 from PIL import Image
 
 END = b"\xff\xd9"
+UNWRITTEN = bytes(16)
 _CHANCE = [hashlib.sha512(bytes([number])).digest().replace(b"\xff", b"") for number in range(16)]
 # More of a scan, as by chance: some, as one may look like what is lacking, and one that goes on at any restart marker.
 FILLERS = [*_CHANCE[:4], b"".join(b"\xff%c" % (0xD0 + n % 8) + one for n, one in enumerate(_CHANCE))]
@@ -21,8 +22,11 @@ def decoded_without_end(file: BinaryIO) -> Image.Image | None:
     Behind a whole scan the decoder passes over what is no marker; where a part is lacking it takes that for pixels.
     """
     size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - 1))
-    has_half = file.read(1) == END[:1]  # of the marker, or of a byte of the scan, behind which a zero stands
+    file.seek(max(0, size - len(UNWRITTEN)))
+    last = file.read()
+    if last == UNWRITTEN:  # which the decoder takes for pixels
+        return None
+    has_half = last[-1:] == END[:1]  # of the marker, or of a byte of the scan, behind which a zero stands
     before, digests = b"\0" if has_half else b"", set()
     try:
         for filler in FILLERS:  # one in memory at a time

@@ -6,7 +6,7 @@ are Rec. ITU-R BT.2100's, and how they come to the range of a screen is BT.2390'
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Levels = npt.NDArray[np.uint8]
 Curve = Callable[[Array], Array]  # from values [n] in [0, 1] to light [n], or [n, 3] if channels differ; white is 1
 Primaries = tuple[float, ...]  # x and y of red, green, blue and white
 
 WHITE = 203.0  # cd/m² of what a screen shows as white: BT.2408's reference white
 HLG_PEAK, HLG_GAMMA = 1000.0, 1.2  # of the display that BT.2100 refers to
 PEAK_PERCENTILE = 99.9  # of the pixels, which the brightest is judged by: a glint is none
-SAMPLE, STRIP = 1 << 18, 1 << 20  # pixels
+SAMPLE = STRIP = 1 << 16  # pixels
 _D65, _C, _E, _DCI = (0.3127, 0.3290), (0.310, 0.316), (1 / 3, 1 / 3), (0.314, 0.351)
 
 SRGB_PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, *_D65)
@@ -99,17 +100,28 @@ class Space:
         """
         _to_xyz(self.primaries, invert=True)
 
-    def to_srgb(self, levels: Array, top: int) -> npt.NDArray[np.uint8]:
-        """The same colours in sRGB, of 8 bits.
+    def to_srgb(self, levels: Array, top: int) -> Levels:
+        """The same colours in sRGB, of 8 bits; arguments as for ``converter``, of the whole picture."""
+        height, width = levels.shape[:2]
+        every = sample_step(height, width)
+        convert = self.converter(levels[::every, ::every], top)
+        result = np.empty((height, width, 3), np.uint8)
+        for at, below in strips(height, width):
+            result[at:below] = convert(levels[at:below])
+        return result
+
+    def converter(self, sample: Array, top: int) -> Callable[[Array], Levels]:
+        """What brings levels of a picture, or of a part of it, to sRGB, of 8 bits.
 
         Light above white (PQ, HLG) is brought below it by BT.2390's curve from the picture's own peak: a picture that
         has none keeps all its values.
 
         Args:
-            levels: unsigned integers ``[H, W, 3]``, or ``[H, W]`` of a grey picture.
+            sample: some pixels from all over the picture, for its peak: unsigned integers ``[H, W, 3]``, or ``[H, W]``
+                of a grey one.
             top: the level that stands for 1.
         """
-        values = np.arange(np.iinfo(levels.dtype).max + 1) / top
+        values = np.arange(np.iinfo(sample.dtype).max + 1) / top
         if self.is_narrow:
             values = (values * 255.0 - 16.0) / 219.0
         light = self.curve(np.clip(values, 0.0, 1.0)).astype(np.float32)
@@ -128,17 +140,28 @@ class Space:
 
         peak = 1.0
         if self.curve in (pq, hlg):
-            every = max(1, int((levels.shape[0] * levels.shape[1] / SAMPLE) ** 0.5))
-            peak = float(np.percentile(linear(levels[::every, ::every]).max(axis=-1), PEAK_PERCENTILE))
-        result = np.empty((*levels.shape[:2], 3), np.uint8)
-        rows = max(1, STRIP // levels.shape[1])
-        for at in range(0, levels.shape[0], rows):
-            part = linear(levels[at : at + rows])
+            peak = float(np.percentile(linear(sample).max(axis=-1), PEAK_PERCENTILE))
+
+        def convert(levels: Array) -> Levels:
+            part = linear(levels)
             if peak > 1.0:
                 part *= _toned(part.max(axis=-1, keepdims=True), peak)
             part = np.clip(part @ from_primaries.T, 0.0, 1.0)
-            result[at : at + rows] = shown[np.rint(part * (len(shown) - 1)).astype(np.uint16)]
-        return result
+            found: Levels = shown[np.rint(part * (len(shown) - 1)).astype(np.uint16)]
+            return found
+
+        return convert
+
+
+def sample_step(height: int, width: int) -> int:
+    """Of how many rows and columns one is enough for a picture's peak."""
+    return max(1, int((height * width / SAMPLE) ** 0.5))
+
+
+def strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """Some rows after others, from one to before another: numbers of other kinds take several times the memory."""
+    rows = max(1, STRIP // max(1, width))
+    return ((at, min(height, at + rows)) for at in range(0, height, rows))
 
 
 def _toned(light: Array, peak: float) -> Array:
@@ -156,7 +179,7 @@ def _inverse_pq(light: Array) -> Array:
     return ((0.8359375 + 18.8515625 * power) / (1.0 + 18.6875 * power)) ** 78.84375
 
 
-def _shown_levels() -> npt.NDArray[np.uint8]:
+def _shown_levels() -> Levels:
     """sRGB's levels of light from 0 to 1."""
     light = np.arange(1 << 16) / 65535.0
     values = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)

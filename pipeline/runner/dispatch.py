@@ -62,6 +62,14 @@ class _Running:
     has_progressed: bool = False  # of a sweep: a variant has its picture
     is_cancelled: bool = False
     next_look: float = 0.0
+    looked: float = field(default_factory=time.monotonic)
+
+    def wake(self, now: float) -> None:
+        """Where we stood still ourselves, as by Ctrl-Z, so may all workers have, and nobody was there to see a step."""
+        held, self.looked = now - self.looked, now
+        if held > self.patience_seconds:
+            for part in self.parts.values():
+                part.last_sign += held
 
     def hold(self) -> None:
         """Begin no other part."""
@@ -229,6 +237,7 @@ class Dispatch:
         if now < running.next_look and not ended:
             return
         running.next_look = now + len(self.running) / LOOKS_PER_SECOND
+        running.wake(now)
         if cancel.is_marked(self._spool.running / running.job.id):
             _cancel(running, now)
         if new := running.tail.read():

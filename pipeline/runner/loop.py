@@ -159,7 +159,7 @@ class Runner:
         self._intake.turn()
         if not self._intake.is_busy:
             scanner = self._intake.scanner
-            self._inbox_log.tell(scanner.waiting, scanner.drops.hints, self._intake.events_problem)
+            self._inbox_log.tell(scanner.waiting, scanner.drops.hints | scanner.repeats, self._intake.events_problem)
 
     def _advance(self) -> None:
         may_start = self._ending.forever or not self._is_held_up
@@ -185,7 +185,7 @@ class Runner:
         scanner = self._intake.scanner
         if at_end or not self._intake.is_busy:
             faults = [*self._faults.standing.values(), *self._publisher.blocked.values()]
-            self._reporter.keep_current(scanner.waiting, scanner.drops.hints, faults, at_end)
+            self._reporter.keep_current(scanner.waiting, scanner.drops.hints, scanner.repeats, faults, at_end)
 
     def _tell_progress(self) -> None:
         waiting = self._intake.scanner.waiting.values()

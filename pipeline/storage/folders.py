@@ -144,6 +144,13 @@ def around(path: Path, to_list: bool = False) -> Iterator[tuple[int, str]]:
         yield folder, path.name or "."
 
 
+def free_bytes(folder: Path) -> int:
+    """What the disk of a folder has left for this user."""
+    with around(folder / "any") as (descriptor, _):
+        found = os.fstatvfs(descriptor)
+        return found.f_bavail * found.f_frsize
+
+
 def look(path: Path) -> os.stat_result | None:
     """What stands at a path itself; None if nothing is there, or can be.
 

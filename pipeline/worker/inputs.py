@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline import storage
 from pipeline.errors import ImageError, JobError
+from pipeline.jobs import clips
 from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Box, mask_of
@@ -80,6 +81,7 @@ def key(job: Job) -> str:
     return json.dumps(
         {
             "images": {part: image.sha256 for part, image in job.images.items()},
+            "part of a clip": [manifest.start, manifest.end],
             "style": [style.model_dump() for style in manifest.style],
             "parameters": {name: parameters[name] for name in PARAMETERS},
             "smoothness is chosen": parameters["total_variation_weight"] == "auto",
@@ -100,6 +102,8 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         image = job.images[part]
         try:
             with storage.open_file(folder / image.stored) as file:
+                if part == "content" and clips.is_clip(manifest):
+                    return clips.first_frame(file, manifest, max(1, round(long_side)), max_pixels)
                 return images.decoded(file, max(1, round(long_side)), image.file, max_pixels)
         except storage.OddError as error:
             raise ImageError(

@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import JobError
 from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import paintings_of
-from pipeline.jobs import checkpoint, losses, result, snapshots
+from pipeline.jobs import checkpoint, clips, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.manifest.parameters import Parameters, changes
+from pipeline.pictures.images import Picture
 from pipeline.worker import card, memory
+from pipeline.worker.clip import Clip
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.fitting import require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
+from pipeline.worker.optimizing import Keeping, as_state, optimize
 from pipeline.worker.previews import leave_painter, leave_previews, previewed
 from pipeline.worker.session import Options, Session, gpus, open_session
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from pipeline.engine.targets import Style
 
 log = logging.getLogger(__name__)
+
+PEAKS = ("peak_memory_bytes", "peak_card_memory_bytes")
 
 _has_painted = False  # this process; its first picture waits for TensorFlow, graphs and kernels
 
@@ -122,6 +127,17 @@ def paint(
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels, room)
     valid_with = _fingerprint(job, parameters, session)
+    if clips.is_clip(job.manifest):
+        done_before = len(losses.read(folder))
+        chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own
+        clip = Clip(work, job, sources, folder, options.max_pixels, options.checkpoint_seconds, should_stop, valid_with)
+        painted = _clip_painted(clip, time.perf_counter() - started, chosen)
+        if painted is None:
+            return False
+        peaks = memory.peak(), card.peak() if on_card else None
+        result.leave(folder, painted.model_copy(update=dict(zip(PEAKS, peaks, strict=True))))
+        _note(options, session, job, losses.read(folder), done_before, time.perf_counter() - started)
+        return True
     height, width = given.content.rgb.shape[:2]
     stages = session.stylizer.stages(height, width, parameters)
     resumed = _resume(folder, job, valid_with, stages, parameters.steps_per_frame)
@@ -135,7 +151,7 @@ def paint(
     output, files = finish.files(picture, sources, folder, job, work.chosen)
     peaks = memory.peak(), card.peak() if on_card else None
     done = _done(session, setup_seconds, optimize_seconds, state.step, work.chosen, output, peaks)
-    leave_previews(folder, picture, given, parameters.output_format)
+    leave_previews(folder, picture, given, shows_itself=parameters.output_format != "tiff")
     result.leave(folder, done, files)
     _note(options, session, job, losses.read(folder), resumed.step if resumed else 0, time.perf_counter() - started)
     return True
@@ -160,12 +176,14 @@ def _optimized(
     checkpoint_seconds: float,
     should_stop: Callable[[], bool],
 ) -> tuple[State, float] | None:
-    """As ``_optimize``, showing the picture on the way; once more from the start where going on does not end well."""
+    """As ``optimize``, showing the picture on the way; once more from the start where going on does not end well."""
     finish = work.finish
-    steps = photographed(work.steps(_as_state(resumed)), folder, work.parameters.steps_per_frame, finish)
+    steps = photographed(work.steps(as_state(resumed)), folder, work.parameters.steps_per_frame, finish)
     steps = previewed(steps, folder, lambda state: finish.picture(state).rgb)
     try:
-        return _optimize(folder, steps, resumed, valid_with, checkpoint_seconds, should_stop)
+        with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
+            keeping = Keeping(folder, valid_with, checkpoint_seconds, should_stop, loss_log)
+            return optimize(steps, resumed, keeping)
     except JobError as error:
         if resumed is None:
             raise
@@ -173,6 +191,20 @@ def _optimized(
         log.warning("%s: %s; starting over.", job.id, error)
         snapshots.cut(folder, after=0)
     return _optimized(work, job, folder, None, valid_with, checkpoint_seconds, should_stop)
+
+
+def _clip_painted(clip: Clip, setup_seconds: float, chosen: dict[str, Any]) -> Done | None:
+    """Paint a clip, and write its file and its previews; None when told to stop."""
+    rows = clip.paint()
+    encoded = clip.encode(rows) if rows else None
+    if rows is None or encoded is None:
+        return None
+    output, photo, picture = encoded
+    given = replace(clip.work.given, photo=Picture(photo, None))
+    leave_previews(clip.folder, Picture(picture, None), given, shows_itself=False)
+    seconds, steps = sum(row.seconds for row in rows), sum(row.steps for row in rows)
+    done = _done(clip.work.session, setup_seconds, seconds, steps, chosen, output, (0, None))
+    return done.model_copy(update={"frames": [row.model_dump() for row in rows]})
 
 
 def _done(
@@ -207,40 +239,6 @@ def _done(
     )
 
 
-def _optimize(
-    folder: Path,
-    steps: Iterator[Step],
-    resumed: Checkpoint | None,
-    valid_with: str,
-    checkpoint_seconds: float,
-    should_stop: Callable[[], bool],
-) -> tuple[State, float] | None:
-    """Make the steps, logging each; the last state and the seconds spent in all, or None when told to stop."""
-    state = _as_state(resumed)
-    earlier_seconds = resumed.optimize_seconds if resumed else 0.0
-    begun = saved = now = time.perf_counter()
-    if should_stop():
-        return None
-    with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
-        for step in steps:
-            if state is None or step.state.step != state.step:  # the first record of a call
-                called, now = now, time.perf_counter()
-                per_step = (now - called) / (step.state.step - step.number + 1)
-            state = step.state
-            loss_log.write(loss_of(step, earlier_seconds + now - begun - per_step * (state.step - step.number)))
-            if state.step > step.number:  # more records of the same call follow
-                continue
-            stop = should_stop()
-            if stop or now - saved >= checkpoint_seconds:
-                loss_log.sync()
-                checkpoint.save(folder, _as_checkpoint(state, earlier_seconds + now - begun), valid_with)
-                saved = now
-            if stop:
-                return None
-    assert state is not None, "a job has at least one step"
-    return state, earlier_seconds + time.perf_counter() - begun
-
-
 def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
     return checkpoint.fingerprint(
         parameters=parameters.model_dump(mode="json"),
@@ -266,26 +264,3 @@ def _resume(
         found = None
     snapshots.cut(folder, after=found.step if found else 0)
     return found
-
-
-def _as_state(found: Checkpoint | None) -> State | None:
-    from pipeline.engine.stylize import State
-
-    return State(found.step, found.scale_index, tuple(found.arrays)) if found else None
-
-
-def _as_checkpoint(state: State, optimize_seconds: float) -> Checkpoint:
-    return Checkpoint(state.step, state.scale_index, [tensor.numpy() for tensor in state.tensors], optimize_seconds)
-
-
-def loss_of(step: Step, seconds: float) -> Loss:
-    """A line of the loss log, of a step that ended after so many seconds."""
-    return Loss(
-        step=step.number,
-        scale=step.scale,
-        total=step.total,
-        content=step.content,
-        style=step.style,
-        total_variation=step.total_variation,
-        seconds=round(seconds, 4),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,28 +38,42 @@ def previewed(steps: Iterator[Step], folder: Path, picture: Callable[[State], Rg
         folder: the job's.
         picture: what a state stands for.
     """
-    due = time.monotonic() + EVERY_SECONDS
+    show = Showing(folder)
     for step in steps:
-        begun = time.monotonic()
-        if begun >= due and step.number == step.state.step:
-            small = preview(Picture(picture(step.state), None), previews.LIVE_SIDE)
-            storage.write_atomic(folder / previews.LIVE, small)
-            now = time.monotonic()
-            due = now + min(OLDEST_SECONDS, max(EVERY_SECONDS, (now - begun) / MOST_OF_TIME))
+        if step.number == step.state.step:
+            show(functools.partial(picture, step.state))
         yield step
 
 
-def leave_previews(folder: Path, picture: Picture, given: Inputs, output_format: str) -> None:
+class Showing:
+    """Shows a picture in a job's folder every few seconds: calling it does nothing before it is due."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._due = time.monotonic() + EVERY_SECONDS
+
+    def __call__(self, picture: Callable[[], Rgb]) -> None:
+        """Show what a function gives, if it is time for that."""
+        begun = time.monotonic()
+        if begun < self._due:
+            return
+        small = preview(Picture(picture(), None), previews.LIVE_SIDE)
+        storage.write_atomic(self._folder / previews.LIVE, small)
+        now = time.monotonic()
+        self._due = now + min(OLDEST_SECONDS, max(EVERY_SECONDS, (now - begun) / MOST_OF_TIME))
+
+
+def leave_previews(folder: Path, picture: Picture, given: Inputs, shows_itself: bool) -> None:
     """Leave the small pictures of a result in its job's folder.
 
     Args:
         folder: the job's.
         picture: the result.
         given: what it was made of.
-        output_format: of the result's file.
+        shows_itself: whether a browser shows the result's file.
     """
     wanted = {"picture": picture, "photo": given.photo}
     wanted |= {f"painting-{number}": Picture(rgb, None) for number, rgb in enumerate(given.paintings, 1)}
-    if output_format == "tiff":
+    if not shows_itself:
         wanted["large"] = picture
     previews.leave(folder, {n: preview(p, SIDES[n.partition("-")[0]]) for n, p in wanted.items()})

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from examples.portrait import portrait as drawn_portrait
 from pipeline.engine import faces
 from tests.conftest import opened, picture
 
@@ -21,6 +23,11 @@ def portrait(shared: Path) -> Image.Image:
 def test_a_face_is_found_where_it_is(shared: Path) -> None:
     (face,) = faces.find(array(portrait(shared)))
     assert face == pytest.approx((0.35, 0.12, 0.17, 0.22), abs=0.03)
+
+
+def test_a_drawn_face_is_found_where_it_is() -> None:
+    (face,) = faces.find(array(drawn_portrait(256, 288)))
+    assert face == pytest.approx((0.36, 0.26, 0.29, 0.36), abs=0.03)
 
 
 def test_small_faces_and_a_face_that_fills_the_picture_are_found(shared: Path) -> None:
@@ -45,3 +52,10 @@ def test_paintings_and_views_have_none(shared: Path) -> None:
         view = opened(shared / "images" / f"{name}.jpg").convert("RGB")
         view.thumbnail((512, 512))
         assert faces.find(array(view)) == [], name
+
+
+def test_a_face_that_is_cut_off_to_nothing_at_an_edge_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [{"box": box} for box in ([40, 10, 20, 30], [100, 10, 0, 30], [5, 80, 20, 0], [-9, 10, 0, 0])]
+    detector = SimpleNamespace(detect_faces=lambda pixels, min_face_size: found)
+    monkeypatch.setattr(faces, "_detector", lambda: detector)
+    assert faces.find(np.zeros((80, 100, 3), np.float32)) == [(0.4, 0.125, 0.2, 0.375)]

@@ -212,3 +212,12 @@ class TestWasserstein:
         kept = np.diag(factor.T @ factor)
         np.testing.assert_allclose(kept[256:], np.arange(257, 513), rtol=1e-4)
         np.testing.assert_allclose(kept[:256], 0, atol=1e-3)
+
+
+def test_the_temporal_loss_is_the_mean_square_of_the_difference_where_it_counts() -> None:
+    image, picture = (tf.constant(RNG.random((1, 4, 6, 3)).astype(np.float32)) for _ in range(2))
+    weight = np.zeros((1, 4, 6, 1), np.float32)
+    weight[:, :2] = 5
+    found = objective.temporal_loss(image, picture, tf.constant(weight))
+    expected = 2.5 * np.mean((image.numpy() - picture.numpy())[:, :2] ** 2)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

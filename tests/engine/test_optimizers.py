@@ -135,22 +135,24 @@ def two_loops(direction: Any, pairs: list[tuple[Any, Any]], first_guess: Any) ->
     return direction
 
 
-def test_lbfgs_by_products_is_the_two_loops_over_fifty_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pairs", [optimizers.LBFGS.PAIRS, optimizers.LBFGS.FEWER_PAIRS])
+def test_lbfgs_by_products_is_the_two_loops_over_fifty_steps(monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
+    monkeypatch.setattr(optimizers.LBFGS, "LARGE", 0 if pairs == optimizers.LBFGS.FEWER_PAIRS else 10**6)
     compared = []
     by_products = optimizers._inverse_hessian
 
     def beside(direction: Any, moves: Any, turns: Any, oldest: Any, first_guess: Any) -> Any:
         found = by_products(direction, moves, turns, oldest, first_guess)
         begins = int(np.argmax(oldest))
-        order = [(begins + rank) % optimizers.LBFGS.PAIRS for rank in range(optimizers.LBFGS.PAIRS)]
+        order = [(begins + rank) % pairs for rank in range(pairs)]
         exact = [np.asarray(history, np.float64).reshape(-1, *TARGET.shape) for history in (moves, turns)]
-        pairs = [(exact[0][slot], exact[1][slot]) for slot in order if np.any(exact[0][slot])]
+        remembered = [(exact[0][slot], exact[1][slot]) for slot in order if np.any(exact[0][slot])]
 
         def guess(image: Any) -> Any:
             return np.asarray(first_guess(tf.constant(image, tf.float32)), np.float64)
 
-        expected = two_loops(np.asarray(direction, np.float64), pairs, guess)
-        compared.append((len(pairs), np.linalg.norm(found - expected) / np.linalg.norm(expected)))
+        expected = two_loops(np.asarray(direction, np.float64), remembered, guess)
+        compared.append((len(remembered), np.linalg.norm(found - expected) / np.linalg.norm(expected)))
         return found
 
     monkeypatch.setattr(optimizers, "_inverse_hessian", beside)
@@ -168,7 +170,7 @@ def test_lbfgs_by_products_is_the_two_loops_over_fifty_steps(monkeypatch: pytest
     for _ in range(50):
         state, _losses = optimizer.step(bent, state, rates())
     assert [count for count, _ in compared[:3]] == [0, 1, 2]
-    assert sum(count == optimizers.LBFGS.PAIRS for count, _ in compared) >= 25
+    assert sum(count == pairs for count, _ in compared) >= 25
     assert max(error for _, error in compared) < 1e-3, compared
 
 

@@ -22,7 +22,7 @@ QUICK = {"steps_per_epoch": 2, "pyramid": "off", "content_layers": ["block1_conv
 OPTIONS = ("--input-timeout", "0.5")
 OWNER, OTHER = 4301, 4302  # of the runner, and who plants
 ID = "20260101-000000-abcd"
-SECONDS = 60  # after which a command hangs
+SECONDS = 180  # after which a command hangs
 
 
 class Ground:

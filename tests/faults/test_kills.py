@@ -142,12 +142,12 @@ def steps_of(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> St
 def test_until_stops_with_a_checkpoint_and_the_next_night_goes_on(place: Place) -> None:
     place.pair()
     place.manifest("a.yaml", parameters={"steps_per_epoch": 9000, "epochs": 3})
-    soon = time.localtime(time.time() + 60)
-    remaining = 60 - time.localtime().tm_sec
-    if remaining < 15:  # too near to the minute for a worker to start
-        time.sleep(remaining)
-        soon = time.localtime(time.time() + 60)
-    process = place.start("run", "--until", f"{soon.tm_hour:02}:{soon.tm_min:02}")
+    # In a time zone in which the next minute begins in so many seconds: a worker has to start before.
+    now, remaining = int(time.time()), 30
+    ahead = (60 - remaining - now) % 60
+    soon = time.gmtime(now + ahead + remaining)
+    zone = {"TZ": f"HERE-00:00:{ahead:02}"}
+    process = place.start("run", "--until", f"{soon.tm_hour:02}:{soon.tm_min:02}", environment=zone)
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     assert "the time is up" in errors

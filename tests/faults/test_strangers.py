@@ -202,13 +202,14 @@ def test_a_row_that_cannot_be_told_is_left_out_or_shown_with_what_can_be(share: 
         assert all("/" not in (variant["file"] or "") for variant in row["variants"] or [])
 
 
-def test_a_spoilt_file_of_what_pictures_took_is_as_none_and_written_anew(share: Share) -> None:
+def test_a_spoilt_file_of_what_pictures_took_is_as_none_and_written_anew(share: Share, is_long: bool) -> None:
     place = share.place
     file = Path(place.environment["XDG_CACHE_HOME"], "stylistic", "pace.json")
     good = json.loads(file.read_text())
     (kind,) = good["paces"]
     assert good["paces"][kind]["rates"], "two jobs were painted"
-    for number, wrong in enumerate((1e308, math.inf, -1, 10**400, "1", None)):
+    wrongs = (1e308, None, math.inf, -1, 10**400, "1")
+    for number, wrong in enumerate(wrongs if is_long else wrongs[:2]):
         good["paces"][kind]["rates"] = {"12": wrong}
         file.write_text(json.dumps(good))
         share.run("status")

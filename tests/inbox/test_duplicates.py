@@ -28,19 +28,19 @@ def test_a_photo_that_is_dropped_again_is_told_and_not_painted(folder: Path, nam
     first = painted_once(folder)
     inbox = at_once(folder)
     scan(inbox)
-    assert inbox.drops.hints == set()
+    assert inbox.repeats == set()
     data = first.read_bytes()
     (folder / "wave" / name).parent.mkdir(exist_ok=True)
     (folder / "wave" / name).write_bytes(data)
     os.utime(folder / "wave" / name, (1e9, 1e9))
     for scanner in (inbox, at_once(folder)) if restart else (inbox,):
         scan(scanner)
-        (hint,) = scanner.drops.hints
-        assert hint == f"wave/{name}: already painted as wave/a.png; `stylistic submit` paints it once more"
+        (told,) = scanner.repeats
+        assert told == f"wave/{name}: already painted as wave/a.png; `stylistic submit` paints it once more"
     assert jobs(folder) == {}
     (folder / "wave" / name).unlink()
     scan(inbox)
-    assert inbox.drops.hints == set()
+    assert inbox.repeats == set()
 
 
 def test_the_very_file_is_no_repetition_under_another_inode(folder: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_very_file_is_no_repetition_under_another_inode(folder: Path) -> Non
     os.utime(first, ns=(status.st_atime_ns, status.st_mtime_ns))
     inbox = at_once(folder)
     scan(inbox)
-    assert inbox.drops.hints == set()
+    assert inbox.repeats == set()
 
 
 def test_a_whole_card_that_is_copied_again_is_told_in_few_lines(folder: Path) -> None:
@@ -66,8 +66,8 @@ def test_a_whole_card_that_is_copied_again_is_told_in_few_lines(folder: Path) ->
         (folder / "wave" / f"again {path.name}").write_bytes(path.read_bytes())
     inbox = at_once(folder)
     scan(inbox)
-    assert len(inbox.drops.hints) == 21
-    assert "wave: 20 more photos are already painted" in inbox.drops.hints
+    assert len(inbox.repeats) == 21
+    assert "wave: 20 more photos are already painted" in inbox.repeats
 
 
 def test_where_the_style_says_again_another_style_paints_it_without_a_word(folder: Path) -> None:
@@ -76,7 +76,7 @@ def test_where_the_style_says_again_another_style_paints_it_without_a_word(folde
     inbox = make(folder, settle_seconds=0)
     scan(inbox)
     assert list(jobs(folder)) == ["wave/a.png"]
-    assert inbox.drops.hints == set()
+    assert inbox.repeats == set()
 
 
 @pytest.mark.stand_in
@@ -90,7 +90,9 @@ def test_run_status_and_page_tell_the_job_and_how_to_repeat_it(place: Place) -> 
     sentence = f"wave/b.png: already painted as {log['job']['id']}; `stylistic again '{log['job']['id']}'` paints"
     assert sentence in again.stderr
     assert len(place.logs()) == 1
-    assert sentence in place.run("status").stdout
+    status = place.run("status").stdout
+    assert f"dropped again: 1\n  {sentence}" in status
+    assert "not understood" not in status
     assert "wave/b.png: already painted as " in (place.outbox / "index.html").read_text()
     assert place.run("again", log["job"]["id"]).returncode == 0
     assert place.run("run").returncode == 0

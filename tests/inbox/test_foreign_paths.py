@@ -27,6 +27,7 @@ ELSEWHERE = {  # what somebody writes, and what is said at once
     "file:photo.jpg": "an address in place of a path.",
     "https://example.org/photo.jpg": "an address, and nothing is fetched. Save the picture",
     "http://example.org/photo.jpg?size=3": "an address, and nothing is fetched.",
+    "www.example.org/photo.jpg": "an address, and nothing is fetched.",
     "s3://bucket/photo.jpg": "an address, and nothing is fetched.",
     "content://media/external/1": "an address, and nothing is fetched.",
     "~/Pictures/photo.jpg": "`~` is not filled in.",

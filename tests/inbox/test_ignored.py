@@ -41,6 +41,8 @@ SYSTEMS_FOLDERS = [  # as they are called on somebody's disk
         "Photos.photoslibrary",
     ),
     *("Lightroom Previews.lrdata", "a.jpg.download", "@EADIR", "#Recycle", "$Recycle.Bin", "LOST+FOUND", "found.017"),
+    *("RECYCLED", "$WINDOWS.~BT", "Network Recycle Bin 1", "_NAS_Recycle_Data", "@SynologyCloudSync", "[Originals]"),
+    *("iPhoto Library.photolibrary", "Catalog.lrcat-data"),
 ]
 SYSTEMS_FILES = [
     *("Thumbs.db", "desktop.ini", ".DS_Store", "._a.jpg", "~$a.yaml", "a.jpg.part", "a.jpg.crdownload", "a.yaml.tmp"),
@@ -98,7 +100,7 @@ def test_files_of_systems_are_no_photos_drops_or_hints(folder: Path, name: str) 
     assert inbox.waiting == {}
 
 
-@pytest.mark.parametrize("name", ["eaDir", "recycle", "snapshots", "part", "trash", "a.jpg", "IMG_1.JPG", "~a.jpg"])
+@pytest.mark.parametrize("name", ["eaDir", "recycle", "snapshots", "part", "trash", "a.jpg", "IMG_1.JPG", "Originals"])
 def test_names_of_people_are_not_ignored(name: str) -> None:
     assert not is_of_system(name)
     assert not is_of_system(name, is_folder=True)

@@ -34,7 +34,7 @@ class TestReadiness:
         ready = only(inbox)
         assert isinstance(ready, Ready)
         assert ready.manifest.name == "a"
-        assert ready.sizes == [(80, 64), (80, 64)]
+        assert [film[:2] for film in ready.films] == [(80, 64), (80, 64)]
 
     def test_old_files_need_no_settling_where_times_can_be_trusted(self, folder: Path) -> None:
         pair(folder)
@@ -239,26 +239,27 @@ def test_an_image_at_fault_is_told_again_without_its_history(folder: Path) -> No
     assert len(set(depths)) == 1
 
 
-def test_a_jpeg_that_lacks_its_end_marker_alone_is_painted_after_the_timeout_saying_so_once(
-    folder: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("name", "end"), [("photo.jpg", 2), ("photo.png", 12), ("photo.gif", 1)])
+def test_one_that_lacks_its_end_alone_is_painted_after_the_timeout_saying_so_once(
+    folder: Path, clock: Clock, caplog: pytest.LogCaptureFixture, name: str, end: int
 ) -> None:
     pair(folder)
-    picture(seed=3).save(folder / "photo.jpg")
-    (folder / "photo.jpg").write_bytes((folder / "photo.jpg").read_bytes()[:-2])
-    drop(folder, content="photo.jpg")
+    picture(seed=3).save(folder / name)
+    (folder / name).write_bytes((folder / name).read_bytes()[:-end])
+    drop(folder, content=name)
     inbox = make(folder)
     for _ in range(3):
         verdict = only(inbox)
         clock.pass_(3)
-    assert verdict == Waiting("photo.jpg: lacks the end of its file, though no pixels. Copy the file again.")
+    assert verdict == Waiting(f"{name}: lacks the end of its file, though no pixels. Copy the file again.")
     assert caplog.text == ""
     clock.pass_(600)
     for _ in range(2):
         ready = only(inbox)
         assert isinstance(ready, Ready)
-        assert ready.sizes[0] == (80, 64)
+        assert ready.films[0][:2] == (80, 64)
     assert (
-        caplog.text.count("photo.jpg: lacks the end of its file, though no pixels. It is painted as it is, after 600 s")
+        caplog.text.count(f"{name}: lacks the end of its file, though no pixels. It is painted as it is, after 600 s")
         == 1
     )
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pipeline import storage
-from pipeline.inbox import stylefolders
+from pipeline.inbox import jobfolder, stylefolders
 from pipeline.inbox.readiness import Ready, Rejected, Waiting
 from pipeline.inbox.template import TemplateReader
 from pipeline.manifest.model import Limits
@@ -287,6 +287,33 @@ class TestWhatIsWrong:
         assert inbox.waiting == {}
         assert any("wave/style.yaml: painting.png is missing" in hint for hint in inbox.drops.hints)
 
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("a.jpg?width=300", "a.jpg"),  # a download
+            ("a.jpg.1", "a.jpg"),
+            ("a.jpeg!large", "a.jpeg"),
+            ("a.JPG@2x", "a.JPG"),
+            ("a.heic (2)", "a.heic"),
+            ("a.png ", "a.png"),
+            ("a.png.", "a.png"),
+            ("a.jpg_original", ""),  # of ExifTool, beside the picture
+            ("a.jpg.bak", ""),
+            ("a.jpg:Zone.Identifier", ""),
+            ("a.jpg.xmp", ""),
+            ("a.AAE", ""),
+        ],
+    )
+    def test_a_name_with_something_behind_its_suffix_is_told(
+        self, folder: Path, wave: Path, name: str, meant: str
+    ) -> None:
+        (wave / name).write_bytes((wave / "style.jpg").read_bytes())
+        inbox = at_once(folder)
+        scan(inbox)
+        assert jobs(folder) == {}
+        told = {f"wave/{name} cannot be read by such a name; rename to {meant}, and drop that"} if meant else set()
+        assert inbox.drops.hints == told
+
     def test_links_out_of_the_inbox_and_folders_too_deep_are_told(self, folder: Path, wave: Path) -> None:
         photo(folder.parent / "outside.png")
         (wave / "out.png").symlink_to(folder.parent / "outside.png")
@@ -383,7 +410,10 @@ class TestACrash:
 
 
 class TestAPhotoThatIsNeverWhole:
-    def test_it_is_waited_for_once_and_then_answered(self, folder: Path, wave: Path, clock: Clock) -> None:
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_it_is_waited_for_once_and_then_answered(
+        self, folder: Path, wave: Path, clock: Clock, restart: bool
+    ) -> None:
         whole = photo(wave / "a.png").read_bytes()
         (wave / "a.png").write_bytes(whole[: len(whole) // 2])
         inbox = make(folder, input_timeout_seconds=600)
@@ -394,11 +424,32 @@ class TestAPhotoThatIsNeverWhole:
         clock.pass_(600)
         scan(inbox, 1)
         assert list(jobs(folder)) == ["wave/a.png"]
+        if restart:
+            inbox = make(folder, input_timeout_seconds=600)
         for _ in range(3):  # the job's manifest settles, then its images
             verdicts = list(inbox.scan())
             clock.pass_(3)
         (rejected,) = (verdict for verdict in verdicts if isinstance(verdict, Rejected))
         assert rejected.reason.endswith("Copy the file again; waited 600 s (--input-timeout).")
+
+    @pytest.mark.parametrize("name", ["style.jpg", "a.png"])
+    def test_one_that_lacks_its_end_alone_is_waited_for_once_and_then_painted(
+        self, folder: Path, wave: Path, clock: Clock, name: str
+    ) -> None:
+        photo(wave / "a.png")
+        (wave / name).write_bytes((wave / name).read_bytes()[:-2])
+        inbox = make(folder, input_timeout_seconds=600)
+        for _ in range(3):
+            scan(inbox, 1)
+            clock.pass_(3)
+        assert jobs(folder) == {}
+        clock.pass_(600)
+        scan(inbox, 2)
+        assert list(jobs(folder)) == ["wave/a.png"]
+        for _ in range(3):
+            verdicts = list(inbox.scan())
+            clock.pass_(3)
+        assert any(isinstance(verdict, Ready) for verdict in verdicts)
 
 
 class TestAStyleBesideItsParameters:
@@ -469,3 +520,22 @@ class TestAStyleBesideItsParameters:
         photo(folder / "trip" / "a.png")
         scan(at_once(folder))
         assert list(jobs(folder)) == ["trip/a.png"]
+
+
+def test_a_mistake_of_ours_over_one_style_folder_stops_no_other(
+    folder: Path, wave: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    photo(wave / "a.png")
+    photo(folder / "sea" / "style.jpg")
+    photo(folder / "sea" / "b.png", seed=5)
+    find = jobfolder.name_of
+
+    def mistaken(name: str, prefix: str) -> str:
+        return "x" * (1 // 0) if name == "b.png" else find(name, prefix)
+
+    monkeypatch.setattr("pipeline.inbox.jobfolder.name_of", mistaken)
+    inbox = at_once(folder)
+    scan(inbox)
+    assert list(jobs(folder)) == ["wave/a.png"]
+    assert [hint for hint in inbox.drops.hints if hint.startswith("sea/ internal error: ZeroDivisionError")]
+    assert caplog.text.count("Traceback") == 1

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,16 @@ from tests.conftest import ROOT, Place, opened
 from tests.pictures import test_color_tags as color_files
 from tests.pictures.test_advice import ODD
 
+with_classifier = pytest.mark.xdist_group("classifier")  # of one process: it is made once
+
 
 @pytest.fixture(scope="session")
-def whole_vgg19(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """VGG-19 with its classifier as Keras's HDF5 file."""
-    path = tmp_path_factory.mktemp("classifier") / "vgg19.h5"
-    subprocess.run([sys.executable, shared / "weights" / "make_keras_h5.py", path], check=True, capture_output=True)
-    return path
+def whole_vgg19(shared: Path) -> Iterator[Path]:
+    """VGG-19 with its classifier as Keras's HDF5 file, in memory where that goes: half a gigabyte holds up a disk."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        path = Path(folder, "vgg19.h5")
+        subprocess.run([sys.executable, shared / "weights" / "make_keras_h5.py", path], check=True, capture_output=True)
+        yield path
 
 
 def inspect(place: Place, *arguments: str) -> list[dict[str, Any]]:
@@ -40,6 +46,7 @@ def photo(place: Place, name: str, grain: float = 0.0) -> str:
     return str(path)
 
 
+@with_classifier
 def test_vgg19_recognises_a_cat_an_espresso_and_a_rocket(place: Place, whole_vgg19: Path) -> None:
     photos = [photo(place, name) for name in ("chelsea", "coffee", "rocket")]
     cat, espresso, rocket = inspect(place, *photos, "--weights", str(whole_vgg19))
@@ -56,13 +63,14 @@ def test_vgg19_recognises_a_cat_an_espresso_and_a_rocket(place: Place, whole_vgg
     assert "espresso" in advice["content_layers"]["reason"]
 
 
+@with_classifier
 def test_the_deeper_the_layer_the_less_is_kept(place: Place, whole_vgg19: Path) -> None:
-    arguments = ["--layers", "--image-size", "112", "--weights", str(whole_vgg19)]
+    arguments = ["--layers", "--image-size", "64", "--weights", str(whole_vgg19)]
     (found,) = inspect(place, photo(place, "coffee"), *arguments)
     kept = {survival["layer"]: survival["kept"] for survival in found["layers"]}
     assert kept["block1_conv2"] >= 2
     assert kept["block1_conv2"] > kept["block5_conv3"]
-    assert opened(place.root / "coffee-0.layers.png").width > 4 * 112
+    assert opened(place.root / "coffee-0.layers.png").width > 4 * 64
 
 
 def test_without_a_classifier_the_rest_is_told(place: Place) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from examples.portrait import portrait
 from tests.conftest import Place, opened
 
 BOX = {"x": 0.25, "y": 0.25, "width": 0.5, "height": 0.5}
@@ -22,14 +22,13 @@ def pictures(place: Place) -> dict[str, tuple[dict[str, Any], Any]]:
     return {log["job"]["name"]: (log, np.asarray(opened(place.result(log)))) for log in place.logs()}
 
 
-def test_a_face_stands_in_the_manifest_which_makes_the_same_picture(place: Place, shared: Path) -> None:
+def test_a_face_stands_in_the_manifest_which_makes_the_same_picture(place: Place) -> None:
     place.pair()
-    person = opened(shared / "images" / "astronaut.jpg")
-    person.resize((256, 256)).save(place.inbox / "photo.png")
+    portrait(256, 288).save(place.inbox / "photo.png")
     place.manifest("a.yaml", parameters={"image_size": 96})
     log, picture = pictures(place)["a"]
     (box,) = log["manifest"]["parameters"]["protect"]
-    assert [box[side] for side in ("x", "y", "width", "height")] == pytest.approx((0.35, 0.12, 0.17, 0.22), abs=0.03)
+    assert [box[side] for side in ("x", "y", "width", "height")] == pytest.approx((0.36, 0.26, 0.29, 0.36), abs=0.03)
     effective = yaml.safe_load((place.outbox / log["job"]["id"] / "manifest.yaml").read_text())
     for name, protect in (("again", effective["parameters"]["protect"]), ("off", "off")):
         parameters = {**effective["parameters"], "protect": protect}
@@ -65,6 +64,25 @@ def test_a_mask_a_box_and_nothing_can_be_swept(place: Place) -> None:
     alone = next(log for log in place.logs() if log["job"]["name"] == "mask")
     np.testing.assert_array_equal(np.asarray(opened(place.result(alone))), by_mask)
     assert alone["inputs"]["others"][0]["file"] == "mask.png"
+
+
+def test_styles_that_have_places_and_what_is_protected_go_together(place: Place) -> None:
+    place.pair()
+    place.photo("other.png", seed=5)
+    mask = Image.new("L", (40, 32))
+    mask.paste(255, (0, 0, 20, 32))
+    mask.save(place.inbox / "left.png")
+    styles = [{"image": "painting.png", "content_mask": "left.png"}, {"image": "other.png"}]
+    mask.rotate(180).save(place.inbox / "right.png")
+    for name, protect in (("off", "off"), ("mask", "right.png")):
+        place.manifest(f"{name}.yaml", style=styles, parameters={"protect": protect})
+    found = pictures(place)
+    log, picture = found["mask"]
+    assert (picture != found["off"][1]).any()
+    assert {part["file"] for part in log["inputs"]["others"]} == {"left.png", "right.png"}
+    effective = yaml.safe_load((place.outbox / log["job"]["id"] / "manifest.yaml").read_text())
+    (place.inbox / "again.yaml").write_text(yaml.safe_dump({**effective, "name": "again"}))
+    np.testing.assert_array_equal(pictures(place)["again"][1], picture)
 
 
 @pytest.mark.stand_in

@@ -244,6 +244,40 @@ def test_every_kind_of_result_has_a_picture(browser: Browser, outbox: Outbox) ->
     assert browser.texts(".slider") == [], "without the photo there is nothing to compare"
 
 
+def test_a_clip_is_played_beside_what_was_filmed_and_in_step(browser: Browser, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from tests.pictures.test_clips import halves, video
+
+    made = Outbox(tmp_path)
+    job = job_of("holiday", 1, "holiday.mp4")
+    place = made.work / job.id
+    place.mkdir()
+    done = paint(place, job)
+    painted = video(count=30)
+    (place / previews.FOLDER / previews.FILM).write_bytes(video(count=30, draw=lambda number: halves(number, 64, 48)))
+    (place / result.RESULT / done.output.file).unlink()
+    done = done.model_copy(update={"output": Output.of("holiday.mp4", 64, 48, painted)})
+    result.leave(place, done, {"holiday.mp4": painted})
+    storage.at_once(publish(made.outbox, job, place, done))
+    browser.open(made.write())
+    browser.one(".card[data-id^=holiday]").click()
+    browser.wait("document.querySelectorAll('.films video').length === 2")
+    browser.wait("[...document.querySelectorAll('.films video')].every(video => video.readyState >= 2)")
+    assert browser.js("return document.querySelectorAll('.films video')[1].duration") == pytest.approx(3.0, abs=0.2)
+    browser.js(
+        "const film = document.querySelectorAll('.films video')[1];"
+        "film.muted = true; film.currentTime = 1.5; film.play()"
+    )
+    browser.wait(
+        "[...document.querySelectorAll('.films video')].every(video => !video.paused && video.currentTime > 1.6)"
+    )
+    apart = "const [a, b] = document.querySelectorAll('.films video'); return Math.abs(a.currentTime - b.currentTime)"
+    assert browser.js(apart) < 0.3
+    browser.js("document.querySelectorAll('.films video')[1].pause()")
+    browser.wait("document.querySelectorAll('.films video')[0].paused")
+    assert browser.problems() == []
+
+
 def test_the_slider_moves_by_key_mouse_and_touch(browser: Browser, outbox: Outbox) -> None:
     browser.open(outbox.file)
     browser.one(".card[data-id^=harbour]").click()
@@ -375,6 +409,7 @@ def test_a_hostile_name_is_text_wherever_it_stands(browser: Browser, outbox: Out
     running = overview.Running(id=HOSTILE, name=HOSTILE, content=HOSTILE, styles=[HOSTILE], device=HOSTILE)
     update = {
         "unknown": [HOSTILE],
+        "repeated": [HOSTILE],
         "faults": [HOSTILE],
         "running": [running],
         "paused": pause.Pause(by=HOSTILE),

@@ -174,8 +174,9 @@ def test_a_run_without_a_step_is_ended(spool: Spool, tmp_path: Path, monkeypatch
         monkeypatch.setattr(time, "monotonic", lambda hours=hours: begun + 3600 * hours)
         desk.turn()
     assert desk.executor.runs[0].killed == 0
-    monkeypatch.setattr(time, "monotonic", lambda: begun + 3600 * 1.8)
-    desk.turn()
+    for hours in (1.5, 1.8):
+        monkeypatch.setattr(time, "monotonic", lambda hours=hours: begun + 3600 * hours)
+        desk.turn()
     assert desk.executor.runs[0].killed == 1
 
 
@@ -217,8 +218,9 @@ def test_a_cancelled_job_that_does_not_end_is_ended(
     begun = time.monotonic()
     desk.turn()
     assert run.killed == 0
-    monkeypatch.setattr(time, "monotonic", lambda: begun + 31)
-    desk.turn()
+    for seconds in (20, 31):
+        monkeypatch.setattr(time, "monotonic", lambda seconds=seconds: begun + seconds)
+        desk.turn()
     assert run.killed == 1
     run.future.set_result(Outcome("died"))
     desk.turn()
@@ -370,6 +372,23 @@ class TestASweep:
             assert hanging.killed == 0
             desk.turn()
         assert (hanging.killed, good.killed) == (1, 0)
+
+    def test_a_worker_that_stood_still_with_its_runner_has_its_patience_again(
+        self, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After Ctrl-Z and `fg`, or a machine that was paused."""
+        admit(spool, "a", SWEEP)
+        desk = Desk(spool, tmp_path)
+        desk.turn()
+        (run,) = desk.executor.runs
+        begun = time.monotonic()
+        for minutes in (600, 610, 620):
+            monkeypatch.setattr(time, "monotonic", lambda minutes=minutes: begun + 60 * minutes)
+            desk.turn()
+        assert run.killed == 0
+        monkeypatch.setattr(time, "monotonic", lambda: begun + 60 * 631)
+        desk.turn()
+        assert run.killed == 1
 
     def test_what_was_logged_before_is_no_sign_of_a_worker(
         self, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

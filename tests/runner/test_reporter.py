@@ -29,27 +29,28 @@ def told(jobs: Path) -> Report:
 def test_what_settles_is_not_told_and_what_waits_is(jobs: Path) -> None:
     keeper = Reporter(jobs, jobs / "inbox", Tally())
     waiting = {"b": Waiting("settling", is_settling=True), "c": Waiting("p.jpg is missing"), "a": Waiting("?", True)}
-    keeper.keep_current(waiting, {"x is not looked at"}, ["a full disk"])
+    keeper.keep_current(waiting, {"x is not looked at"}, {"y: already painted"}, ["a full disk"])
     found = told(jobs)
     assert [(one.name, one.is_fault) for one in found.waiting] == [("a", True), ("c", False)]
-    assert (found.unknown, found.faults, found.ended_at) == (["x is not looked at"], ["a full disk"], None)
+    assert (found.unknown, found.repeated) == (["x is not looked at"], ["y: already painted"])
+    assert (found.faults, found.ended_at) == (["a full disk"], None)
 
 
 def test_a_crowd_is_told_by_its_number(jobs: Path) -> None:
     keeper = Reporter(jobs, jobs / "inbox", Tally())
-    keeper.keep_current({f"{n:05}": Waiting("p.jpg is missing") for n in range(10_000)}, set(), [])
+    keeper.keep_current({f"{n:05}": Waiting("p.jpg is missing") for n in range(10_000)}, set(), set(), [])
     assert (len(told(jobs).waiting), told(jobs).more_waiting) == (reporter.LISTED, 10_000 - reporter.LISTED)
 
 
 def test_nothing_new_is_not_written_and_the_end_is(jobs: Path) -> None:
     tally = Tally()
     keeper = Reporter(jobs, jobs / "inbox", tally)
-    keeper.keep_current({}, set(), [])
+    keeper.keep_current({}, set(), set(), [])
     (jobs / report.FILE).unlink()
-    keeper.keep_current({}, set(), [])
+    keeper.keep_current({}, set(), set(), [])
     assert report.read(jobs) is None
     tally.done = 3
-    keeper.keep_current({}, set(), [], at_end=True)
+    keeper.keep_current({}, set(), set(), [], at_end=True)
     assert (told(jobs).done, told(jobs).ended_at is not None) == (3, True)
 
 

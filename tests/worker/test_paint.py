@@ -18,7 +18,8 @@ from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
 from pipeline.jobs.record import Job, JobImage, now
 from pipeline.manifest.parameters import Parameters
-from pipeline.worker import fitting, memory, paint
+from pipeline.worker import fitting, memory
+from pipeline.worker.optimizing import Keeping, optimize
 from pipeline.worker.session import Options
 from tests.conftest import picture, tiny_kernels
 
@@ -45,7 +46,8 @@ def test_a_checkpoint_is_of_the_step_that_the_log_has_reached(
 ) -> None:
     saved = []
     monkeypatch.setattr(checkpoint, "save", lambda folder, found, _: saved.append((found.step, logged(folder))))
-    reached = paint._optimize(tmp_path, steps, None, "", 0.0, lambda: False)
+    with losses.opened(tmp_path, keep=0) as log:
+        reached = optimize(steps, None, Keeping(tmp_path, "", 0.0, lambda: False, log))
     assert saved == [(1, 1), (3, 3), (7, 7), (8, 8)]
     assert reached is not None and reached[0].step == logged(tmp_path) == 8
 
@@ -59,7 +61,8 @@ def test_a_word_to_stop_within_a_call_ends_the_call(tmp_path: Path, steps: Itera
                 stop.set()
             yield step
 
-    assert paint._optimize(tmp_path, told(), None, "job", 1e9, stop.is_set) is None
+    with losses.opened(tmp_path, keep=0) as log:
+        assert optimize(told(), None, Keeping(tmp_path, "job", 1e9, stop.is_set, log)) is None
     stages = Stylizer(Extractor(tiny_kernels(), "float32")).stages(48, 64, Parameters(pyramid="off"))
     found = checkpoint.load(tmp_path, "job", stages)
     assert isinstance(found, checkpoint.Checkpoint)

@@ -162,6 +162,7 @@ function showNow() {
     notes("Something is wrong here", "bad", status.faults),
     notes("Waiting in the inbox", "waits", waits),
     notes("Not understood", "unknown", status.unknown),
+    notes("Dropped again", "repeated", status.repeated),
   ];
   const columns = [work, notices].map((parts) => parts.filter(Boolean)).filter((parts) => parts.length);
   $("now").replaceChildren(...columns.map((parts) => el("div", {}, parts)));

@@ -32,7 +32,24 @@ function faces(row) {
   return [whole, ...variants];
 }
 
+// A clip, and beside it what was filmed, in step with it.
+function films(row) {
+  const poster = row.previews.includes("large") ? path(row.id, "previews/large.webp") : null;
+  const painted = el("video", { src: path(row.id, row.picture), poster, controls: "", loop: "", playsinline: "", "aria-label": `${row.name}, painted` });
+  if (!row.previews.includes("film")) return el("div", { class: "films" }, painted);
+  const filmed = el("video", { src: path(row.id, "previews/film.mp4"), playsinline: "", "aria-label": "the video" });
+  filmed.muted = filmed.loop = true;
+  const together = () => {
+    filmed.playbackRate = painted.playbackRate;
+    if (Math.abs(filmed.currentTime - painted.currentTime) > 0.1) filmed.currentTime = painted.currentTime;
+    if (painted.paused !== filmed.paused) painted.paused ? filmed.pause() : filmed.play().catch(() => {});
+  };
+  for (const event of ["play", "pause", "seeked", "ratechange", "timeupdate"]) painted.addEventListener(event, together);
+  return el("div", { class: "films" }, filmed, painted);
+}
+
 function stage(row, face) {
+  if (/\.mp4$/i.test(face.file || "")) return films(row);
   if (!face.after) return el("div", { class: "stage none" }, row.error ? "failed" : "no picture");
   const after = el("img", { class: "after", src: face.after, alt: `${row.name}, painted`, draggable: "false" });
   const box = el("div", { class: "stage" }, after);

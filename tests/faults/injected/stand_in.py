@@ -43,6 +43,7 @@ class Step:
     content: float
     style: float
     total_variation: float
+    temporal: float
     state: State
 
 
@@ -81,6 +82,7 @@ class Stylizer:
         resume: State | None = None,
         start: Any = None,
         protected: Any = None,
+        anchor: Any = None,
     ) -> Iterator[Step]:
         goal = styles[0].image.mean((0, 1))
         image = np.asarray(resume.tensors[0] if resume else content, np.float32)
@@ -88,7 +90,7 @@ class Stylizer:
             time.sleep(STEP_SECONDS)
             loss = float(((image - goal) ** 2).mean())
             image = (0.9 * image + 0.1 * goal).astype(np.float32)
-            yield Step(number, max(image.shape[:2]), loss, 0.0, loss, 0.0, State(number, 0, (Tensor(image),)))
+            yield Step(number, max(image.shape[:2]), loss, 0.0, loss, 0.0, 0.0, State(number, 0, (Tensor(image),)))
 
     def picture(self, state: State, parameters: Any) -> Any:
         return np.asarray(state.tensors[0])

@@ -1,0 +1,69 @@
+"""What a frame of a clip takes over from the frames before it, and how much two painted frames flicker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.engine import flow
+from pipeline.engine.scales import Image
+
+AGO = (1, 2, 4)  # frames that another is compared with
+CUT = 0.3  # of the pixels: where fewer can be trusted another scene has begun
+
+
+class Frame(NamedTuple):
+    """A frame as it was filmed and as it was painted, RGB ``[H, W, 3]`` float32 in [0, 1]."""
+
+    photo: Image
+    painted: Image
+
+
+class Kept(NamedTuple):
+    """What of earlier frames a frame keeps."""
+
+    start: Image  # [H, W, 3]: their paint where it is known where it has gone, the photo elsewhere
+    picture: Image  # [H, W, 3]: the same paint, of no meaning elsewhere
+    where: Image  # [H, W], 1 where it is known, 0 elsewhere
+    from_last: Image  # [H, W], 1 where it is that of the last frame
+
+    def flicker(self, painted: Image) -> float:
+        """``Σ c |V_t − warp(V_t−1)|² / Σ c`` of the frame as it is painted ``[H, W, 3]`` over the flow of what was
+        filmed (Lai et al. 2018, https://arxiv.org/abs/1808.00449, section 4.2); 0 where nothing can be followed."""
+        squares = np.square(painted - self.picture).sum(-1)
+        return float((self.from_last * squares).sum() / max(1.0, float(self.from_last.sum())))
+
+
+def kept(photo: Image, earlier: Mapping[int, Frame], cut: float = CUT) -> Kept | None:
+    """What a frame keeps of those before it; None where another scene has begun.
+
+    Each pixel is taken from the nearest frame in which it can be found, so that what was hidden for a moment comes back
+    as it was (Ruder et al. 2016, https://arxiv.org/abs/1604.08610, section 5).
+
+    Args:
+        photo: the frame, RGB ``[H, W, 3]`` float32 in [0, 1].
+        earlier: painted frames by how many frames ago they were, 1 among them.
+        cut: the part of the pixels under which it has.
+    """
+    where = np.zeros(photo.shape[:2], np.float32)
+    picture, from_last = np.zeros_like(photo), where
+    for ago in sorted(earlier):
+        before = earlier[ago]
+        back = flow.estimate(before.photo, photo)
+        found = flow.reliability(back, flow.estimate(photo, before.photo))
+        if ago == 1 and found.mean() < cut:
+            return None
+        new = found * (1.0 - where)
+        picture += new[..., None] * np.clip(flow.warped(before.painted, back), 0.0, 1.0)
+        where = where + new
+        from_last = new if ago == 1 else from_last
+    return Kept(picture + (1.0 - where[..., None]) * photo, picture, where, from_last)
+
+
+def flicker(before: Frame, after: Frame) -> float:
+    """``Kept.flicker`` of two frames, whatever lies between them."""
+    found = kept(after.photo, {1: before}, cut=0.0)
+    assert found is not None
+    return found.flicker(after.painted)

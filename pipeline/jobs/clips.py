@@ -1,0 +1,90 @@
+"""Clips: jobs whose photo is a video, all frames of which are painted."""
+
+from __future__ import annotations
+
+import math
+from typing import BinaryIO
+
+import numpy as np
+
+from pipeline.errors import ImageError
+from pipeline.manifest.model import Limits, Manifest
+from pipeline.manifest.parameters import Parameters
+from pipeline.pictures import clips, images, suffixes
+from pipeline.pictures.clips import Film, Levels
+from pipeline.pictures.images import Picture, Rgb
+
+SUFFIX = ".mp4"  # of a result
+
+
+def is_clip(manifest: Manifest) -> bool:
+    """Whether a manifest asks for a video to be painted."""
+    return suffixes.is_video(manifest.content)
+
+
+def verify(file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool = False) -> Film:
+    """``images.verify``, of a video too."""
+    if suffixes.is_video(name):
+        return clips.verify(file, name, max_pixels)
+    return Film(*images.verify(file, name, max_pixels, end_may_lack), frames=1, seconds=0.0)
+
+
+def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
+    """How many frames of a manifest's `content` are painted: one of a photo, of a video those between its times.
+
+    Raises:
+        ImageError: there are none, or too many, or what is asked for cannot be of a clip.
+    """
+    name = manifest.content
+    others = [path for part, path in manifest.images.items() if part != "content" and suffixes.is_video(path)]
+    if others:
+        raise ImageError(f"{others[0]}: a video.", "Only `content` may be one.")
+    if not is_clip(manifest):
+        if manifest.start is not None or manifest.end is not None:
+            raise ImageError(f"{name}: a photo; `start` and `end` are of a video.", "Leave them out.")
+        return 1
+    if manifest.sweep:
+        raise ImageError(f"{name}: a video; a sweep is of photos.", "Drop a job for each variant.")
+    if manifest.parameters.snapshots or manifest.parameters.timelapse:
+        raise ImageError(f"{name}: a video; `snapshots` and `timelapse` are of photos.", "Leave them out.")
+    start, end = manifest.start or 0.0, min(manifest.end or math.inf, film.seconds or math.inf)
+    if film.seconds and start >= film.seconds:
+        raise ImageError(f"{name}: is {film.seconds:.1f} s long; `start: {start:g}` is behind its end.")
+    part = (end - start) / film.seconds if film.seconds else 1.0
+    count = max(1, round(film.frames * min(1.0, part)))
+    if count > limits.max_frames:
+        raise ImageError(
+            f"{name}: {count:,} frames; the limit is {limits.max_frames:,} (--max-frames).",
+            "Name a part of it by `start` and `end`, in seconds, or raise the limit.",
+        )
+    each = manifest.parameters.frame_steps
+    steps = manifest.steps + (count - 1) * each
+    if steps > limits.max_steps:
+        asked = f"{count:,} frames of {each:,} steps (`frame_steps`) are {steps:,} in all"
+        raise ImageError(f"{name}: {asked}; the limit is {limits.max_steps:,} (--max-steps).")
+    return count
+
+
+def first_frame(file: BinaryIO, manifest: Manifest, long_side: int, max_pixels: int) -> Picture:
+    """The first frame that is painted, at a size.
+
+    Raises:
+        ImageError: there is none.
+    """
+    found = next(
+        clips.frames_of(file, manifest.content, max_pixels, long_side, manifest.start, manifest.end),
+        None,
+    )
+    if found is None:
+        raise ImageError(f"{manifest.content}: no frame between `start` and `end`.", "Leave more of it.")
+    return Picture(as_rgb(found.levels), None)
+
+
+def as_rgb(levels: Levels) -> Rgb:
+    """Float32 in [0, 1] of uint8."""
+    return levels.astype(np.float32) / np.float32(255.0)
+
+
+def further(parameters: Parameters) -> Parameters:
+    """Settled parameters as they are for a frame that goes on from the one before it."""
+    return parameters.model_copy(update={"pyramid": "off", "epochs": 1, "steps_per_epoch": parameters.frame_steps})

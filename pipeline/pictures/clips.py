@@ -1,0 +1,250 @@
+"""Videos: reading what people really drop, a frame at a time. Only this and ``mp4`` import PyAV.
+
+FFmpeg may open nothing but the file that it is given, and knows no formats but those of ``FORMATS``: playlists and the
+like name files and addresses of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline.errors import ImageError, IncompleteImageError, short
+from pipeline.pictures import boxes
+from pipeline.pictures.color_tags import SRGB, of_code_points
+from pipeline.pictures.completeness import may_be_on_its_way
+from pipeline.pictures.images import NEUTRAL
+
+if TYPE_CHECKING:
+    from av import VideoFrame, VideoStream
+    from av.container import InputContainer
+
+FORMATS = ("mov", "mp4", "m4a", "3gp", "matroska", "webm", "avi")
+MISSING_SECONDS = 0.25  # that a file which says its length may be short of it
+BUFFER_BYTES = 1 << 18
+BT709, _BT601, _HD_HEIGHT = 1, 5, 720  # H.273's matrices; without a word, which one is meant goes by the height
+ORDINARY_RATE = Fraction(25)  # a second
+TICKS = 90_000  # a second
+MOST_ASPECT = 4  # of a pixel
+MOST_RATE = Fraction(240)
+COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
+INSTALL = "pip install 'stylistic[video]'"
+
+Levels = npt.NDArray[np.uint8]
+
+
+class Film(NamedTuple):
+    """A video as it is shown: its upright width and height in pixels, its frames, and its length."""
+
+    width: int
+    height: int
+    frames: int
+    seconds: float
+
+
+class Filmed(NamedTuple):
+    """A frame: RGB ``[H, W, 3]`` uint8, and when it is shown, in seconds from the first one."""
+
+    time: Fraction
+    levels: Levels
+
+
+def missing() -> str:
+    """Which package that videos take is not installed; empty if all are."""
+    packages = {"av": "PyAV", "cv2": "OpenCV"}
+    return next((told for name, told in packages.items() if importlib.util.find_spec(name) is None), "")
+
+
+def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
+    """Read a video to its end, its first frame decoded, and tell what it is.
+
+    Args:
+        file: its bytes.
+        name: what errors call it.
+        max_pixels: of a frame; larger ones are refused.
+
+    Raises:
+        IncompleteImageError: it breaks off, as a file does that is still being copied.
+        ImageError: it is no video of a known format, or has no picture, or PyAV or OpenCV is not there.
+    """
+    with opened(file, name) as container:
+        if not container.streams.video and _breaks_off(file):
+            raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
+        stream = _video(container, name, max_pixels)
+        frames, last = 0, 0.0
+        for packet in container.demux():
+            if not packet.size:
+                continue
+            if packet.size > 64 and not any(memoryview(packet)[:64]) and not any(bytes(packet)):
+                raise IncompleteImageError(f"{name}: a part of it is zeros.", "Copy the file again.")
+            if packet.pts is not None:
+                last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream is stream:
+                frames += 1
+        said = container.duration / 1e6 + (container.start_time or 0) / 1e6 if container.duration else 0.0
+        if stream.frames > frames or last < said - max(MISSING_SECONDS, 0.005 * said):
+            raise IncompleteImageError(f"{name}: breaks off after {last:.1f} s.", "Copy the file again.")
+    file.seek(0)
+    shown = next(frames_of(file, name, max_pixels), None)
+    if shown is None:
+        raise ImageError(f"{name}: no picture in it can be decoded.", "Save it again as MP4.")
+    height, width = shown.levels.shape[:2]
+    return Film(width, height, frames, last)
+
+
+def frames_of(
+    file: BinaryIO,
+    name: str,
+    max_pixels: int,
+    long_side: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+) -> Iterator[Filmed]:
+    """The frames of a video one after another, upright, in sRGB, of square pixels; transparent parts are grey.
+
+    What cannot be decoded is left out. Errors as ``verify``.
+
+    Args:
+        file: its bytes.
+        name: what errors call it.
+        max_pixels: of a frame.
+        long_side: pixels, to which they are ``scaled``; None to leave them.
+        start: seconds; frames before are left out.
+        end: seconds; that frame and those behind it are left out.
+    """
+    with opened(file, name) as container:
+        import av
+
+        stream = _video(container, name, max_pixels)
+        stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}  # which a later frame may have more of
+        step = 1 / (stream.average_rate or ORDINARY_RATE)
+        begin, over = (None if at is None else Fraction(at).limit_denominator(TICKS) for at in (start, end))
+        first: Fraction | None = None
+        time, size = -step, None  # before the first
+        for packet in container.demux(stream):
+            with contextlib.suppress(av.error.InvalidDataError):  # the next one may be whole
+                for frame in packet.decode():
+                    at = None if frame.pts is None else Fraction(frame.pts) * (frame.time_base or 1)
+                    first = at if first is None else first
+                    # Where no time is told, or it goes backwards, a frame follows the one before it.
+                    time = at - first if at is not None and first is not None and at - first > time else time + step
+                    if over is not None and time >= over:
+                        return
+                    if begin is None or time >= begin:
+                        _require_size(frame.width, frame.height, name, max_pixels)
+                        size = size or _upright(frame, stream)
+                        levels = _levels(frame, *size)
+                        yield Filmed(time, levels if long_side is None else scaled(levels, long_side))
+
+
+def rate(file: BinaryIO, name: str) -> Fraction:
+    """Frames a second, about. Errors as ``verify``."""
+    with opened(file, name) as container:
+        said = container.streams.video[0].average_rate or ORDINARY_RATE
+    return min(Fraction(said).limit_denominator(1001), MOST_RATE)
+
+
+def scaled(levels: Levels, long_side: int) -> Levels:
+    """A frame at ``long_side`` pixels by Lanczos's filter, both its sides being even, as yuv420p has them."""
+    height, width = levels.shape[:2]
+    ratio = long_side / max(width, height)
+    return _resized(levels, max(2, 2 * round(width * ratio / 2)), max(2, 2 * round(height * ratio / 2)))
+
+
+class Handle:
+    """A file for PyAV, which would take the number that Python calls a descriptor for a name."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read, self.write, self.seek, self.tell = file.read, file.write, file.seek, file.tell
+
+
+@contextlib.contextmanager
+def opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
+    """A video's container. Errors as ``verify``."""
+    if package := missing():
+        raise ImageError(f"{name}: videos take {package}, which is not installed.", f"`{INSTALL}`")
+    import av
+
+    file.seek(0)
+    try:
+        allowed = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": ""}
+        with av.open(Handle(file), "r", options=allowed, buffer_size=BUFFER_BYTES) as container:
+            yield container
+    except av.error.FFmpegError as error:
+        why = short(str(error.strerror or error))
+        if _breaks_off(file):
+            raise IncompleteImageError(f"{name}: does not decode to its end ({why}).", "Copy the file again.") from None
+        raise ImageError(f"{name}: no video that can be read ({why}).", "Save it again as MP4.") from None
+
+
+def _breaks_off(file: BinaryIO) -> bool:
+    """Whether a file that cannot be read is shorter than it says, or lacks what it must have."""
+    if not boxes.brand(file):
+        return may_be_on_its_way(file, ran_out=False, image=None)
+    size, found = file.seek(0, io.SEEK_END), list(boxes.boxes(file))
+    return any(box.end > size for box in found) or not {b"moov", b"mdat"} <= {box.kind for box in found}
+
+
+def _video(container: InputContainer, name: str, max_pixels: int) -> VideoStream:
+    """The stream that is shown: the first that is no cover of a song."""
+    streams = [stream for stream in container.streams.video if not stream.disposition & COVER]
+    if not streams:
+        raise ImageError(f"{name}: has no picture, only {'sound' if container.streams.audio else 'other data'}.")
+    context = streams[0].codec_context
+    if context is None:
+        raise ImageError(f"{name}: coded in a way that is not known here.", "Save it again as MP4 (H.264).")
+    _require_size(context.width, context.height, name, max_pixels)
+    return streams[0]
+
+
+def _require_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: frames of {width}×{height} pixels; the limit is {max_pixels:,} (--max-pixels).",
+            "Make it smaller, or raise the limit.",
+        )
+
+
+def _upright(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
+    """Width and height as a frame is shown: its pixels made square, and turned."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    width = max(1, round(frame.width * aspect)) if 1 / MOST_ASPECT <= aspect <= MOST_ASPECT else frame.width
+    return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
+
+
+def _levels(frame: VideoFrame, width: int, height: int) -> Levels:
+    """A frame upright, in sRGB, without alpha, at a size."""
+    has_alpha = any(component.is_alpha for component in frame.format.components)
+    bits = max(component.bits for component in frame.format.components)
+    space = of_code_points(frame.color_primaries, frame.color_trc) or SRGB
+    kind = ("rgba64le" if has_alpha else "rgb48le") if bits > 8 else ("rgba" if has_alpha else "rgb24")
+    matrix = frame.colorspace if frame.colorspace in (1, 4, 5, 6, 7, 9, 10) else None
+    if matrix is None:
+        matrix = BT709 if frame.height >= _HD_HEIGHT else _BT601
+    pixels = frame.to_ndarray(format=kind, src_colorspace=matrix, interpolation="BICUBIC")
+    rgb, alpha = pixels[..., :3], pixels[..., 3:]
+    top = 65535 if bits > 8 else 255
+    if not space.is_srgb:
+        rgb = space.to_srgb(np.ascontiguousarray(rgb), top)
+    elif bits > 8:
+        rgb = np.rint(rgb / 257.0).astype(np.uint8)
+    if has_alpha:
+        share = alpha / np.float32(top)
+        rgb = np.rint(rgb * share + np.array(NEUTRAL, np.float32) * (1.0 - share)).astype(np.uint8)
+    return _resized(np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90) % 4)), width, height)
+
+
+def _resized(levels: Levels, width: int, height: int) -> Levels:
+    if levels.shape[:2] == (height, width):
+        return levels
+    return np.asarray(Image.fromarray(levels).resize((width, height), Image.Resampling.LANCZOS))

@@ -1,0 +1,111 @@
+"""A video dropped, a painted video found: with the installed command on real folders."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.conftest import Place, picture, wait_for
+from tests.pictures.test_clips import video
+
+av = pytest.importorskip("av")
+
+QUICK = {"frame_steps": 3, "protect": "off"}
+
+
+def moving(number: int) -> Any:
+    """A soft picture that moves to the left by two pixels a frame."""
+    return np.asarray(picture(120, 64, seed=5).convert("RGB"))[:48, 2 * number : 2 * number + 64]
+
+
+def clip(place: Place, name: str = "clip.mp4", **given: Any) -> Path:
+    path = place.inbox / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(video(draw=moving, **given))
+    return path
+
+
+def drop(place: Place, **fields: Any) -> Path:
+    place.photo("painting.png", seed=2)
+    given = {"content": "clip.mp4", **fields}
+    return place.manifest(**{**given, "parameters": {**QUICK, **fields.get("parameters", {})}})
+
+
+def only(place: Place) -> dict[str, Any]:
+    (log,) = place.logs()
+    assert log["status"] == "done", log["error"]
+    return log
+
+
+def frames(path: Path) -> list[Any]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def test_a_video_becomes_a_painted_video_with_its_times_and_its_sound(place: Place) -> None:
+    clip(place, times=[0, 1, 2, 3, 7, 8], sound="aac")
+    drop(place)
+    assert place.run("run").returncode == 0
+    log = only(place)
+    assert log["output"]["file"] == "job.mp4"
+    with av.open(str(place.result(log))) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (stream.width, stream.height) == (64, 48) == (log["output"]["width"], log["output"]["height"])
+        times = [frame.time for frame in container.decode(stream)]
+        assert times == pytest.approx([0, 0.1, 0.2, 0.3, 0.7, 0.8], abs=1e-3)
+        assert container.streams.audio[0].codec_context.name == "aac"
+    rows = log["frames"]
+    assert [row["frame"] for row in rows] == list(range(1, 7))
+    assert [row["steps"] for row in rows] == [6, 3, 3, 3, 3, 3]
+    assert [row["flicker"] is None for row in rows] == [True, False, False, False, False, False]
+    assert all(row["trusted"] > 0.5 and row["temporal"] >= 0 for row in rows[1:])
+    assert log["loss"]["step"] == list(range(1, 22))
+    assert (place.result(log).parent / "previews" / "picture.webp").exists()
+    assert list((place.outbox / "pictures").glob("*.mp4"))
+    assert place.leftovers() == []
+
+
+def test_a_style_folder_takes_videos_as_it_takes_photos(place: Place) -> None:
+    folder = place.inbox / "wave"
+    place.photo("wave/style.png", seed=2)
+    (folder / "style.yaml").write_text(
+        yaml.safe_dump({"parameters": {"image_size": 64, "epochs": 1, "steps_per_epoch": 6, **QUICK}})
+    )
+    clip(place, "wave/holiday.mov", form="mov")
+    assert place.run("run").returncode == 0
+    log = only(place)
+    assert log["output"]["file"].endswith("holiday.mp4")
+    assert (folder / "holiday.mov").exists()
+
+
+def test_a_clip_that_is_killed_goes_on_to_the_end(place: Place) -> None:
+    clip(place)
+    drop(place)
+    process = place.start("run", "--checkpoint-seconds", "0")
+    wait_for(lambda: [log for log in place.jobs.glob("running/*/*/loss.jsonl") if log.read_text().count("\n") >= 10])
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert place.run("run").returncode == 0
+    log = only(place)
+    assert log["job"]["attempts"] == 2
+    assert log["loss"]["step"] == list(range(1, 22))
+    assert len(frames(place.result(log))) == 6
+    assert place.leftovers() == []
+
+
+def test_submit_takes_a_video_and_tells_its_time(place: Place) -> None:
+    clip(place, "videos/one.mp4")
+    place.photo("painting.png", seed=2)
+    (place.inbox / "videos").rename(place.root / "videos")
+    (place.inbox / "painting.png").rename(place.root / "painting.png")
+    settings = ["image_size=64", "epochs=1", "steps_per_epoch=6", "frame_steps=3", "protect=off"]
+    done = place.run("submit", "videos", "--style", "painting.png", *(f"--set={one}" for one in settings))
+    assert done.returncode == 0, done.stderr
+    assert place.run("run").returncode == 0
+    assert len(only(place)["frames"]) == 6
