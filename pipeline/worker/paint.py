@@ -163,8 +163,8 @@ def _note(options: Options, session: Session, job: Job, seen: list[Loss], done_b
     is_first, _has_painted = not _has_painted, True
     if is_first and job.started_at:
         seconds = (datetime.now(UTC) - datetime.fromisoformat(job.started_at)).total_seconds()
-    (painting,) = paintings_of(job, {1: done_before})
-    Paces(options.paces, options.device).note(session.device, painting, seen, seconds, is_first)
+    for painting in paintings_of(job, {1: done_before}):  # one, unless its record is odd
+        Paces(options.paces, options.device).note(session.device, painting, seen, seconds, is_first)
 
 
 def _optimized(
