@@ -53,6 +53,15 @@ def _time_of(work: list[Painting]) -> str:
     return f", about {spoken(estimate.seconds)}" if estimate else ""
 
 
+def _refused(work: list[Painting]) -> list[str]:
+    """Why this machine could not paint the pictures now, in a sentence for each size."""
+    from pipeline.worker.fitting import lacks_memory
+    from pipeline.worker.session import Options
+
+    options = Options(weights=None, max_pixels=0, checkpoint_seconds=0.0)
+    return list(dict.fromkeys(str(error) for one in work if (error := lacks_memory(one, options))))
+
+
 def _told(jobs: list[list[Painting]]) -> str:
     """How much work jobs are, and how long it takes here."""
     from pipeline.forecast.paces import Paces, cache_file
@@ -134,6 +143,8 @@ def submit(
         for job in jobs:
             steps, time = f"{job.manifest.steps:,} steps", _time_of(job.paintings)
             click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {steps}{time}"))
+            for refused in _refused(job.paintings):
+                click.echo(printable(f"{job.manifest.name}: {refused}"), err=True)
         click.echo(f"{_told([job.paintings for job in jobs])}; nothing is written")
         return
     require_folders(context, inbox=inbox)
@@ -165,6 +176,7 @@ def check(
     found = []
     for manifest in manifests:
         found.append(find_problems(manifest, inbox, list(library), Limits(**limits), presets))
+        found[-1].problems.extend(f"{manifest}: {refused}" for refused in _refused(found[-1].paintings))
         for problem in found[-1].problems or [f"{manifest}: fine{_time_of(found[-1].paintings)}"]:
             click.echo(printable(problem))
     if work := [one.paintings for one in found if not one.problems]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pipeline.errors import JobError
 from pipeline.forecast.memory import bytes_needed, bytes_needed_for_style
+from pipeline.forecast.work import Painting
 from pipeline.jobs.record import Job
 from pipeline.manifest.parameters import Parameters
 from pipeline.pictures.suffixes import bytes_to_decode
 from pipeline.worker import card, memory
-from pipeline.worker.session import Options, Session, gpus
+from pipeline.worker.session import Options, Session, gpus, tensorflow
+
+PRECISIONS = ("float32", "bfloat16")
 
 
 def require_memory(job: Job, parameters: Parameters, session: Session, options: Options) -> int | None:
@@ -17,7 +20,51 @@ def require_memory(job: Job, parameters: Parameters, session: Session, options: 
     Returns:
         The bytes that the machine has left beside the painting, where that is known.
     """
+    available, free = _available(options)
+    if available is None:
+        return _require_decoding(job, options)
+    style_side = round(parameters.style_size * parameters.style_scale)
+    of_styles = 0
+    for part, image in job.images.items():
+        if part.startswith("style-"):
+            size = _scaled(image.width, image.height, style_side)
+            of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision, parameters))
+    if of_styles > available:
+        raise JobError(
+            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and {free}.",
+            f"style_size × style_scale of {int(style_side * (available / of_styles) ** 0.5) // 16 * 16} would fit.",
+        )
     content = job.images["content"]
+    of_picture = _require_picture(parameters, content.width, content.height, session.precision, available, free)
+    room = _require_decoding(job, options)
+    if room is None or gpus(options.device):
+        return room
+    return room - max(of_styles, of_picture)
+
+
+def lacks_memory(painting: Painting, options: Options) -> JobError | None:
+    """Why a worker here would refuse a picture now, for its size alone."""
+    asked = painting.parameters.precision
+    precisions = PRECISIONS if asked == "auto" else (asked,)
+    size = _scaled(painting.width, painting.height, painting.parameters.image_size)
+    of_machine = memory.available(options.memory_limit)
+    if of_machine is None or max(bytes_needed(*size, one, painting.parameters) for one in precisions) <= of_machine:
+        return None  # nor is there need to load TensorFlow, which takes seconds
+    tensorflow()
+    from pipeline.engine.extractor import best_precision
+
+    available, free = _available(options)
+    precision = best_precision() if asked == "auto" else asked
+    if available is not None:
+        try:
+            _require_picture(painting.parameters, painting.width, painting.height, precision, available, free)
+        except JobError as error:
+            return error
+    return None
+
+
+def _available(options: Options) -> tuple[int | None, str]:
+    """Bytes that are left where the device paints, if that is known, and words for it."""
     if gpus(options.device):
         available, where = card.available(options.processes_a_card), "free on the card"
         is_shared = options.processes_a_card > 1
@@ -25,38 +72,31 @@ def require_memory(job: Job, parameters: Parameters, session: Session, options: 
         available, where = memory.available(options.memory_limit), "free"
         is_shared = options.memory_limit is not None
     if available is None:
-        return _require_decoding(job, options)
-    longest = max(content.width, content.height)
+        return None, ""
     available = max(0, available)
-    free = f"{available / 1e9:.1f} GB are {'there for each worker' if is_shared else where}"
+    return available, f"{available / 1e9:.1f} GB are {'there for each worker' if is_shared else where}"
+
+
+def _require_picture(parameters: Parameters, width: int, height: int, precision: str, available: int, free: str) -> int:
+    """Refuse a picture that takes more; the bytes that it takes."""
 
     def needed(side: int) -> int:
-        height, width = (max(1, round(length * side / longest)) for length in (content.height, content.width))
-        return bytes_needed(height, width, session.precision, parameters)
+        return bytes_needed(*_scaled(width, height, side), precision, parameters)
 
-    style_side = round(parameters.style_size * parameters.style_scale)
-    of_styles = 0
-    for part, image in job.images.items():
-        if part.startswith("style-"):
-            ratio = style_side / max(image.width, image.height)
-            size = max(1, round(image.height * ratio)), max(1, round(image.width * ratio))
-            of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision, parameters))
-    if of_styles > available:
+    side = parameters.image_size
+    if needed(side) > available:
+        fits = next((smaller for smaller in range(side, 15, -16) if needed(smaller) <= available), None)
         raise JobError(
-            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and {free}.",
-            f"style_size × style_scale of {int(style_side * (available / of_styles) ** 0.5) // 16 * 16} would fit.",
-        )
-    if needed(parameters.image_size) > available:
-        fits = next((side for side in range(parameters.image_size, 15, -16) if needed(side) <= available), None)
-        raise JobError(
-            f"a picture of {parameters.image_size} pixels takes about {needed(parameters.image_size) / 1e9:.1f} GB of"
-            f" memory, and {free}.",
+            f"a picture of {side} pixels takes about {needed(side) / 1e9:.1f} GB of memory, and {free}.",
             f"image_size {fits} would fit." if fits else "Not even the smallest picture would fit.",
         )
-    room = _require_decoding(job, options)
-    if room is None or gpus(options.device):
-        return room
-    return room - max(of_styles, needed(parameters.image_size))
+    return needed(side)
+
+
+def _scaled(width: int, height: int, side: int) -> tuple[int, int]:
+    """Height and width of an image whose long side is ``side``."""
+    ratio = side / max(width, height)
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
 
 
 def _require_decoding(job: Job, options: Options) -> int | None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from pipeline.cli.main import cli
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import Step, Stylizer
 from pipeline.engine.targets import Style
@@ -108,3 +110,21 @@ class TestMemory:
     def test_an_image_too_large_to_decode_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = self.refusal(monkeypatch, 8e7, image_size=64, style_size=64)
         assert "content: to decode its 4000×3000 pixels takes about 0.1 GB of memory, and 0.1 GB are free." in said
+
+    def test_check_and_dry_run_tell_what_a_worker_here_would_refuse(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        picture(64, 48, seed=1).save(tmp_path / "a.png")
+        manifest = tmp_path / "a.yaml"
+        monkeypatch.setattr(memory, "available", lambda limit=None: 10**9)
+        for side, is_refused in ((128, False), (8192, True)):
+            manifest.write_text(f"content: a.png\nstyle: a.png\nparameters: {{image_size: {side}}}\n")
+            checked = CliRunner().invoke(cli, ["check", "--inbox", str(tmp_path), str(manifest)])
+            assert ("a picture of 8192 pixels takes about" in checked.output) == is_refused
+            assert checked.exit_code == is_refused, checked.output
+            assert ("fine" in checked.output) != is_refused
+            photo = str(tmp_path / "a.png")
+            told = CliRunner().invoke(
+                cli, ["submit", photo, "--style", photo, "--set", f"image_size={side}", "--dry-run"]
+            )
+            assert ("a picture of 8192 pixels takes about" in told.output) == is_refused, told.output
