@@ -81,8 +81,8 @@ class Progress:
         return 0, None
 
     def close(self) -> None:
-        """Take the bars away."""
-        for bar in self._bars.values():
+        """Take the bars away, the first line's last: it leaves the cursor at the line's beginning."""
+        for bar in sorted(self._bars.values(), key=lambda bar: bar.pos):  # lines count downwards from 0
             bar.close()
 
     def _ahead(self, running: Sequence[Running], workers: int, is_warm: bool) -> tuple[int, Estimate | None]:
