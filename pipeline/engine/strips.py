@@ -19,7 +19,7 @@ from pipeline.engine.roots import Tensor
 from pipeline.manifest.schedule import is_large
 
 LEAST_ROWS = 16  # of a strip; at least twice the halo of any block
-PIXELS = 2**18  # of a strip in the first block, which are some 300 MB; deeper blocks have fewer and wider numbers
+PIXELS = 2**18  # of a strip in the first block; deeper ones have as many numbers. Half as many take a tenth more time.
 
 
 class Strip(NamedTuple):

@@ -15,7 +15,7 @@ BYTES_PER_PIXEL = {
 }
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
 # Likewise in strips: of a strip, whatever the picture's size, and for each pixel.
-IN_STRIPS = {"float32": (2_900_000_000, 290), "bfloat16": (1_600_000_000, 190)}
+IN_STRIPS = {"float32": (2_000_000_000, 420), "bfloat16": (1_600_000_000, 190)}
 IN_STRIPS_OF_LBFGS = 140
 # Of a painting while its statistics are computed; measured at 2048 px. Without a gradient nothing is kept.
 BYTES_PER_PIXEL_OF_STYLE = {
