@@ -143,8 +143,14 @@ class _Work:
                 continue
             try:
                 content = yield from self._content(photo, template, marks)
-            except (FileNotFoundError, BeingDecodedError, _ChangedError):
+            except (BeingDecodedError, _ChangedError):
                 coming = True
+            except FileNotFoundError:
+                # Gone since it was listed. What is listed again and again is there, and cannot be opened.
+                if self._files.seconds(photo.path) < self._judge.timeout_seconds:
+                    coming = True
+                else:
+                    yield photo.label, Waiting("cannot be opened", is_fault=True)
             except IncompleteImageError as error:
                 yield photo.label, Waiting(str(error).removeprefix(f"{photo.label}: "))
             except JobError as error:

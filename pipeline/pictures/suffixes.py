@@ -52,7 +52,7 @@ _LONGER = re.compile(
 _DECODING = {
     **dict.fromkeys((".png", ".apng"), 9.0),
     **dict.fromkeys((".tif", ".tiff"), 12.5),
-    **dict.fromkeys((".heic", ".heics", ".heif", ".heifs", ".hif"), 13.5),
+    **dict.fromkeys((".heic", ".heics", ".heif", ".heifs", ".hif"), 14.0),
     **dict.fromkeys((".avif", ".avifs"), 9.5),
     **dict.fromkeys((".gif", ".bmp"), 5.5),
     ".webp": 16.5,
