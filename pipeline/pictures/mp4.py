@@ -48,9 +48,13 @@ def write(
 
     coming = iter(frames)
     first = next(coming)
+    second = list(itertools.islice(coming, 1))
+    options = {"crf": str(crf)}
+    if codec == "h265" and not second:
+        options["x265-params"] = "bframes=0"  # of a frame alone x265 tells no time to decode it at, or any
     height, width = first.levels.shape[:2]
     with av.open(Handle(target), "w", "mp4", buffer_size=BUFFER_BYTES) as container, contextlib.ExitStack() as stack:
-        stream = container.add_stream(CODECS[codec], rate=rate, options={"crf": str(crf)})
+        stream = container.add_stream(CODECS[codec], rate=rate, options=options)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
@@ -60,7 +64,7 @@ def write(
             context.codec_tag = "hvc1"  # what Apple's players look for
         track = _Track.of(stack.enter_context(opened(sound, name)), container, first.time) if sound else None
         time = Fraction(0)
-        for filmed in itertools.chain([first], coming):
+        for filmed in itertools.chain([first], second, coming):
             time = filmed.time - first.time
             picture = av.VideoFrame.from_ndarray(filmed.levels, format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=1)

@@ -157,7 +157,7 @@ class TestReading:
         """White of PQ's 203 cd/m² is at 0.58 of its range, and at the end of a screen's."""
         buffer = io.BytesIO()
         with av.open(buffer, "w", "mp4") as container:
-            stream = container.add_stream("libx265", rate=10)
+            stream = container.add_stream("libx265", rate=10, options={"x265-params": "bframes=0"})
             stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
             context = stream.codec_context
             context.color_primaries, context.color_trc, context.colorspace = 9, 16, 9
@@ -281,6 +281,11 @@ class TestWriting:
                 "yuv420p",
             )
             assert (stream.codec_context.colorspace, stream.codec_context.color_range) == (1, 1)
+
+    @pytest.mark.parametrize("codec", mp4.CODECS)
+    def test_a_frame_alone_is_a_video_too(self, codec: str) -> None:
+        for _ in range(5):
+            assert len(read(written(video(count=1), codec))) == 1
 
     def test_the_same_frames_give_the_same_bytes(self) -> None:
         data = video(sound="aac")
