@@ -488,6 +488,7 @@ def test_the_page_follows_a_running_job_and_leaves_its_reader_in_place(
     browser.open(place.write())
     browser.wait("document.querySelector('.running .soft:last-child').innerText.includes('H200')")
     assert "preparing its images" in browser.one(".running").text
+    browser.wait("document.querySelector('#search').checkVisibility()")
     search = browser.one("#search")
     search.send_keys("done")
     browser.js("scrollTo(0, 333)")
