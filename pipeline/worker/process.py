@@ -36,7 +36,9 @@ TOGETHER_SECONDS = 0.5  # in which a signal for all processes comes to each
 LEAVE_SECONDS = 5.0  # for a job to leave a checkpoint when nobody waits for it any more
 TOLD_TO_END = 128 + signal.SIGTERM  # as a shell calls it
 
-_terminated = threading.Event()  # by SIGTERM: checkpoint, end the job, and with it the process's use
+# Stop signals that came: checkpoint, end the job, and with it the process's use. No event, as one signal may interrupt
+# another's handler, and an event's lock is held once.
+_terminated: list[int] = []
 _busy = threading.Event()
 _inputs = InputLoader()
 
@@ -76,7 +78,7 @@ def serve(descriptor: int) -> None:
         outcome = do(order, options)
         with contextlib.suppress(OSError):  # the parent may be gone
             connection.send(outcome)
-        if _terminated.is_set():
+        if _terminated:
             os._exit(TOLD_TO_END)
 
 
@@ -128,7 +130,7 @@ def _attempt(job: Job, own: Path, order: Order, options: Options) -> Outcome:
     fence = Fence(order.folder, order.attempt)
 
     def should_stop() -> bool:
-        return _terminated.is_set() or not fence.holds() or storage.is_there(order.folder / STOP)
+        return bool(_terminated) or not fence.holds() or storage.is_there(order.folder / STOP)
 
     outcome = _guarded(own, job, lambda: paint(job, order.folder, own, options, _inputs, should_stop, order.upcoming))
     if outcome.kind == "stopped":
@@ -177,7 +179,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return exhausted or isinstance(error, MemoryError)
 
 
-def _terminate(*_: Any) -> None:
-    _terminated.set()
+def _terminate(number: int, _: Any) -> None:
+    _terminated.append(number)
     if not _busy.is_set():
         os._exit(TOLD_TO_END)
