@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import JobError
 from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import paintings_of
 from pipeline.jobs import checkpoint, clips, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
-from pipeline.jobs.losses import Loss
 from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from pipeline.engine.targets import Style
 
 log = logging.getLogger(__name__)
-
-PEAKS = ("peak_memory_bytes", "peak_card_memory_bytes")
 
 _has_painted = False  # this process; its first picture waits for TensorFlow, graphs and kernels
 
@@ -112,99 +109,132 @@ def paint(
     started = time.perf_counter()
     memory.reset_peak()
     assert job.manifest is not None, "a job that runs has a manifest"
-    parameters = job.manifest.parameters
-    session = open_session(options, parameters.precision)
+    session = open_session(options, job.manifest.parameters.precision)
     on_card = bool(gpus(options.device))
     if on_card:
         card.reset_peak()
     leave_painter(folder, session)
+    work = _prepared(job, sources, session, options, loader, upcoming)
+    run = _Run(work, job, sources, folder, options, should_stop, _fingerprint(job, work.parameters, session), started)
+    painted = _clip_painted(run) if clips.is_clip(job.manifest) else _photo_painted(run)
+    if painted is None:
+        return False
+    peaks = {"peak_memory_bytes": memory.peak(), "peak_card_memory_bytes": card.peak() if on_card else None}
+    result.leave(folder, painted.done.model_copy(update=peaks), painted.files)
+    _note(run, painted.steps_before)
+    return True
+
+
+class _Run(NamedTuple):
+    """A job in the hands of this process: its picture or its first frame, and what ``paint`` was given."""
+
+    work: Work
+    job: Job
+    sources: Path
+    folder: Path
+    options: Options
+    should_stop: Callable[[], bool]
+    valid_with: str
+    started: float  # of ``time.perf_counter``
+
+
+class _Painted(NamedTuple):
+    done: Done  # without the memory that was taken
+    files: dict[str, bytes]  # of the result, beside those that are there
+    steps_before: int  # which another process had made
+
+
+def _prepared(
+    job: Job, sources: Path, session: Session, options: Options, loader: InputLoader, upcoming: Path | None
+) -> Work:
+    """A job's images, if it can be painted here, and what `auto` comes to; the next job's are decoded meanwhile."""
+    assert job.manifest is not None, "a job that runs has a manifest"
+    parameters = job.manifest.parameters
     if narrow := too_narrow(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
         raise JobError(narrow)
     room = require_memory(job, parameters, session, options)
     given = loader.take(sources, job, options.max_pixels)
     work = Work.settled(session, given, parameters)
-    parameters, finish = work.parameters, work.finish
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels, room)
-    valid_with = _fingerprint(job, parameters, session)
-    if clips.is_clip(job.manifest):
-        done_before = len(losses.read(folder))
-        chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own
-        clip = Clip(work, job, sources, folder, options.max_pixels, options.checkpoint_seconds, should_stop, valid_with)
-        painted = _clip_painted(clip, time.perf_counter() - started, chosen)
-        if painted is None:
-            return False
-        peaks = memory.peak(), card.peak() if on_card else None
-        result.leave(folder, painted.model_copy(update=dict(zip(PEAKS, peaks, strict=True))))
-        _note(options, session, job, losses.read(folder), done_before, time.perf_counter() - started)
-        return True
-    height, width = given.content.rgb.shape[:2]
-    stages = session.stylizer.stages(height, width, parameters)
-    resumed = _resume(folder, job, valid_with, stages, parameters.steps_per_frame)
-    setup_seconds = time.perf_counter() - started
+    return work
 
-    reached = _optimized(work, job, folder, resumed, valid_with, options.checkpoint_seconds, should_stop)
+
+def _photo_painted(run: _Run) -> _Painted | None:
+    """Paint a photo, and write its previews; None when told to stop."""
+    work, folder = run.work, run.folder
+    height, width = work.given.content.rgb.shape[:2]
+    stages = work.session.stylizer.stages(height, width, work.parameters)
+    resumed = _resume(folder, run.job, run.valid_with, stages, work.parameters.steps_per_frame)
+    setup_seconds = time.perf_counter() - run.started
+    reached = _optimized(run, resumed)
     if reached is None:
-        return False
+        return None
     state, optimize_seconds = reached
-    picture = finish.picture(state)
-    output, files = finish.files(picture, sources, folder, job, work.chosen)
-    peaks = memory.peak(), card.peak() if on_card else None
-    done = _done(session, setup_seconds, optimize_seconds, state.step, work.chosen, output, peaks)
-    leave_previews(folder, picture, given, shows_itself=parameters.output_format != "tiff")
-    result.leave(folder, done, files)
-    _note(options, session, job, losses.read(folder), resumed.step if resumed else 0, time.perf_counter() - started)
-    return True
+    picture = work.finish.picture(state)
+    output, files = work.finish.files(picture, run.sources, folder, run.job, work.chosen)
+    leave_previews(folder, picture, work.given, shows_itself=work.parameters.output_format != "tiff")
+    done = _done(work.session, setup_seconds, optimize_seconds, state.step, work.chosen, output)
+    return _Painted(done, files, resumed.step if resumed else 0)
 
 
-def _note(options: Options, session: Session, job: Job, seen: list[Loss], done_before: int, seconds: float) -> None:
-    """Keep what a picture took, of this process's first with all that went before it."""
-    global _has_painted
-    is_first, _has_painted = not _has_painted, True
-    if is_first and job.started_at:
-        seconds = (datetime.now(UTC) - datetime.fromisoformat(job.started_at)).total_seconds()
-    for painting in paintings_of(job, {1: done_before}):  # one, unless its record is odd
-        Paces(options.paces, options.device).note(session.device, painting, seen, seconds, is_first)
-
-
-def _optimized(
-    work: Work,
-    job: Job,
-    folder: Path,
-    resumed: Checkpoint | None,
-    valid_with: str,
-    checkpoint_seconds: float,
-    should_stop: Callable[[], bool],
-) -> tuple[State, float] | None:
-    """As ``optimize``, showing the picture on the way; once more from the start where going on does not end well."""
-    finish = work.finish
-    steps = photographed(work.steps(as_state(resumed)), folder, work.parameters.steps_per_frame, finish)
-    steps = previewed(steps, folder, lambda state: finish.picture(state).rgb)
-    try:
-        with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
-            keeping = Keeping(folder, valid_with, checkpoint_seconds, should_stop, loss_log)
-            return optimize(steps, resumed, keeping)
-    except JobError as error:
-        if resumed is None:
-            raise
-        # It may be for what stands in the checkpoint; if not, it comes again.
-        log.warning("%s: %s; starting over.", job.id, error)
-        snapshots.cut(folder, after=0)
-    return _optimized(work, job, folder, None, valid_with, checkpoint_seconds, should_stop)
-
-
-def _clip_painted(clip: Clip, setup_seconds: float, chosen: dict[str, Any]) -> Done | None:
+def _clip_painted(run: _Run) -> _Painted | None:
     """Paint a clip, and write its file and its previews; None when told to stop."""
+    work, options = run.work, run.options
+    steps_before = len(losses.read(run.folder))
+    setup_seconds = time.perf_counter() - run.started
+    clip = Clip(
+        work,
+        run.job,
+        run.sources,
+        run.folder,
+        options.max_pixels,
+        options.checkpoint_seconds,
+        run.should_stop,
+        run.valid_with,
+    )
     rows = clip.paint()
     encoded = clip.encode(rows) if rows else None
     if rows is None or encoded is None:
         return None
     output, photo, picture = encoded
-    given = replace(clip.work.given, photo=Picture(photo, None))
-    leave_previews(clip.folder, Picture(picture, None), given, shows_itself=False)
+    given = replace(work.given, photo=Picture(photo, None))
+    leave_previews(run.folder, Picture(picture, None), given, shows_itself=False)
     seconds, steps = sum(row.seconds for row in rows), sum(row.steps for row in rows)
-    done = _done(clip.work.session, setup_seconds, seconds, steps, chosen, output, (0, None))
-    return done.model_copy(update={"frames": [row.model_dump() for row in rows]})
+    chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own
+    done = _done(work.session, setup_seconds, seconds, steps, chosen, output)
+    done = done.model_copy(update={"frames": [row.model_dump() for row in rows]})
+    return _Painted(done, {}, steps_before)
+
+
+def _note(run: _Run, steps_before: int) -> None:
+    """Keep what a picture took, of this process's first with all that went before it."""
+    global _has_painted
+    seconds = time.perf_counter() - run.started
+    is_first, _has_painted = not _has_painted, True
+    if is_first and run.job.started_at:
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(run.job.started_at)).total_seconds()
+    paces, seen = Paces(run.options.paces, run.options.device), losses.read(run.folder)
+    for painting in paintings_of(run.job, {1: steps_before}):  # one, unless its record is odd
+        paces.note(run.work.session.device, painting, seen, seconds, is_first)
+
+
+def _optimized(run: _Run, resumed: Checkpoint | None) -> tuple[State, float] | None:
+    """As ``optimize``, showing the picture on the way; once more from the start where going on does not end well."""
+    work, folder = run.work, run.folder
+    steps = photographed(work.steps(as_state(resumed)), folder, work.parameters.steps_per_frame, work.finish)
+    steps = previewed(steps, folder, lambda state: work.finish.picture(state).rgb)
+    try:
+        with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
+            keeping = Keeping(folder, run.valid_with, run.options.checkpoint_seconds, run.should_stop, loss_log)
+            return optimize(steps, resumed, keeping)
+    except JobError as error:
+        if resumed is None:
+            raise
+        # It may be for what stands in the checkpoint; if not, it comes again.
+        log.warning("%s: %s; starting over.", run.job.id, error)
+        snapshots.cut(folder, after=0)
+    return _optimized(run, None)
 
 
 def _done(
@@ -214,7 +244,6 @@ def _done(
     steps: int,
     chosen: dict[str, Any],
     output: Output,
-    peaks: tuple[int, int | None],
 ) -> Done:
     engine = Engine(
         host=socket.gethostname(),
@@ -228,15 +257,7 @@ def _done(
         optimize_seconds=round(optimize_seconds, 4),
         seconds_per_step=round(optimize_seconds / steps, 6),
     )
-    of_machine, of_card = peaks
-    return Done(
-        engine=engine,
-        timing=timing,
-        peak_memory_bytes=of_machine,
-        peak_card_memory_bytes=of_card,
-        chosen=chosen,
-        output=output,
-    )
+    return Done(engine=engine, timing=timing, peak_memory_bytes=0, chosen=chosen, output=output)
 
 
 def _fingerprint(job: Job, parameters: Parameters, session: Session) -> str:
