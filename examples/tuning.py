@@ -1,5 +1,5 @@
 """Make the contact sheets of docs/tuning.md but that of the strength: one sweep each, over the harbour and the swirl;
-that of faces over scikit-image's portrait (of NASA, in the public domain).
+that of faces over the drawn portrait.
 
 python examples/tuning.py [SHEET ...]
 """
@@ -17,11 +17,16 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from skimage import data
 
 HERE = Path(__file__).parent
 SHEETS = HERE.parent / "docs" / "tuning"
 COMMON = {"image_size": 256, "epochs": 1}
+SOURCES = (
+    "harbour-swirl/harbour.jpg",
+    "harbour-swirl/swirl.jpg",
+    "harbour-glass/glass.jpg",
+    "portrait-swirl/portrait.jpg",
+)
 NOISE = 18  # standard deviation, of 255
 
 SWEEPS: dict[str, dict[str, Any]] = {
@@ -34,8 +39,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
     "noise": {"denoise": [0, "auto"], "total_variation_weight": [30, 300]},
     "protect": {"style": ["swirl.jpg", "glass.jpg"], "protect": ["off", "faces"]},
 }
-CONTENT = {"noise": "noise.png", "protect": "portrait.png"}  # in place of the harbour
-PORTRAIT = (80, 0, 368, 384)  # of 512 × 512 pixels: head and shoulders
+CONTENT = {"noise": "noise.png", "protect": "portrait.jpg"}  # in place of the harbour
 
 
 def main() -> None:
@@ -44,10 +48,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         inbox = Path(folder, "inbox")
         inbox.mkdir()
-        for source in ("harbour-swirl/harbour.jpg", "harbour-swirl/swirl.jpg", "harbour-glass/glass.jpg"):
+        for source in SOURCES:
             shutil.copy(HERE / source, inbox)
         _add_noise(inbox / "harbour.jpg", inbox / "noise.png")
-        Image.fromarray(data.astronaut()).crop(PORTRAIT).save(inbox / "portrait.png")
         for name in names:
             job = {
                 "content": CONTENT.get(name, "harbour.jpg"),

@@ -245,7 +245,8 @@ class TestBatches:
 class TestInterruption:
     def test_sigterm_puts_the_job_back_and_the_next_run_goes_on(self, place: Place) -> None:
         place.pair()
-        kept = {"snapshots": 50, "timelapse": True, "output_depth": 16}
+        box = {"x": 0.25, "y": 0.25, "width": 0.5, "height": 0.5}
+        kept = {"snapshots": 50, "timelapse": True, "output_depth": 16, "protect": [box]}
         place.manifest("a.yaml", parameters={"steps_per_epoch": 400, "optimizer": "lbfgs", "pyramid": [32, 64], **kept})
         process = place.start("run")
         losses = wait_for(lambda: next(iter((place.jobs / "running").glob("*/attempt-1/loss.jsonl")), None))
