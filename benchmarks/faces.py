@@ -2,15 +2,16 @@
 
     python -m benchmarks.faces [PHOTO ...] [--paintings NAME|FILE ...] [--size 384] [--strength 1] [--shared FOLDER]
 
-PHOTO is a file, by default the portrait of FOLDER; paintings are those that ``benchmarks.strength`` knows by name, or
-files. The pictures lie in ``benchmarks/results/faces-<size>-<strength>/`` and are not painted again: remove them after
-a change of the engine (those of `faces` alone, if it is protection's). A detector of faces is no judge: it finds torn
-ones.
+PHOTO is a file, by default the portrait of FOLDER and a frame of its telephone's clip; paintings are those that
+``benchmarks.strength`` knows by name, or files. The pictures lie in ``benchmarks/results/faces-<size>-<strength>/`` and
+are not painted again: remove them after a change of the engine (those of `faces` alone, if it is protection's). A
+detector of faces is no judge: it finds torn ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from pipeline.pictures import color
 from pipeline.pictures.protection import ellipses
 from pipeline.worker.inputs import LEAST_SIDE
 
+FRAME = 40
 FACE_SIDE = 112  # pixels that a face is compared at
 LAYER = "block4_conv2"
 PAINTINGS = ("wash", "wave", "starry_night", "the_scream", "swirl", "glass")  # calm to loud
@@ -52,7 +54,7 @@ def main() -> None:
     parameters = common.parameters(image_size=size, strength=arguments.strength)
     figures = []
     print("| photo, painting | edges in faces | lightness in faces | of the rest: content | style | style/2 | colour |")
-    for photo in arguments.photos or [arguments.shared / "images" / "astronaut.jpg"]:
+    for photo in arguments.photos or [arguments.shared / "images" / "astronaut.jpg", _frame(arguments.shared, folder)]:
         found = faces.find(common.load(photo, max(LEAST_SIDE, size)))
         content = common.load(photo, size)
         where = ellipses(found, *content.shape[:2])
@@ -74,6 +76,16 @@ def main() -> None:
             common.image(np.concatenate(shown, 1)).save(folder / f"{photo.stem}-{Path(name).stem}.png")
     print("\n".join(_verdict(figures)))
     common.write(f"faces-{size}-{arguments.strength:g}", figures)
+
+
+def _frame(shared: Path, folder: Path) -> Path:
+    """Frame ``FRAME`` of the clip of a man who speaks in a car, as ``folder/carphone.png``."""
+    import av
+
+    path = folder / "carphone.png"
+    with av.open(shared / "clips" / "carphone.mp4") as clip:
+        next(itertools.islice(clip.decode(video=0), FRAME, None)).to_image().save(path)
+    return path
 
 
 def in_faces(photo: Any, picture: Any, found: list[Face]) -> dict[str, float]:
