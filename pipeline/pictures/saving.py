@@ -25,6 +25,7 @@ FRAME_MILLISECONDS = 100
 LAST_MILLISECONDS = 3000
 MAX_FRAMES = 100
 MAX_FRAME_SIDE = 1024  # pixels
+METRES_PER_INCH = 0.0254
 _MAX_SEGMENT = 65_000  # bytes of a JPEG's metadata
 
 Levels = npt.NDArray[Any]  # uint8 or uint16 [H, W, 3], or [H, W, 4] with alpha
@@ -56,6 +57,8 @@ def encode(picture: Picture, output_format: str, depth: int = 8, metadata: Metad
         if output_format == "jpeg" and len(metadata.xmp()) > _MAX_SEGMENT:
             metadata = dataclasses.replace(metadata, made={})
         told = {"exif": metadata.exif(), "xmp": metadata.xmp()}
+    if metadata and metadata.dpi:
+        told["dpi"] = (metadata.dpi, metadata.dpi)  # which a WebP has in its EXIF alone
     buffer = io.BytesIO()
     Image.fromarray(levels).save(buffer, output_format, **options[output_format], **told)
     return buffer.getvalue()
@@ -111,6 +114,9 @@ def _png_of_16_bits(levels: Levels, metadata: Metadata | None) -> bytes:
     buffer.seek(0, io.SEEK_END)
     putchunk(buffer, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 6 if channels == 4 else 2, 0, 0, 0))
     if metadata:
+        if metadata.dpi:
+            metre = round(metadata.dpi / METRES_PER_INCH)
+            putchunk(buffer, b"pHYs", struct.pack(">IIB", metre, metre, 1))
         for kind, data, *_ in _png_texts(metadata).chunks:
             putchunk(buffer, kind, data)
         putchunk(buffer, b"eXIf", metadata.exif().tobytes()[6:])

@@ -17,9 +17,9 @@ from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import paintings_of
 from pipeline.jobs import checkpoint, clips, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
-from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.parameters import Parameters, changes
 from pipeline.pictures.images import Picture
 from pipeline.worker import card, memory
@@ -150,7 +150,7 @@ def _prepared(
     """A job's images, if it can be painted here, and what `auto` comes to; the next job's are decoded meanwhile."""
     assert job.manifest is not None, "a job that runs has a manifest"
     parameters = job.manifest.parameters
-    if narrow := too_narrow(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
+    if narrow := unfit(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
         raise JobError(narrow)
     room = require_memory(job, parameters, session, options)
     given = loader.take(sources, job, options.max_pixels)

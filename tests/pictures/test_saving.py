@@ -52,6 +52,15 @@ class TestPixels:
             if mode == "RGBA":
                 assert (np.asarray(again.getchannel("A")) == alpha).all()
 
+    @pytest.mark.parametrize(("form", "depth"), FORMATS)
+    def test_a_print_says_its_resolution(self, form: str, depth: int) -> None:
+        told = Metadata("Stylistic", dpi=300.0)
+        again = Image.open(io.BytesIO(saving.encode(Picture(np.zeros([4, 4, 3], np.float32), None), form, depth, told)))
+        exif = again.getexif()
+        assert (exif[ExifTags.Base.XResolution], exif[ExifTags.Base.ResolutionUnit]) == (300, 2)
+        if form != "webp":
+            assert again.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+
     @pytest.mark.parametrize("form", ["png", "tiff"])
     def test_every_level_is_kept(self, form: str) -> None:
         levels = np.arange(256, dtype=np.float32).reshape(16, 16, 1).repeat(3, 2) / np.float32(255)
