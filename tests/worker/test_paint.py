@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 
 from pipeline.cli.main import cli
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.stylize import Step, Stylizer
+from pipeline.engine.stylize import State, Step, Stylizer
 from pipeline.engine.targets import Style
 from pipeline.errors import JobError
 from pipeline.jobs import checkpoint, losses
@@ -52,6 +53,27 @@ def test_a_checkpoint_is_of_the_step_that_the_log_has_reached(
         reached = optimize(steps, None, Keeping(tmp_path, "", 0.0, lambda: False, log))
     assert saved == [(1, 1), (3, 3), (7, 7), (8, 8)]
     assert reached is not None and reached[0].step == logged(tmp_path) == 8
+
+
+def test_checkpoints_of_gigabytes_take_a_twentieth_of_the_time_whatever_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, saves = [0.0], []
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+
+    def save(*_: Any) -> None:
+        saves.append(clock[0])
+        clock[0] += 10.0
+
+    def long_steps() -> Iterator[Step]:
+        for number in range(1, 1001):
+            clock[0] += 1.0
+            yield Step(number, 64, 1.0, 1.0, 0.0, 0.0, 0.0, State(number, 0, ()))
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    with losses.opened(tmp_path, keep=0) as log:
+        optimize(long_steps(), None, Keeping(tmp_path, "", 0.0, lambda: False, log))
+    assert 3 <= len(saves) <= 0.05 * clock[0] / 10.0 + 2
 
 
 def test_a_word_to_stop_within_a_call_ends_the_call(tmp_path: Path, steps: Iterator[Step]) -> None:
