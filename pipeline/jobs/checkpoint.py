@@ -64,11 +64,6 @@ def save(folder: Path, checkpoint: Checkpoint, valid_with: str) -> None:
         np.savez(file, **{"meta": np.array(meta.model_dump_json()), **arrays})
 
 
-def bytes_needed(stages: Stages) -> int:
-    """What the checkpoints of a run take on disk, the last one beside the next."""
-    return 2 * max(sum(4 * math.prod(shape) for shape in shapes) for _, shapes in stages)
-
-
 def load(folder: Path, valid_with: str, stages: Stages) -> Checkpoint | str | None:
     """The folder's checkpoint; None where there is none; a sentence where there is one that must not be used.
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pipeline.manifest.parameters import Parameters
 
 LARGE = {"float32": 2_500_000, "bfloat16": 5_000_000}  # pixels, by the precision
+PAIRS, FEWER_PAIRS = 10, 3  # of L-BFGS's history, which is most of what a large picture takes
 COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
 
 
@@ -18,6 +19,11 @@ def block(layer: str) -> int:
 def is_large(height: int, width: int, precision: str) -> bool:
     """Whether a picture is painted in strips. By its size and precision alone: the same job gives the same bytes."""
     return height * width > LARGE[precision]
+
+
+def lbfgs_pairs(height: int, width: int) -> int:
+    """How many moves L-BFGS remembers of a picture."""
+    return FEWER_PAIRS if height * width > LARGE["bfloat16"] else PAIRS
 
 
 def smallest_side(layers: Collection[str]) -> int:

@@ -1,16 +1,21 @@
-"""Whether a job fits into the memory of the card, or of the machine."""
+"""Whether a job fits into the memory of the card, or of the machine, and on its disk."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.forecast.memory import bytes_needed, bytes_needed_for_style
+from pipeline.forecast.memory import bytes_needed, bytes_needed_for_style, bytes_of_checkpoints
 from pipeline.forecast.work import Painting
+from pipeline.jobs import checkpoint
 from pipeline.jobs.record import Job
 from pipeline.manifest.parameters import Parameters
 from pipeline.pictures.suffixes import bytes_to_decode
 from pipeline.worker import card, memory
 from pipeline.worker.session import Options, Session, gpus, tensorflow
 
+LEAST_OF_DISK = 1_000_000_000  # bytes
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -42,25 +47,44 @@ def require_memory(job: Job, parameters: Parameters, session: Session, options: 
     return room - max(of_styles, of_picture)
 
 
-def lacks_memory(painting: Painting, options: Options) -> JobError | None:
-    """Why a worker here would refuse a picture now, for its size alone."""
+def require_memory_for(painting: Painting, options: Options) -> None:
+    """Refuse a picture that a worker here would refuse now, for its size alone."""
     asked = painting.parameters.precision
     precisions = PRECISIONS if asked == "auto" else (asked,)
     size = _scaled(painting.width, painting.height, painting.parameters.image_size)
     of_machine = memory.available(options.memory_limit)
     if of_machine is None or max(bytes_needed(*size, one, painting.parameters) for one in precisions) <= of_machine:
-        return None  # nor is there need to load TensorFlow, which takes seconds
+        return  # nor is there need to load TensorFlow, which takes seconds
     tensorflow()
     from pipeline.engine.extractor import best_precision
 
     available, free = _available(options)
     precision = best_precision() if asked == "auto" else asked
     if available is not None:
-        try:
-            _require_picture(painting.parameters, painting.width, painting.height, precision, available, free)
-        except JobError as error:
-            return error
-    return None
+        _require_picture(painting.parameters, painting.width, painting.height, precision, available, free)
+
+
+def require_disk(painting: Painting, folder: Path) -> None:
+    """Refuse a picture whose checkpoints the disk cannot hold; they are to lie in ``folder``.
+
+    What is small is not reckoned: where not even that can be written, the disk is full, which is no job's fault.
+    """
+
+    def needed(side: int) -> int:
+        return bytes_of_checkpoints(*_scaled(painting.width, painting.height, side), painting.parameters)
+
+    side = painting.parameters.image_size
+    if needed(side) < LEAST_OF_DISK:
+        return
+    kept = storage.glance(folder / checkpoint.FILE)
+    free = storage.free_bytes(folder) + (kept.st_size if kept else 0)
+    if needed(side) > free:
+        fits = next((smaller for smaller in range(side, 15, -16) if needed(smaller) <= max(free, LEAST_OF_DISK)), 16)
+        raise JobError(
+            f"the checkpoints of a picture of {side} pixels take about {needed(side) / 1e9:.1f} GB in the jobs folder,"
+            f" and {free / 1e9:.1f} GB are free.",
+            f"Make room, or image_size {fits} would fit.",
+        )
 
 
 def _available(options: Options) -> tuple[int | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -13,11 +14,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline import storage
 from pipeline.cli.main import cli
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import State, Step, Stylizer
 from pipeline.engine.targets import Style
 from pipeline.errors import JobError
+from pipeline.forecast.memory import bytes_of_checkpoints
+from pipeline.forecast.work import Painting
 from pipeline.jobs import checkpoint, losses
 from pipeline.jobs.record import Job, JobImage, now
 from pipeline.manifest.parameters import Parameters
@@ -132,6 +136,29 @@ class TestMemory:
     def test_an_image_too_large_to_decode_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = self.refusal(monkeypatch, 8e7, image_size=64, style_size=64)
         assert "content: to decode its 4000×3000 pixels takes about 0.1 GB of memory, and 0.1 GB are free." in said
+
+    @pytest.mark.parametrize("free", [8.3e9, 2e9, 0.0])
+    def test_checkpoints_too_large_for_the_disk_are_told_with_the_size_that_fits(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: float
+    ) -> None:
+        def a2(side: int) -> Painting:
+            return Painting(Parameters(image_size=side), 7016, 4961)
+
+        monkeypatch.setattr(storage, "free_bytes", lambda folder: int(free))
+        with pytest.raises(JobError) as refused:
+            fitting.require_disk(a2(7016), tmp_path)
+        said = str(refused.value)
+        assert said.startswith("the checkpoints of a picture of 7016 pixels take about 8.4 GB in the jobs folder, and")
+        fitting.require_disk(a2(int(said.split("image_size ")[1].split(" ")[0])), tmp_path)
+        fitting.require_disk(a2(1024), tmp_path)  # what fills the disk then is no job's fault
+
+    @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+    @pytest.mark.parametrize("side", [640, 3000])
+    def test_the_disk_is_reckoned_as_the_optimizers_state_is(self, optimizer: str, side: int) -> None:
+        asked = Parameters.model_validate({"optimizer": optimizer, "image_size": side})
+        *_, (_, shapes) = Stylizer(Extractor(tiny_kernels(), "float32")).stages(side, side, asked)
+        of_state = sum(4 * math.prod(shape) for shape in shapes)
+        assert bytes_of_checkpoints(side, side, asked) == pytest.approx(2 * of_state, rel=1e-3)
 
     def test_check_and_dry_run_tell_what_a_worker_here_would_refuse(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
