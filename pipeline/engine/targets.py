@@ -108,8 +108,8 @@ class TargetStore:
         return Targets(of_content, whole, targets, masks, shares / tf.reduce_sum(shares), where, near)
 
     def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
-        if style.side is not None:
-            ratio = min(1.0, ratio * style.side / max(style.image.shape))
+        if style.side is not None and style.side != max(style.image.shape[:2]):
+            ratio = min(1.0, ratio * style.side / max(style.image.shape[:2]))
         key = (style.key, style.image.shape, ratio, layers, loss)
         if key not in self._styles:
             scaled = scales.resize(style.image, ratio)

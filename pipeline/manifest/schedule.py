@@ -21,6 +21,17 @@ def is_large(height: int, width: int, precision: str) -> bool:
     return height * width > LARGE[precision]
 
 
+def style_side(parameters: Parameters, height: int, width: int, own: int) -> int:
+    """Pixels of a painting's long side beside a picture of a height and a width, where its file has ``own``.
+
+    Beside a large picture it is not enlarged, but for larger strokes: blur would be its finest strokes.
+    """
+    asked = max(1, round(parameters.style_size * parameters.style_scale))
+    if height * width <= LARGE["float32"]:
+        return asked
+    return min(asked, max(1, round(own * max(1.0, parameters.style_scale))))
+
+
 def lbfgs_pairs(height: int, width: int) -> int:
     """How many moves L-BFGS remembers of a picture."""
     return FEWER_PAIRS if height * width > LARGE["bfloat16"] else PAIRS

@@ -11,6 +11,7 @@ from pipeline.forecast.work import Painting
 from pipeline.jobs import checkpoint
 from pipeline.jobs.record import Job
 from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.schedule import style_side
 from pipeline.pictures.suffixes import bytes_to_decode
 from pipeline.worker import card, memory
 from pipeline.worker.session import Options, Session, gpus, tensorflow
@@ -28,18 +29,20 @@ def require_memory(job: Job, parameters: Parameters, session: Session, options: 
     available, free = _available(options)
     if available is None:
         return _require_decoding(job, options)
-    style_side = round(parameters.style_size * parameters.style_scale)
+    content = job.images["content"]
+    picture = _scaled(content.width, content.height, parameters.image_size)
     of_styles = 0
     for part, image in job.images.items():
         if part.startswith("style-"):
-            size = _scaled(image.width, image.height, style_side)
-            of_styles = max(of_styles, bytes_needed_for_style(*size, session.precision, parameters))
-    if of_styles > available:
-        raise JobError(
-            f"a painting of {style_side} pixels takes about {of_styles / 1e9:.1f} GB of memory, and {free}.",
-            f"style_size × style_scale of {int(style_side * (available / of_styles) ** 0.5) // 16 * 16} would fit.",
-        )
-    content = job.images["content"]
+            side = style_side(parameters, *picture, max(image.width, image.height))
+            size = _scaled(image.width, image.height, side)
+            needed = bytes_needed_for_style(*size, session.precision, parameters)
+            of_styles = max(of_styles, needed)
+            if needed > available:
+                raise JobError(
+                    f"a painting of {side} pixels takes about {needed / 1e9:.1f} GB of memory, and {free}.",
+                    f"style_size × style_scale of {int(side * (available / needed) ** 0.5) // 16 * 16} would fit.",
+                )
     of_picture = _require_picture(parameters, content.width, content.height, session.precision, available, free)
     room = _require_decoding(job, options)
     if room is None or gpus(options.device):
