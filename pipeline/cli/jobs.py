@@ -45,13 +45,17 @@ class _Submit(click.Command):
         return super().parse_args(context, spread)
 
 
-def _time_of(work: list[Painting]) -> str:
-    """What one job of several takes, where that is known."""
+def _cost_of(work: list[Painting]) -> str:
+    """What one job of several takes: time, where that is known, and memory, where that is much."""
     from pipeline.forecast.paces import Paces, cache_file
     from pipeline.forecast.words import spoken
+    from pipeline.worker.fitting import much_memory
 
     estimate = Paces(cache_file()).estimate(work, is_warm=True)
-    return f", about {spoken(estimate.seconds)}" if estimate else ""
+    said = [f"about {spoken(estimate.seconds)}"] if estimate else []
+    most = max(map(much_memory, work), default=0)
+    said += [f"{most / 1e9:.1f} GB of memory"] if most else []
+    return f", {', '.join(said)}" if said else ""
 
 
 def _refused(work: list[Painting], jobs: Path) -> list[str]:
@@ -152,8 +156,8 @@ def submit(
     planned = submitting.plan(found, styles, name, settings, Limits(**limits), presets)
     if dry_run:
         for job in planned:
-            steps, time = f"{job.manifest.steps:,} steps", _time_of(job.paintings)
-            click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {steps}{time}"))
+            steps, cost = f"{job.manifest.steps:,} steps", _cost_of(job.paintings)
+            click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {steps}{cost}"))
             for refused in _refused(job.paintings, jobs):
                 click.echo(printable(f"{job.manifest.name}: {refused}"), err=True)
         click.echo(f"{_told([job.paintings for job in planned])}; nothing is written")
@@ -194,7 +198,7 @@ def check(
     for manifest in manifests:
         found.append(find_problems(manifest, inbox, list(library), Limits(**limits), presets))
         found[-1].problems.extend(f"{manifest}: {refused}" for refused in _refused(found[-1].paintings, jobs))
-        for problem in found[-1].problems or [f"{manifest}: fine{_time_of(found[-1].paintings)}"]:
+        for problem in found[-1].problems or [f"{manifest}: fine{_cost_of(found[-1].paintings)}"]:
             click.echo(printable(problem))
     if work := [one.paintings for one in found if not one.problems]:
         click.echo(_told(work))

@@ -16,7 +16,8 @@ from pipeline.pictures.suffixes import bytes_to_decode
 from pipeline.worker import card, memory
 from pipeline.worker.session import Options, Session, gpus, tensorflow
 
-LEAST_OF_DISK = 1_000_000_000  # bytes
+LEAST_OF_DISK = 1_000_000_000  # bytes, that are reckoned
+MUCH = 2_000_000_000  # bytes of memory, that are told
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -52,19 +53,39 @@ def require_memory(job: Job, parameters: Parameters, session: Session, options: 
 
 def require_memory_for(painting: Painting, options: Options) -> None:
     """Refuse a picture that a worker here would refuse now, for its size alone."""
-    asked = painting.parameters.precision
-    precisions = PRECISIONS if asked == "auto" else (asked,)
-    size = _scaled(painting.width, painting.height, painting.parameters.image_size)
     of_machine = memory.available(options.memory_limit)
-    if of_machine is None or max(bytes_needed(*size, one, painting.parameters) for one in precisions) <= of_machine:
+    if of_machine is None or max(_needed(painting).values()) <= of_machine:
         return  # nor is there need to load TensorFlow, which takes seconds
+    available, free = _available(options)
+    if available is not None:
+        precision = _precision(painting)
+        _require_picture(painting.parameters, painting.width, painting.height, precision, available, free)
+
+
+def much_memory(painting: Painting) -> int:
+    """The bytes of memory that a picture takes here beyond the extractor; 0 where that is below ``MUCH``."""
+    needed = _needed(painting)
+    if max(needed.values()) < MUCH:
+        return 0
+    found = needed[_precision(painting)]
+    return found if found >= MUCH else 0
+
+
+def _needed(painting: Painting) -> dict[str, int]:
+    """The bytes of memory that a picture takes by each precision that it may be painted in."""
+    asked = painting.parameters.precision
+    size = _scaled(painting.width, painting.height, painting.parameters.image_size)
+    return {one: bytes_needed(*size, one, painting.parameters) for one in PRECISIONS if asked in ("auto", one)}
+
+
+def _precision(painting: Painting) -> str:
+    """The one that a picture is painted in here."""
+    if painting.parameters.precision != "auto":
+        return painting.parameters.precision
     tensorflow()
     from pipeline.engine.extractor import best_precision
 
-    available, free = _available(options)
-    precision = best_precision() if asked == "auto" else asked
-    if available is not None:
-        _require_picture(painting.parameters, painting.width, painting.height, precision, available, free)
+    return best_precision()
 
 
 def require_disk(painting: Painting, folder: Path) -> None:
@@ -86,7 +107,7 @@ def require_disk(painting: Painting, folder: Path) -> None:
         raise JobError(
             f"the checkpoints of a picture of {side} pixels take about {needed(side) / 1e9:.1f} GB in the jobs folder,"
             f" and {free / 1e9:.1f} GB are free.",
-            f"Make room, or image_size {fits} would fit.",
+            f"Make room, or {_smaller(painting.parameters, fits)} would fit.",
         )
 
 
@@ -115,9 +136,16 @@ def _require_picture(parameters: Parameters, width: int, height: int, precision:
         fits = next((smaller for smaller in range(side, 15, -16) if needed(smaller) <= available), None)
         raise JobError(
             f"a picture of {side} pixels takes about {needed(side) / 1e9:.1f} GB of memory, and {free}.",
-            f"image_size {fits} would fit." if fits else "Not even the smallest picture would fit.",
+            f"{_smaller(parameters, fits)} would fit." if fits else "Not even the smallest picture would fit.",
         )
     return needed(side)
+
+
+def _smaller(parameters: Parameters, side: int) -> str:
+    """What to ask for, to have a long side of so many pixels."""
+    if parameters.print is None:
+        return f"image_size {side}"
+    return f"dpi {int(parameters.print.dpi * side / parameters.image_size)}"
 
 
 def _scaled(width: int, height: int, side: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from pipeline.forecast.memory import bytes_of_checkpoints
 from pipeline.forecast.work import Painting
 from pipeline.jobs import checkpoint, losses
 from pipeline.jobs.record import Job, JobImage, now
-from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.parameters import Parameters, Print
 from pipeline.worker import fitting, memory
 from pipeline.worker.optimizing import Keeping, optimize
 from pipeline.worker.session import Options
@@ -122,6 +122,12 @@ class TestMemory:
         assert "a picture of 4096 pixels takes about" in said
         size = int(said.split("image_size ")[1].split(" ")[0])
         assert 500 < size < 1500
+
+    def test_a_print_too_large_is_told_the_dpi_that_fit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        paper = {"print": Print(width_cm=60, dpi=300), "image_size": 7087, "style_size": 64}
+        said = self.refusal(monkeypatch, 3e9, **paper)
+        dpi = int(said.split("dpi ")[1].split(" ")[0])
+        assert "a picture of 7087 pixels takes about" in said and 20 < dpi < 100
 
     def test_where_nothing_fits_no_size_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = self.refusal(monkeypatch, 1e5, image_size=512, style_size=16)
