@@ -12,7 +12,7 @@ from pipeline.forecast.work import Painting, paintings
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
 from pipeline.jobs import clips
-from pipeline.jobs.narrow import too_narrow
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Limits
 from pipeline.manifest.names import default_name
 from pipeline.manifest.parse import parse_manifest
@@ -67,6 +67,6 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
         frames = clips.frames(manifest, films[manifest.content], limits)
     except JobError as error:
         return Checked([f"{file}: {error}"], [])
-    if narrow := too_narrow(manifest, sizes):
+    if narrow := unfit(manifest, sizes):
         return Checked([f"{file}: {narrow}"], [])
     return Checked([], paintings(manifest, sizes, frames=frames))

@@ -22,6 +22,7 @@ from pipeline.inbox.jobfolder import is_of_style_folder
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stability import Signature, Stability
 from pipeline.jobs import clips
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
 from pipeline.manifest.recognition import is_foreign, what_it_lacks
@@ -225,6 +226,9 @@ class Judge:
             count = clips.frames(manifest, films[0], self.limits)
         except ImageError as error:
             return Rejected(drop, manifest, seen.parsed, str(error))
+        sizes = {image: film[:2] for image, film in zip(manifest.images.values(), films, strict=True)}
+        if told := unfit(manifest, sizes):
+            return Rejected(drop, manifest, seen.parsed, told)
         return Ready(drop, manifest, seen.parsed, films, signatures, count)
 
     def _is_worth_waiting(self, drop: Drop, seen: _Sighting) -> bool:

@@ -45,8 +45,9 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
         return 1
     if manifest.sweep:
         raise ImageError(f"{name}: a video; a sweep is of photos.", "Drop a job for each variant.")
-    if manifest.parameters.snapshots or manifest.parameters.timelapse:
-        raise ImageError(f"{name}: a video; `snapshots` and `timelapse` are of photos.", "Leave them out.")
+    parameters = manifest.parameters
+    if parameters.snapshots or parameters.timelapse or parameters.print:
+        raise ImageError(f"{name}: a video; `print`, `snapshots` and `timelapse` are of photos.", "Leave them out.")
     start, end = manifest.start or 0.0, min(manifest.end or math.inf, film.seconds or math.inf)
     if film.seconds and start >= film.seconds:
         raise ImageError(f"{name}: is {film.seconds:.1f} s long; `start: {start:g}` is behind its end.")
@@ -57,7 +58,7 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
             f"{name}: {count:,} frames; the limit is {limits.max_frames:,} (--max-frames).",
             "Name a part of it by `start` and `end`, in seconds, or raise the limit.",
         )
-    each = manifest.parameters.frame_steps
+    each = parameters.frame_steps
     steps = manifest.steps + (count - 1) * each
     if steps > limits.max_steps:
         asked = f"{count:,} frames of {each:,} steps (`frame_steps`) are {steps:,} in all"

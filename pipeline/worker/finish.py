@@ -77,6 +77,7 @@ class Finish:
             software=f"Stylistic {importlib.metadata.version('stylistic')}",
             made={name: json.dumps(facts) for name, facts in made.items()},
             photo=metadata.of_photo(sources / photo.stored, asked.keep_gps) if asked.keep_metadata else {},
+            dpi=asked.print.dpi if asked.print else None,
         )
         return saving.encode(picture, asked.output_format, asked.output_depth, told)
 
