@@ -20,6 +20,7 @@ from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import smallest_side
 
 MASK = tf.TensorSpec([1, None, None, 1])
+PROTECTED_SHARE = 0.75  # that does not count in a style's statistics
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 
 
@@ -90,8 +91,9 @@ class TargetStore:
                 for of_layer in zip(*statistics, strict=True)
             ]
             targets.append([loss.target(of_layer) for of_layer in mixed])
-            if group[0].region is not None:
-                masks.append(scales.resize_mask(group[0].region, content))
+            region = _counted(group[0].region, protected)
+            if region is not None:
+                masks.append(scales.resize_mask(region, content))
         shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
         key = (content.shape, content_layers)
         if key not in self._content_targets:
@@ -172,6 +174,15 @@ def any_size(shape: Sequence[int]) -> tf.TensorSpec:
             return tf.TensorSpec([count, None])
         case fixed:
             return tf.TensorSpec(fixed)
+
+
+def _counted(region: Image | None, protected: Image | None) -> Image | None:
+    """Where a style's statistics are taken: of what is protected less, as it has less of the style than the whole is to
+    have, and the rest would make up for that."""
+    if protected is None:
+        return region
+    counted = 1.0 - PROTECTED_SHARE * protected
+    return counted if region is None else region * counted
 
 
 def require_size(image: Any, what: str, layers: Sequence[str]) -> None:
