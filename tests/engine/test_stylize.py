@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 from pipeline.engine import objective, roots, stylize
 from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import State, Step, Stylizer
-from pipeline.engine.targets import Style, TargetStore
+from pipeline.engine.targets import PROTECTED_SHARE, Style, TargetStore
 from pipeline.errors import ImageError, JobError
 from pipeline.manifest.parameters import CONTENT_LAYERS, PRESETS, STYLE_LAYER_WEIGHTS, Parameters
 from pipeline.manifest.schedule import schedule
@@ -369,6 +370,15 @@ class TestProtection:
         left, right = slice(0, 3), slice(5, 8)
         assert lost(held, left) < 0.5 * lost(plain, left)
         assert lost(held, right) > 2 * lost(held, left)
+
+    @pytest.mark.parametrize(("region", "elsewhere"), [(None, 1.0), (np.full((48, 64), 0.5, np.float32), 0.5)])
+    def test_it_counts_for_less_in_a_styles_statistics(self, region: Any, elsewhere: float) -> None:
+        store = TargetStore(Extractor(tiny_kernels(), "float32"))
+        style = replace(PAINTING, region=region)
+        found = store.at(PHOTO, tf.constant(PHOTO[None]), [style], 1.0, parameters(), self.WHERE)
+        (mask,) = found.masks
+        np.testing.assert_allclose(mask[0, :, :32], elsewhere * (1 - PROTECTED_SHARE))
+        np.testing.assert_allclose(mask[0, :, 32:], elsewhere)
 
     @pytest.mark.parametrize("at", [5, 12, 13])
     def test_it_resumes_to_the_same_bytes(self, stylizer: Stylizer, at: int) -> None:
