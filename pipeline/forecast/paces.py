@@ -18,7 +18,8 @@ from pipeline.forecast.work import Painting, paintings_of
 from pipeline.jobs.fields import Seconds, SpoiltError, Text, read_json
 from pipeline.jobs.losses import Loss, reached
 from pipeline.jobs.record import Job
-from pipeline.manifest.parameters import Model, Parameters
+from pipeline.manifest.fields import Model
+from pipeline.manifest.parameters import Parameters
 
 FIXED_PIXELS = 4000  # that a step costs beside its picture's own: from 128 to 1024 px on 2 cores, within a tenth
 RECENT_STEPS = 20  # that a running job's pace is taken from

@@ -21,7 +21,7 @@ from pipeline.jobs.pause import Pause
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.report import Report, Waits
 from pipeline.jobs.spool import Spool
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 RECENT = 5
 QUEUED = 20  # of the queue, that are told one by one

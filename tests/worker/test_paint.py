@@ -24,7 +24,8 @@ from pipeline.forecast.memory import bytes_of_checkpoints
 from pipeline.forecast.work import Painting
 from pipeline.jobs import checkpoint, losses
 from pipeline.jobs.record import Job, JobImage, now
-from pipeline.manifest.parameters import Parameters, Print
+from pipeline.manifest.fields import Print
+from pipeline.manifest.parameters import Parameters
 from pipeline.worker import fitting, memory
 from pipeline.worker.optimizing import Keeping, optimize
 from pipeline.worker.session import Options
