@@ -13,7 +13,7 @@ from pydantic import (
 from pipeline.manifest.fields import Float, Int, Layers, Model, Paper, Protection, Pyramid, number_or
 
 STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
-MAX_SIZE = 100_000  # pixels of a long side
+MIN_SIZE, MAX_SIZE = 16, 100_000  # pixels of a long side
 MOST_OF_FORMAT = {"jpeg": 65_535, "webp": 16_383}  # likewise
 # What `auto` stands for, as shares of layers that are each divided by their own scale. Shallow style layers bring the
 # colour and leave the layout alone. A picture strays further from the photo at block4_conv2 than at block5_conv2.
@@ -54,11 +54,11 @@ class Parameters(Model):
 
     epochs: Int = Field(2, ge=1, le=1000)
     steps_per_epoch: Int = Field(100, ge=1, le=10_000)
-    image_size: Int = Field(512, ge=16, le=MAX_SIZE, description="long side of the result, pixels")
+    image_size: Int = Field(512, ge=MIN_SIZE, le=MAX_SIZE, description="long side of the result, pixels")
     print: Annotated[Paper, Field(description="paper, by a side in cm and its dpi, which give `image_size`")] = None
     style_size: Int = Field(
         default_factory=lambda earlier: earlier["image_size"],
-        ge=16,
+        ge=MIN_SIZE,
         le=MAX_SIZE,
         description="long side of the style image, pixels; default image_size",
     )
