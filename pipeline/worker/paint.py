@@ -17,6 +17,7 @@ from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings_of
 from pipeline.jobs import checkpoint, clips, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
+from pipeline.jobs.previews import LIVE_SIDE
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from pipeline.jobs.unfit import unfit
@@ -224,7 +225,7 @@ def _optimized(run: _Run, resumed: Checkpoint | None) -> tuple[State, float] | N
     """As ``optimize``, showing the picture on the way; once more from the start where going on does not end well."""
     work, folder = run.work, run.folder
     steps = photographed(work.steps(as_state(resumed)), folder, work.parameters.steps_per_frame, work.finish)
-    steps = previewed(steps, folder, lambda state: work.finish.picture(state).rgb)
+    steps = previewed(steps, folder, lambda state: work.finish.small(state, LIVE_SIDE))
     try:
         with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
             keeping = Keeping(folder, run.valid_with, run.options.checkpoint_seconds, run.should_stop, loss_log)
