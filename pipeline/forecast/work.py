@@ -28,12 +28,16 @@ class Painting:
         """In all, where its long side has so many."""
         return max(1, round(side * side * min(self.width, self.height) / max(self.width, self.height)))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the result, pixels."""
+        ratio = self.parameters.image_size / max(self.width, self.height)
+        return max(1, round(self.height * ratio)), max(1, round(self.width * ratio))
+
     def ahead(self) -> Iterator[tuple[int, int]]:
         """Pixels of each scale that is left, and the steps to be made there; to begin a scale takes about one more."""
-        ratio = self.parameters.image_size / max(self.width, self.height)
-        height, width = (max(1, round(length * ratio)) for length in (self.height, self.width))
         done = self.done
-        *coarser, (finest, last) = schedule(self.parameters, height, width)
+        *coarser, (finest, last) = schedule(self.parameters, *self.size)
         for side, steps in [*coarser, (finest, last + self.further_steps)]:
             if done < steps:
                 yield self.pixels(side), steps - max(0, done) + (done <= 0)

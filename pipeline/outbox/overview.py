@@ -78,6 +78,7 @@ class Queued(Model):
     styles: list[str] = Field(default_factory=list)
     steps: int = 0
     seconds_left: float | None = None  # that it will take, where it can be told
+    memory_bytes: int | None = None  # likewise, where it is much
 
 
 class Queue(Model):
@@ -249,8 +250,10 @@ def _queued(folder: Path, paces: Paces) -> Queued:
     except (OSError, RecordError):
         return Queued(id=folder.name, name=name_in(folder.name))
     made = losses.reached(attempt.earlier_losses(folder, job.attempts + 1))
-    estimate = paces.estimate(paintings_of(job, made), is_warm=True)
-    return Queued(id=job.id, steps=job.steps, seconds_left=estimate and estimate.seconds, **_asked(job))
+    work = paintings_of(job, made)
+    estimate = paces.estimate(work, is_warm=True)
+    takes = {"seconds_left": estimate and estimate.seconds, "memory_bytes": paces.much_memory(work)}
+    return Queued(id=job.id, steps=job.steps, **takes, **_asked(job))
 
 
 def _asked(job: Job) -> dict[str, object]:

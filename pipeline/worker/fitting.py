@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.forecast.memory import bytes_needed, bytes_needed_for_style, bytes_of_checkpoints
+from pipeline.forecast.memory import MUCH, bytes_needed, bytes_needed_for_style, bytes_of, bytes_of_checkpoints
 from pipeline.forecast.work import Painting
 from pipeline.jobs import checkpoint
 from pipeline.jobs.record import Job
@@ -17,7 +17,6 @@ from pipeline.worker import card, memory
 from pipeline.worker.session import Options, Session, gpus, tensorflow
 
 LEAST_OF_DISK = 1_000_000_000  # bytes, that are reckoned
-MUCH = 2_000_000_000  # bytes of memory, that are told
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -74,8 +73,7 @@ def much_memory(painting: Painting) -> int:
 def _needed(painting: Painting) -> dict[str, int]:
     """The bytes of memory that a picture takes by each precision that it may be painted in."""
     asked = painting.parameters.precision
-    size = _scaled(painting.width, painting.height, painting.parameters.image_size)
-    return {one: bytes_needed(*size, one, painting.parameters) for one in PRECISIONS if asked in ("auto", one)}
+    return {one: bytes_of(painting, one) for one in PRECISIONS if asked in ("auto", one)}
 
 
 def _precision(painting: Painting) -> str:

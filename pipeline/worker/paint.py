@@ -218,7 +218,8 @@ def _note(run: _Run, steps_before: int) -> None:
         seconds = (datetime.now(UTC) - datetime.fromisoformat(run.job.started_at)).total_seconds()
     paces, seen = Paces(run.options.paces, run.options.device), losses.read(run.folder)
     for painting in paintings_of(run.job, {1: steps_before}):  # one, unless its record is odd
-        paces.note(run.work.session.device, painting, seen, seconds, is_first)
+        session = run.work.session
+        paces.note(session.device, session.precision, painting, seen, seconds, is_first)
 
 
 def _optimized(run: _Run, resumed: Checkpoint | None) -> tuple[State, float] | None:
