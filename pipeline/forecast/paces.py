@@ -14,9 +14,9 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline import storage
-from pipeline.forecast.work import Painting, paintings_of
+from pipeline.forecast.work import Painting, paintings_left
 from pipeline.jobs.fields import Seconds, SpoiltError, Text, read_json
-from pipeline.jobs.losses import Loss, reached
+from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job
 from pipeline.manifest.parameters import Model, Parameters
 
@@ -115,7 +115,8 @@ class Paces:
         rates = pace.rates | {size: (pace.rates.get(size, rate) + rate) / 2 for size, rate in new.items()}
         before = known.devices.get(self._option, Device(name=device))
         devices = {self._option: Device(name=device, start_seconds=other if is_first else before.start_seconds)}
-        pace = Pace(rates=rates, other_seconds=pace.other_seconds if is_first else other)
+        is_of_other = is_first or painting.further_steps > 0  # a clip's is of all its frames
+        pace = Pace(rates=rates, other_seconds=pace.other_seconds if is_of_other else other)
         found = Measured(devices=known.devices | devices, paces=known.paces | {kind: pace})
         with contextlib.suppress(OSError):
             os.makedirs(self._file.parent, exist_ok=True)  # the user's own cache
@@ -151,7 +152,7 @@ class Paces:
             seen: the end of its loss log, or of each of its pictures (``losses.recent``).
             at_once: how many of its pictures are painted at a time.
         """
-        work = paintings_of(job, reached(seen))
+        work = paintings_left(job, seen)
         made = [(work[loss.picture - 1], loss.scale, each) for loss, each in _steps(seen) if loss.picture <= len(work)]
         taken = [(painting.pixels(scale), each) for painting, scale, each in made]
         own = _rates(taken, EARLIER_STEPS) or _rates(taken)

@@ -198,6 +198,7 @@ class Clip:
             self.should_stop,
             loss_log,
             frame.steps_before,
+            frame=frame.number,
         )
         try:
             reached = optimize(_noted(steps, seen), frame.resumed, keeping)
