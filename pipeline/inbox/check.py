@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from pipeline import storage
 from pipeline.errors import JobError, ManifestError
+from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings
+from pipeline.inbox import films as films_of
 from pipeline.inbox import patterns
 from pipeline.inbox.places import Places
 from pipeline.jobs import clips
@@ -26,7 +28,14 @@ class Checked(NamedTuple):
     paintings: list[Painting]
 
 
-def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, presets: Path | None = None) -> Checked:
+def check(
+    file: Path,
+    inbox: Path,
+    libraries: Sequence[Path],
+    limits: Limits,
+    presets: Path | None = None,
+    paces: Paces | None = None,
+) -> Checked:
     """Look for every problem of a manifest and the images it names.
 
     Wherever it lies, it is taken as if it lay so in the inbox: a ``job.yaml`` in a folder that is dropped whole, any
@@ -64,7 +73,7 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
         return Checked(problems, [])
     sizes = {image: film[:2] for image, film in films.items()}
     try:
-        frames = clips.frames(manifest, films[manifest.content], limits)
+        frames = films_of.frames(manifest, films[manifest.content], limits, paces or Paces(None))
     except JobError as error:
         return Checked([f"{file}: {error}"], [])
     if narrow := too_narrow(manifest, sizes):

@@ -15,8 +15,10 @@ from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError, joined
+from pipeline.forecast.paces import Paces
 from pipeline.inbox import patterns
 from pipeline.inbox.drops import Drop
+from pipeline.inbox.films import frames
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.jobfolder import is_of_style_folder
 from pipeline.inbox.places import open_inside
@@ -102,6 +104,7 @@ class Judge:
             another one.
         presets: a folder of presets of one's own.
         ignored: what patterns leave out, besides what folders say themselves.
+        paces: what is known of this machine, by which a clip that is too long hears how long it would take.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class Judge:
         trust_times: bool,
         presets: Path | None = None,
         ignored: Ignored = SYSTEMS,
+        paces: Paces | None = None,
     ) -> None:
         self._settle = settle_seconds
         self.timeout_seconds = input_timeout_seconds
@@ -119,6 +123,7 @@ class Judge:
         self._trust_times = trust_times
         self.presets = presets
         self._ignored = ignored
+        self._paces = paces or Paces(None)
         self._sightings: dict[Path, _Sighting] = {}
         self._decoded: dict[Signature, Film | ImageError] = {}
         self._told: set[str] = set()
@@ -222,7 +227,7 @@ class Judge:
         if settling:
             return Waiting("settling", is_settling=True)
         try:
-            count = clips.frames(manifest, films[0], self.limits)
+            count = frames(manifest, films[0], self.limits, self._paces)
         except ImageError as error:
             return Rejected(drop, manifest, seen.parsed, str(error))
         return Ready(drop, manifest, seen.parsed, films, signatures, count)

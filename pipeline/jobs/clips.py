@@ -17,6 +17,17 @@ from pipeline.pictures.images import Picture, Rgb
 SUFFIX = ".mp4"  # of a result
 
 
+class TooLongError(ImageError):
+    """A clip of more ``frames`` than are painted, of ``limit``."""
+
+    def __init__(self, name: str, frames: int, limit: int, told: str = "") -> None:
+        super().__init__(
+            f"{name}: {told or f'{frames:,} frames'}; the limit is {limit:,} (--max-frames).",
+            "Name a part of it by `start` and `end`, in seconds, or raise the limit.",
+        )
+        self.frames, self.limit = frames, limit
+
+
 def is_clip(manifest: Manifest) -> bool:
     """Whether a manifest asks for a video to be painted."""
     return suffixes.is_video(manifest.content)
@@ -33,7 +44,8 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
     """How many frames of a manifest's `content` are painted: one of a photo, of a video those between its times.
 
     Raises:
-        ImageError: there are none, or too many, or what is asked for cannot be of a clip.
+        TooLongError: there are too many.
+        ImageError: there are none, or what is asked for cannot be of a clip.
     """
     name = manifest.content
     others = [path for part, path in manifest.images.items() if part != "content" and suffixes.is_video(path)]
@@ -53,10 +65,7 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
     part = (end - start) / film.seconds if film.seconds else 1.0
     count = max(1, round(film.frames * min(1.0, part)))
     if count > limits.max_frames:
-        raise ImageError(
-            f"{name}: {count:,} frames; the limit is {limits.max_frames:,} (--max-frames).",
-            "Name a part of it by `start` and `end`, in seconds, or raise the limit.",
-        )
+        raise TooLongError(name, count, limits.max_frames)
     each = manifest.parameters.frame_steps
     steps = manifest.steps + (count - 1) * each
     if steps > limits.max_steps:
