@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import statistics
@@ -16,7 +17,7 @@ from pydantic import Field
 from pipeline import storage
 from pipeline.forecast.work import Painting, paintings_left
 from pipeline.jobs.fields import Seconds, SpoiltError, Text, read_json
-from pipeline.jobs.losses import Loss
+from pipeline.jobs.losses import Loss, frame_reached
 from pipeline.jobs.record import Job
 from pipeline.manifest.parameters import Model, Parameters
 
@@ -170,7 +171,8 @@ class Paces:
         lefts = [
             slower * sum(expected(painting, pixels) * steps for pixels, steps in painting.ahead()) for painting in work
         ]
-        return max(sum(lefts) / at_once, *lefts) if lefts else 0.0
+        between = _between(seen) * max(0, job.frames - frame_reached(seen))
+        return (max(sum(lefts) / at_once, *lefts) if lefts else 0.0) + between / at_once
 
 
 def cache_file() -> Path:
@@ -186,13 +188,22 @@ def _kind(device: str, parameters: Parameters) -> str:
 
 
 def _steps(seen: Iterable[Loss]) -> Iterator[tuple[Loss, float]]:
-    """The steps, and what each took, as far as it is known: that of the first of a scale is not."""
+    """The steps, and what each took, as far as it is known: that of the first of a scale or of a frame is not."""
     latest: dict[int, Loss] = {}
     for loss in seen:
         before = latest.get(loss.picture)
         latest[loss.picture] = loss
-        if before and before.scale == loss.scale and loss.step == before.step + 1 and loss.seconds > before.seconds:
+        is_next = before and (loss.scale, loss.frame, loss.step - 1) == (before.scale, before.frame, before.step)
+        if before and is_next and loss.seconds > before.seconds:
             yield loss, loss.seconds - before.seconds
+
+
+def _between(seen: Sequence[Loss]) -> float:
+    """Seconds from one frame of a clip to the next, beside its steps: reading it, flow, faces, keeping it."""
+    pairs = [(one, other) for one, other in itertools.pairwise(seen) if one.picture == other.picture]
+    steps = [each for _, each in _steps(seen)]
+    found = [other.seconds - one.seconds for one, other in pairs if other.frame == one.frame + 1]
+    return max(0.0, statistics.median(found) - statistics.median(steps)) if found and steps else 0.0
 
 
 def _rates(steps: Iterable[tuple[int, float]], least: int = 1) -> dict[int, float]:

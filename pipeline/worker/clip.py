@@ -28,6 +28,7 @@ from pipeline.manifest.parameters import Parameters
 from pipeline.pictures import advice, clips, color, mp4, protection
 from pipeline.pictures.clips import Filmed, Levels
 from pipeline.worker import inputs
+from pipeline.worker.finish import how_it_was_made
 from pipeline.worker.inputs import Inputs
 from pipeline.worker.optimizing import Keeping, as_state, optimize
 from pipeline.worker.previews import Showing
@@ -82,6 +83,7 @@ class Clip:
         show = Showing(self.folder)
         with contextlib.ExitStack() as stack:
             loss_log: losses.LossLog | None = None
+            origin = 0.0  # of the log's seconds, by the clock
             for number, filmed in enumerate(stack.enter_context(self._filmed()), 1):
                 photo = as_rgb(clips.scaled(filmed.levels, self._parameters.image_size))
                 if number <= there:
@@ -93,8 +95,10 @@ class Clip:
                 frame = self._frame(number, photo, filmed, earlier, rows)
                 if loss_log is None:
                     steps = frame.steps_before + (frame.resumed.step if frame.resumed else 0)
+                    made = losses.read(self.folder)[:steps]
+                    origin = time.perf_counter() - (made[-1].seconds if made else 0.0)
                     loss_log = stack.enter_context(losses.opened(self.folder, keep=steps))
-                painted = self._painted(frame, loss_log)
+                painted = self._painted(frame, loss_log, time.perf_counter() - origin)
                 if painted is None:
                     return None
                 row, levels = painted
@@ -174,8 +178,8 @@ class Clip:
         boxes = [(box.x, box.y, box.width, box.height) for box in found]
         return protection.ellipses(boxes, shape[0], shape[1]) if boxes else None
 
-    def _painted(self, frame: _Unpainted, loss_log: losses.LossLog) -> tuple[FrameRow, Levels] | None:
-        """A frame and what is told of it; None when told to stop."""
+    def _painted(self, frame: _Unpainted, loss_log: losses.LossLog, seconds: float) -> tuple[FrameRow, Levels] | None:
+        """A frame and what is told of it, so many seconds into the clip; None when told to stop."""
         stylizer = self.work.session.stylizer
         seen: list[Step] = []
         weight = np.float32(self._parameters.temporal_weight)
@@ -198,7 +202,8 @@ class Clip:
             self.should_stop,
             loss_log,
             frame.steps_before,
-            frame=frame.number,
+            max(0.0, seconds - (frame.resumed.optimize_seconds if frame.resumed else 0.0)),
+            frame.number,
         )
         try:
             reached = optimize(_noted(steps, seen), frame.resumed, keeping)
@@ -207,7 +212,7 @@ class Clip:
                 raise
             # It may be for what stands in the checkpoint; if not, it comes again.
             log.warning("%s: frame %d: %s; starting it over.", self.job.id, frame.number, error)
-            return self._painted(replace(frame, resumed=None), loss_log)
+            return self._painted(replace(frame, resumed=None), loss_log, seconds)
         if reached is None:
             return None
         picture = stylizer.picture(reached[0], frame.parameters)
@@ -228,6 +233,11 @@ class Clip:
             seconds=round(time.perf_counter() - begun, 4),
         )
         return row, levels
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What `auto` came to for all frames, by parameter; faces are each frame's own."""
+        return {name: value for name, value in self.work.chosen.items() if name != "protect"}
 
     def encode(self, rows: list[FrameRow]) -> tuple[Output, Any, Any] | None:
         """Write the result's file, and what was filmed for the page; what is told of it, and the frame in the middle,
@@ -253,7 +263,10 @@ class Clip:
 
         try:
             self._write(self.folder / previews.FOLDER / previews.FILM, small, "h264", FILM_CRF, has_sound=False)
-            self._write(self.folder / result.RESULT / name, painted, asked.video_codec, asked.crf, has_sound=True)
+            told = how_it_was_made(self.job, self.chosen).xmp()
+            self._write(
+                self.folder / result.RESULT / name, painted, asked.video_codec, asked.crf, has_sound=True, xmp=told
+            )
         except _StoppedError:
             return None
         with storage.open_file(self.folder / result.RESULT / name) as written:
@@ -263,7 +276,13 @@ class Clip:
         return Output(file=name, width=width, height=height, sha256=digest), photo, picture
 
     def _write(
-        self, path: Path, made: Callable[[Iterator[Filmed]], Iterator[Filmed]], codec: str, crf: int, has_sound: bool
+        self,
+        path: Path,
+        made: Callable[[Iterator[Filmed]], Iterator[Filmed]],
+        codec: str,
+        crf: int,
+        has_sound: bool,
+        xmp: bytes = b"",
     ) -> None:
         """Write a video that is made of the frames, under a dot-name first."""
         content = self.job.images["content"]
@@ -275,7 +294,7 @@ class Clip:
             source = stack.enter_context(storage.open_file(self.sources / content.stored))
             rate = clips.rate(source, content.file)
             file = stack.enter_context(storage.create(draft))
-            mp4.write(file, coming, rate, codec, crf, source if has_sound else None, content.file)
+            mp4.write(file, coming, rate, codec, crf, source if has_sound else None, content.file, xmp)
             file.flush()
             os.fsync(file.fileno())
         storage.move(draft, path)

@@ -201,8 +201,7 @@ def _clip_painted(run: _Run) -> _Painted | None:
     given = replace(work.given, photo=Picture(photo, None))
     leave_previews(run.folder, Picture(picture, None), given, shows_itself=False)
     seconds, steps = sum(row.seconds for row in rows), sum(row.steps for row in rows)
-    chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own
-    done = _done(work.session, setup_seconds, seconds, steps, chosen, output)
+    done = _done(work.session, setup_seconds, seconds, steps, clip.chosen, output)
     done = done.model_copy(update={"frames": [row.model_dump() for row in rows]})
     return _Painted(done, {}, steps_before)
 
