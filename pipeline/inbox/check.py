@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from pipeline import storage
 from pipeline.errors import JobError, ManifestError
 from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings
 from pipeline.inbox import films as films_of
-from pipeline.inbox import patterns
+from pipeline.inbox import patterns, series
 from pipeline.inbox.places import Places
+from pipeline.inbox.stability import Signature
 from pipeline.jobs import clips
 from pipeline.jobs.narrow import too_narrow
 from pipeline.manifest.model import Limits
@@ -59,10 +60,14 @@ def check(
         return Checked([f"{file}: {error}"], [])
     problems: list[str] = []
     films: dict[str, Film] = {}
-    for image in manifest.images.values():
+    for part, image in manifest.images.items():
         try:
+            if part == "content" and series.is_asked_for(manifest, places):
+                films[image] = series.judged(places, manifest, limits.max_frames, _verified(limits)).film
+                continue
+            may_be_animated = manifest.frames and part == "content"
             with places.open(image) as opened:
-                films[image] = clips.verify(opened, image, limits.max_pixels, end_may_lack=True)
+                films[image] = clips.verify(opened, image, limits.max_pixels, True, may_be_animated)
         except JobError as error:
             problems.append(f"{file}: {error}")
         except FileNotFoundError:
@@ -79,3 +84,10 @@ def check(
     if narrow := too_narrow(manifest, sizes):
         return Checked([f"{file}: {narrow}"], [])
     return Checked([], paintings(manifest, sizes, frames=frames))
+
+
+def _verified(limits: Limits) -> series.Verify:
+    def verify(file: BinaryIO, name: str, _: Signature) -> Film:
+        return clips.verify(file, name, limits.max_pixels, end_may_lack=True)
+
+    return verify

@@ -11,7 +11,7 @@ import importlib.util
 import io
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,20 +41,26 @@ INSTALL = "pip install 'stylistic[video]'"
 Levels = npt.NDArray[np.uint8]
 
 
+Kind = Literal["photo", "video", "animation", "series"]  # a series is a folder of numbered frames
+
+
 class Film(NamedTuple):
-    """A video as it is shown: its upright width and height in pixels, its frames, and its length."""
+    """A video, or another picture, as it is shown: its upright width and height in pixels, its frames, its length."""
 
     width: int
     height: int
-    frames: int
-    seconds: float
+    frames: int = 1
+    seconds: float = 0.0  # 0 where it has none, or does not say
+    kind: Kind = "photo"
 
 
 class Filmed(NamedTuple):
-    """A frame: RGB ``[H, W, 3]`` uint8, and when it is shown, in seconds from the first one."""
+    """A frame: RGB ``[H, W, 3]`` uint8, when it is shown, in seconds from the first one, and its alpha where that is to
+    be given back, ``[H, W]`` uint8."""
 
     time: Fraction
     levels: Levels
+    alpha: Levels | None = None
 
 
 def missing() -> str:
@@ -97,7 +103,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
     if shown is None:
         raise ImageError(f"{name}: no picture in it can be decoded.", "Save it again as MP4.")
     height, width = shown.levels.shape[:2]
-    return Film(width, height, frames, last)
+    return Film(width, height, frames, last, "video")
 
 
 def frames_of(
@@ -153,11 +159,12 @@ def rate(file: BinaryIO, name: str) -> Fraction:
     return min(Fraction(said).limit_denominator(1001), MOST_RATE)
 
 
-def scaled(levels: Levels, long_side: int) -> Levels:
-    """A frame at ``long_side`` pixels by Lanczos's filter, both its sides being even, as yuv420p has them."""
+def scaled(levels: Levels, long_side: int, to: int = 2) -> Levels:
+    """A frame at ``long_side`` pixels by Lanczos's filter, both its sides being even, as yuv420p has them, or multiples
+    of another number."""
     height, width = levels.shape[:2]
     ratio = long_side / max(width, height)
-    return _resized(levels, max(2, 2 * round(width * ratio / 2)), max(2, 2 * round(height * ratio / 2)))
+    return _resized(levels, max(to, to * round(width * ratio / to)), max(to, to * round(height * ratio / to)))
 
 
 class Handle:

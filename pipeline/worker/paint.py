@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pipeline.errors import JobError
 from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import paintings_of
-from pipeline.jobs import checkpoint, clips, losses, result, snapshots
+from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.record import Job
@@ -116,7 +116,7 @@ def paint(
     leave_painter(folder, session)
     work = _prepared(job, sources, session, options, loader, upcoming)
     run = _Run(work, job, sources, folder, options, should_stop, _fingerprint(job, work.parameters, session), started)
-    painted = _clip_painted(run) if clips.is_clip(job.manifest) else _photo_painted(run)
+    painted = _clip_painted(run) if job.kind != "photo" else _photo_painted(run)
     if painted is None:
         return False
     peaks = {"peak_memory_bytes": memory.peak(), "peak_card_memory_bytes": card.peak() if on_card else None}
