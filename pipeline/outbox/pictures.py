@@ -34,7 +34,8 @@ def add(outbox: Path, job: Job) -> Slices[None]:
     is_sweep = job.manifest.sweep is not None
     series = outbox / job.id / f"{job.name}{clips.SERIES_SUFFIX}"
     if job.kind == "series":
-        folder, taken = _made(outbox / PICTURES, (*above, name)), _taken(_made(outbox / PICTURES, (*above, name)))
+        folder = _made_of_series(_made(outbox / PICTURES, above), name, _made_of(job))
+        taken = _taken(folder)
         for entry in storage.entries(series) if storage.is_folder(series) else []:
             target = _free(folder, entry.path.stem, entry.path.suffix, _made_of(job), taken)
             yield from _put(entry.path, target, folder / f".{job.id}")
@@ -84,6 +85,20 @@ def _made(folder: Path, names: tuple[str, ...]) -> Path:
         else:
             raise FileExistsError(errno.EEXIST, f"{MOST_ALIKE} of its name are there", str(folder / name))
     return folder
+
+
+def _made_of_series(above: Path, name: str, made_of: object) -> Path:
+    """The folder that frames go to: that of those made of the same before them, else a new one."""
+    taken = _taken(above)
+    for numbered in _numbered(name):
+        entry = taken.get(folded(numbered))
+        folder = entry.path if entry else above / numbered
+        if entry is None:
+            storage.ensure_folder(folder)
+        frames = storage.entries(folder) if entry is None or entry.is_folder else None
+        if frames == [] or (frames and frames[0].is_file and _told(frames[0].path) == made_of):
+            return folder
+    raise FileExistsError(errno.EEXIST, f"{MOST_ALIKE} of its name are there", str(above / name))
 
 
 def _free(folder: Path, name: str, suffix: str, made_of: object, taken: Mapping[str, Entry]) -> Path:
