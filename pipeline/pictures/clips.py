@@ -35,6 +35,7 @@ ORDINARY_RATE = Fraction(25)  # a second
 TICKS = 90_000  # a second
 MOST_ASPECT = 4  # of a pixel
 MOST_RATE = Fraction(240)
+OF_A_FILM = (b"moov", b"moof", b"mdat")
 COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 INSTALL = "pip install 'stylistic[video]'"
 
@@ -96,7 +97,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
             if packet.stream is stream:
                 frames += 1
         said = container.duration / 1e6 + (container.start_time or 0) / 1e6 if container.duration else 0.0
-        if stream.frames > frames or last < said - max(MISSING_SECONDS, 0.005 * said):
+        if _says_more(file) or stream.frames > frames or last < said - max(MISSING_SECONDS, 0.005 * said):
             raise IncompleteImageError(f"{name}: breaks off after {last:.1f} s.", "Copy the file again.")
     file.seek(0)
     shown = next(frames_of(file, name, max_pixels), None)
@@ -198,8 +199,13 @@ def _breaks_off(file: BinaryIO) -> bool:
     """Whether a file that cannot be read is shorter than it says, or lacks what it must have."""
     if not boxes.brand(file):
         return may_be_on_its_way(file, ran_out=False, image=None)
-    size, found = file.seek(0, io.SEEK_END), list(boxes.boxes(file))
-    return any(box.end > size for box in found) or not {b"moov", b"mdat"} <= {box.kind for box in found}
+    return _says_more(file) or not {b"moov", b"mdat"} <= {box.kind for box in boxes.boxes(file)}
+
+
+def _says_more(file: BinaryIO) -> bool:
+    """Whether an MP4 ends within its index or its frames; what others have put behind them may be no box at all."""
+    size = file.seek(0, io.SEEK_END)
+    return bool(boxes.brand(file)) and any(box.end > size and box.kind in OF_A_FILM for box in boxes.boxes(file))
 
 
 def _video(container: InputContainer, name: str, max_pixels: int) -> VideoStream:
