@@ -237,6 +237,7 @@ def _wrong(one: Video, log: dict[str, Any], place: Place) -> str:
 
 
 BATCH = ("clip", "shot")
+OF_CLIPS = ("content.", ".mp4", "shot.frames", "pictures/shot")  # in steps of the runner that photos have no like of
 
 
 def drop_batch(place: Place) -> None:
@@ -292,7 +293,8 @@ def test_a_kill_at_any_step_of_a_clip_goes_on_to_the_same_bytes(
         pytest.skip("with --long")
     taken, wanted = unharmed(role)
     assert len(taken) > 20
-    for at in range(1 + part, len(taken) + 1, PARTS):
+    chosen = [at for at, step in enumerate(taken, 1) if role == "worker" or any(mark in step for mark in OF_CLIPS)]
+    for at in chosen[part::PARTS]:
         place = Place(tmp_path / str(at), tiny_weights)
         drop_batch(place)
         environment = faulty(place, role, at)
@@ -301,4 +303,4 @@ def test_a_kill_at_any_step_of_a_clip_goes_on_to_the_same_bytes(
             done = place.run("run", environment={**environment, "FAULT_ROOT": ""})
             assert done.returncode == 0, (steps(place)[-1], done.stderr)
         assert digests(place) == wanted, steps(place)[-1]
-    print(f"kills survived: {len(range(1 + part, len(taken) + 1, PARTS))} of {len(taken)} steps of the {role}, clips")
+    print(f"kills survived: {len(chosen[part::PARTS])} of {len(taken)} steps of the {role}, clips")
