@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import sys
@@ -22,7 +23,7 @@ from pipeline.cli.options import (
     require_folders,
 )
 from pipeline.console import printable
-from pipeline.errors import UsageError
+from pipeline.errors import JobError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.forecast.work import Painting
@@ -44,22 +45,34 @@ class _Submit(click.Command):
         return super().parse_args(context, spread)
 
 
-def _time_of(work: list[Painting]) -> str:
-    """What one job of several takes, where that is known."""
+def _cost_of(work: list[Painting]) -> str:
+    """What one job of several takes: time, where that is known, and memory, where that is much."""
     from pipeline.forecast.paces import Paces, cache_file
     from pipeline.forecast.words import spoken
+    from pipeline.worker.fitting import much_memory
 
     estimate = Paces(cache_file()).estimate(work, is_warm=True)
-    return f", about {spoken(estimate.seconds)}" if estimate else ""
+    said = [f"about {spoken(estimate.seconds)}"] if estimate else []
+    most = max(map(much_memory, work), default=0)
+    said += [f"{most / 1e9:.1f} GB of memory"] if most else []
+    return f", {', '.join(said)}" if said else ""
 
 
-def _refused(work: list[Painting]) -> list[str]:
+def _refused(work: list[Painting], jobs: Path) -> list[str]:
     """Why this machine could not paint the pictures now, in a sentence for each size."""
-    from pipeline.worker.fitting import lacks_memory
+    from pipeline.worker.fitting import require_disk, require_memory_for
     from pipeline.worker.session import Options
 
     options = Options(weights=None, max_pixels=0, checkpoint_seconds=0.0)
-    return list(dict.fromkeys(str(error) for one in work if (error := lacks_memory(one, options))))
+    found: dict[str, None] = {}
+    for one in work:
+        try:
+            require_memory_for(one, options)
+            with contextlib.suppress(OSError):  # the jobs folder may be yet to come
+                require_disk(one, jobs)
+        except JobError as error:
+            found[str(error)] = None
+    return list(found)
 
 
 def _told(jobs: list[list[Painting]]) -> str:
@@ -96,6 +109,7 @@ def user() -> str:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter, or preset or priority.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be written, and write nothing.")
 @inbox_option
+@jobs_option
 @ignore_option
 @presets_option
 @limit_options
@@ -109,6 +123,7 @@ def submit(
     settings: tuple[str, ...],
     dry_run: bool,
     inbox: Path,
+    jobs: Path,
     ignore: tuple[str, ...],
     presets: Path | None,
     **limits: int,
@@ -139,29 +154,35 @@ def submit(
         found, styles = {photo: f"{photo.stem}-{others[0].name}"}, tuple(others)
     else:
         raise UsageError(f"{photos[0]}: like which painting?", "Name it with --style, after the photos.")
-    jobs = submitting.plan(found, styles, name, settings, Limits(**limits), presets, Paces(cache_file()))
+    planned = submitting.plan(found, styles, name, settings, Limits(**limits), presets, Paces(cache_file()))
     if dry_run:
-        for job in jobs:
-            steps, time = f"{job.manifest.steps:,} steps", _time_of(job.paintings)
-            click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {steps}{time}"))
-            for refused in _refused(job.paintings):
+        for job in planned:
+            steps, cost = f"{job.manifest.steps:,} steps", _cost_of(job.paintings)
+            click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {steps}{cost}"))
+            for refused in _refused(job.paintings, jobs):
                 click.echo(printable(f"{job.manifest.name}: {refused}"), err=True)
-        click.echo(f"{_told([job.paintings for job in jobs])}; nothing is written")
+        click.echo(f"{_told([job.paintings for job in planned])}; nothing is written")
         return
     require_folders(context, inbox=inbox)
-    for folder in submitting.write(jobs, inbox):
+    for folder in submitting.write(planned, inbox):
         click.echo(printable(str(folder)))
-    click.echo(_told([job.paintings for job in jobs]), err=True)
+    click.echo(_told([job.paintings for job in planned]), err=True)
 
 
 @click.command()
 @click.argument("manifests", metavar="MANIFEST…", type=FILE, nargs=-1, required=True)
 @library_option
 @inbox_option
+@jobs_option
 @presets_option
 @limit_options
 def check(
-    manifests: tuple[Path, ...], library: tuple[Path, ...], inbox: Path, presets: Path | None, **limits: int
+    manifests: tuple[Path, ...],
+    library: tuple[Path, ...],
+    inbox: Path,
+    jobs: Path,
+    presets: Path | None,
+    **limits: int,
 ) -> None:
     """Say what is wrong with manifests, and how long they would take.
 
@@ -178,8 +199,8 @@ def check(
     found = []
     for manifest in manifests:
         found.append(find_problems(manifest, inbox, list(library), Limits(**limits), presets, Paces(cache_file())))
-        found[-1].problems.extend(f"{manifest}: {refused}" for refused in _refused(found[-1].paintings))
-        for problem in found[-1].problems or [f"{manifest}: fine{_time_of(found[-1].paintings)}"]:
+        found[-1].problems.extend(f"{manifest}: {refused}" for refused in _refused(found[-1].paintings, jobs))
+        for problem in found[-1].problems or [f"{manifest}: fine{_cost_of(found[-1].paintings)}"]:
             click.echo(printable(problem))
     if work := [one.paintings for one in found if not one.problems]:
         click.echo(_told(work))

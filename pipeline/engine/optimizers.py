@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.engine.roots import Tensor
+from pipeline.manifest.schedule import lbfgs_pairs
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 FirstGuess = Callable[[Tensor], Tensor]
@@ -107,9 +108,6 @@ class LBFGS:
     details of single pixels a fifth is left in it: most of what the gradient says of them is grain.
     """
 
-    PAIRS = 10
-    FEWER_PAIRS = 3  # of large pictures, whose history is most of what they take
-    LARGE = 5_000_000  # pixels
     SUFFICIENT_DECREASE = 1e-4
     NOISE = 1e-3
     COARSER_SCALES = 4
@@ -118,7 +116,7 @@ class LBFGS:
 
     def start(self, image: Tensor) -> LBFGSState:
         zeros, zero = tf.zeros_like(image), tf.zeros([])
-        pairs = self.FEWER_PAIRS if image.shape[1] * image.shape[2] > self.LARGE else self.PAIRS
+        pairs = lbfgs_pairs(image.shape[1], image.shape[2])
         history = tf.zeros([pairs, math.prod(image.shape)])
         infinity = tf.constant(float("inf"))
         oldest = tf.one_hot(0, pairs)

@@ -28,7 +28,8 @@ class Style:
     """A style image: RGB ``[H, W, 3]`` float32 in [0, 1], its share among several, and a key that names its pixels.
 
     Masks are float32 in [0, 1]: ``region`` (of the content's height and width) is where the style paints,
-    ``part`` (of its own height and width) is what of it counts; None for all.
+    ``part`` (of its own height and width) is what of it counts; None for all. ``side`` is the long side in pixels that
+    it has beside a picture at full size, where that is more than its own: there its own grain gives the finest strokes.
     """
 
     image: Image
@@ -36,6 +37,7 @@ class Style:
     key: str
     region: Image | None = None
     part: Image | None = None
+    side: int | None = None
 
 
 class Targets(NamedTuple):
@@ -106,6 +108,8 @@ class TargetStore:
         return Targets(of_content, whole, targets, masks, shares / tf.reduce_sum(shares), where, near)
 
     def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
+        if style.side is not None and style.side != max(style.image.shape[:2]):
+            ratio = min(1.0, ratio * style.side / max(style.image.shape[:2]))
         key = (style.key, style.image.shape, ratio, layers, loss)
         if key not in self._styles:
             scaled = scales.resize(style.image, ratio)

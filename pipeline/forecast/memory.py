@@ -1,9 +1,9 @@
-"""How much memory a picture takes while it is painted."""
+"""How much memory a picture takes while it is painted, and how much disk its checkpoints."""
 
 from __future__ import annotations
 
 from pipeline.manifest.parameters import Parameters
-from pipeline.manifest.schedule import is_large
+from pipeline.manifest.schedule import is_large, lbfgs_pairs
 
 # Bytes that a step of Adam takes for each pixel where the whole is done at once: with some room over what
 # benchmarks/memory.py measures, as the kernel ends a process that takes more than there is.
@@ -35,6 +35,14 @@ def bytes_needed(height: int, width: int, precision: str, parameters: Parameters
         return of_strip + height * width * (each + is_lbfgs * IN_STRIPS_OF_LBFGS)
     each = BYTES_PER_PIXEL[parameters.style_loss, precision]
     return height * width * (each + is_lbfgs * BYTES_PER_PIXEL_OF_LBFGS)
+
+
+def bytes_of_checkpoints(height: int, width: int, parameters: Parameters) -> int:
+    """How much disk a run's checkpoints take, the last beside the next, in bytes: the optimizer's state."""
+    images = 3  # Adam's: the picture and two moments
+    if parameters.optimizer == "lbfgs":
+        images = 4 + 2 * lbfgs_pairs(height, width)
+    return 2 * images * height * width * 3 * 4
 
 
 def bytes_needed_for_style(height: int, width: int, precision: str, parameters: Parameters) -> int:

@@ -145,13 +145,14 @@ class Paces:
         start = 0.0 if is_warm else device.start_seconds
         return Estimate(start + seconds / min(workers, len(work)), device.name, is_reckoned)
 
-    def left(self, job: Job, seen: Sequence[Loss] = (), at_once: int = 1) -> float | None:
+    def left(self, job: Job, seen: Sequence[Loss] = (), at_once: int = 1, since_newest: float = 0.0) -> float | None:
         """Seconds until the last step of a job in a process that has started; None where it cannot be told yet.
 
         Args:
             job: its record.
             seen: the end of its loss log, or of each of its pictures (``losses.recent``).
             at_once: how many of its pictures are painted at a time.
+            since_newest: seconds since the newest of these losses, for which the next step has been under way.
         """
         work = paintings_left(job, seen)
         made = [(work[loss.picture - 1], loss.scale, each) for loss, each in _steps(seen) if loss.picture <= len(work)]
@@ -168,9 +169,11 @@ class Paces:
         recent = made[-RECENT_STEPS:]
         ratios = [each / expected(painting, painting.pixels(scale)) for painting, scale, each in recent]
         slower = statistics.median([1.0] * EARLIER_STEPS + ratios)
-        lefts = [
-            slower * sum(expected(painting, pixels) * steps for pixels, steps in painting.ahead()) for painting in work
-        ]
+        lefts = []
+        for painting in work:
+            ahead = [(slower * expected(painting, pixels), steps) for pixels, steps in painting.ahead()]
+            under_way = min(since_newest, ahead[0][0]) if ahead and painting.done else 0.0
+            lefts.append(sum(each * steps for each, steps in ahead) - under_way)
         between = _between(seen) * max(0, job.frames - frame_reached(seen))
         return (max(sum(lefts) / at_once, *lefts) if lefts else 0.0) + between / at_once
 

@@ -55,12 +55,14 @@ def paintings(
         done: how many steps of each are made, by their number from 1.
         frames: of its photo, where that is a clip.
     """
-    runs = manifest.variants() if manifest.sweep else [manifest]
     return [
         Painting(
-            run.parameters, *sizes[run.content], (done or {}).get(number, 0), (frames - 1) * run.parameters.frame_steps
+            run.sized(*sizes[run.content]).parameters,
+            *sizes[run.content],
+            (done or {}).get(number, 0),
+            (frames - 1) * run.parameters.frame_steps,
         )
-        for number, run in enumerate(runs, 1)
+        for number, run in enumerate(manifest.runs(), 1)
         if run.content in sizes
     ]
 

@@ -48,6 +48,8 @@ def plan(
     asked = spool.asked(job_id)
     fields, parameters = read_settings(settings)
     data = _as_it_was_written(asked.manifest)
+    if "image_size" in parameters:
+        data["parameters"].pop("print", None)  # which would give one
     data = {**data, **fields, "parameters": {**data["parameters"], **parameters}}
     try:
         manifest = parse_manifest(write_document(data), job_id, None, limits, presets)

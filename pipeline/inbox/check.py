@@ -15,7 +15,7 @@ from pipeline.inbox import patterns, series
 from pipeline.inbox.places import Places
 from pipeline.inbox.stability import Signature
 from pipeline.jobs import clips
-from pipeline.jobs.narrow import too_narrow
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Limits
 from pipeline.manifest.names import default_name
 from pipeline.manifest.parse import parse_manifest
@@ -81,7 +81,7 @@ def check(
         frames = films_of.frames(manifest, films[manifest.content], limits, paces or Paces(None))
     except JobError as error:
         return Checked([f"{file}: {error}"], [])
-    if narrow := too_narrow(manifest, sizes):
+    if narrow := unfit(manifest, sizes):
         return Checked([f"{file}: {narrow}"], [])
     return Checked([], paintings(manifest, sizes, frames=frames))
 

@@ -25,6 +25,7 @@ from pipeline.inbox.places import open_inside
 from pipeline.inbox.series import Series
 from pipeline.inbox.stability import Signature, Stability
 from pipeline.jobs import clips
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
 from pipeline.manifest.recognition import is_foreign, what_it_lacks
@@ -241,6 +242,9 @@ class Judge:
             count = frames(manifest, films[0], self.limits, self._paces)
         except ImageError as error:
             return Rejected(drop, manifest, seen.parsed, str(error))
+        sizes = {image: film[:2] for image, film in zip(manifest.images.values(), films, strict=True)}
+        if told := unfit(manifest, sizes):
+            return Rejected(drop, manifest, seen.parsed, told)
         if found and found.gap:
             self._tell(found.gap)
         return Ready(drop, manifest, seen.parsed, films, signatures, count, found)

@@ -17,7 +17,7 @@ from pipeline.inbox import films, foreign_paths, jobfolder, patterns
 from pipeline.inbox.drops import is_photo
 from pipeline.inbox.ignored import Ignored
 from pipeline.jobs import clips
-from pipeline.jobs.narrow import too_narrow
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.document import read_document, write_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import beginning
@@ -125,7 +125,7 @@ def plan(
         except ImageError as error:
             problems.append(str(error))
             continue
-        if narrow := too_narrow(manifest, sizes):
+        if narrow := unfit(manifest, sizes):
             problems.append(narrow)
         else:
             submissions.append(Submission(manifest, text, copies, paintings(manifest, sizes, frames=frames)))

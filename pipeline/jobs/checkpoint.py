@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import zipfile
@@ -52,7 +51,7 @@ def fingerprint(**facts: Any) -> str:
 
 
 def save(folder: Path, checkpoint: Checkpoint, valid_with: str) -> None:
-    """Replace the folder's checkpoint."""
+    """Replace the folder's checkpoint; of a large picture it is gigabytes, which memory does not hold twice."""
     meta = _Meta(
         step=checkpoint.step,
         scale_index=checkpoint.scale_index,
@@ -60,10 +59,9 @@ def save(folder: Path, checkpoint: Checkpoint, valid_with: str) -> None:
         arrays=len(checkpoint.arrays),
         valid_with=valid_with,
     )
-    buffer = io.BytesIO()
     arrays: dict[str, Any] = {f"array_{index}": array for index, array in enumerate(checkpoint.arrays)}
-    np.savez(buffer, **{"meta": np.array(meta.model_dump_json()), **arrays})
-    storage.write_atomic(folder / FILE, buffer.getvalue())
+    with storage.opened_atomic(folder / FILE) as file:
+        np.savez(file, **{"meta": np.array(meta.model_dump_json()), **arrays})
 
 
 def load(folder: Path, valid_with: str, stages: Stages) -> Checkpoint | str | None:

@@ -61,8 +61,11 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
         raise ImageError(f"{name}: clips take {package}, which is not installed.", f"`{clips.INSTALL}`")
     if manifest.sweep:
         raise ImageError(f"{name}: {KINDS[film.kind]}; a sweep is of photos.", "Drop a job for each variant.")
-    if manifest.parameters.snapshots or manifest.parameters.timelapse:
-        raise ImageError(f"{name}: {KINDS[film.kind]}; `snapshots` and `timelapse` are of photos.", "Leave them out.")
+    parameters = manifest.parameters
+    if parameters.snapshots or parameters.timelapse or parameters.print:
+        raise ImageError(
+            f"{name}: {KINDS[film.kind]}; `print`, `snapshots` and `timelapse` are of photos.", "Leave them out."
+        )
     start, end = manifest.start or 0.0, min(manifest.end or math.inf, film.seconds or math.inf)
     if film.seconds and start >= film.seconds:
         raise ImageError(f"{name}: is {film.seconds:.1f} s long; `start: {start:g}` is behind its end.")
@@ -70,7 +73,7 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
     count = max(1, round(film.frames * min(1.0, part)))
     if count > limits.max_frames:
         raise TooLongError(name, count, limits.max_frames)
-    each = manifest.parameters.frame_steps
+    each = parameters.frame_steps
     steps = manifest.steps + (count - 1) * each
     if steps > limits.max_steps:
         asked = f"{count:,} frames of {each:,} steps (`frame_steps`) are {steps:,} in all"

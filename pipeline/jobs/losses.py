@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -92,6 +94,14 @@ def read(folder: Path) -> list[Loss]:
 def recent(folder: Path) -> list[Loss]:
     """The last whole lines of a job's loss log, a sweep's of each of its pictures; none before the first."""
     return [loss for picture, path in _logs(folder) for loss in _parsed(_end(path), picture)]
+
+
+def since_newest(folder: Path) -> float:
+    """Seconds since the last line was written, by the clocks of whoever wrote it and of this machine; 0 before it."""
+    with contextlib.suppress(OSError):
+        written = [found.st_mtime for _, path in _logs(folder) if (found := storage.look(path))]
+        return max(0.0, time.time() - max(written, default=math.inf))
+    return 0.0
 
 
 def reached(seen: Iterable[Loss]) -> dict[int, int]:

@@ -14,9 +14,9 @@ from pipeline.manifest.parameters import Model
 
 FOLDER = "previews"
 # Long sides in pixels of what is in it: the result on a card, the photo beside the result at full width, a painting,
-# the result itself where a browser does not show its format, and what was filmed for a clip.
+# the result itself where a browser does not show its format or would have to decode a print, and what was filmed.
 FILM = "film.mp4"  # of a clip, what was filmed, small and silent
-SIDES = {"picture": 480, "photo": 1280, "painting": 480, "large": 1280, "film": 640}
+SIDES = {"picture": 480, "photo": 1280, "painting": 480, "large": 2400, "film": 640}
 LIVE = "preview.webp"  # in a running job's folder, beside the checkpoint
 LIVE_SIDE = 400
 PAINTER = "painter.json"

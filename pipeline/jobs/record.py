@@ -7,9 +7,9 @@ import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from pipeline import storage
 from pipeline.errors import JobError, short
@@ -82,6 +82,10 @@ class Job(Model):
     started_at: Moment | None = None
     place: WrittenPath | None = None  # of its photo in the inbox, where that has come into a style folder
 
+    @field_serializer("manifest")
+    def _as_asked(self, manifest: Manifest | None) -> dict[str, Any] | None:
+        return manifest.effective() if manifest else None
+
     @model_validator(mode="after")
     def _is_of_one_piece(self) -> Job:
         if self.name != name_in(self.id):
@@ -96,7 +100,9 @@ class Job(Model):
 
     @classmethod
     def new(cls, job_id: str, manifest: Manifest, images: dict[str, JobImage], place: str | None = None) -> Job:
-        """A job that is asked for now."""
+        """A job that is asked for now; a print has the `image_size` that its photo makes of it."""
+        if not manifest.sweep and "content" in images:
+            manifest = manifest.sized(images["content"].width, images["content"].height)
         asked = {"name": manifest.name, "priority": manifest.priority}
         job = cls(id=job_id, claimed_at=now(), manifest=manifest, images=images, place=place, **asked)
         further = (job.frames - 1) * manifest.parameters.frame_steps

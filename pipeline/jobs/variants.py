@@ -40,7 +40,7 @@ def records(job: Job) -> list[Job]:
             job.model_copy(
                 update={
                     "name": variant.name,
-                    "manifest": variant,
+                    "manifest": variant.sized(by_file[variant.content].width, by_file[variant.content].height),
                     "images": {part: by_file[file] for part, file in variant.images.items()},
                 }
             )

@@ -156,6 +156,27 @@ class Manifest(Model):
             found.append(Manifest.model_validate({**base, **fields, "name": name, "parameters": parameters}))
         return found
 
+    def runs(self) -> list[Manifest]:
+        """The pictures that are asked for, each as a manifest: the variants of a sweep, or this one.
+
+        Raises:
+            ValidationError: as for ``variants``.
+        """
+        return self.variants() if self.sweep else [self]
+
+    def sized(self, width: int, height: int) -> Manifest:
+        """With the `image_size` that `print` comes to for a photo of so many pixels; without one as it is.
+
+        Raises:
+            ValidationError: it is too large.
+        """
+        if self.parameters.print is None:
+            return self
+        asked = self.parameters.model_dump(exclude_unset=True)
+        asked["image_size"] = self.parameters.print.long_side(width, height)
+        asked.setdefault("style_size", asked["image_size"])
+        return self.model_copy(update={"parameters": Parameters.model_validate(asked)})
+
     def _names(self, contents: list[Any]) -> list[str]:
         """Names for the variants, by their photos: these alone where they tell all apart, also from the whole."""
         photos = [default_name(Path(content).stem) if isinstance(content, str) else "" for content in contents]
@@ -190,22 +211,22 @@ class Manifest(Model):
     @property
     def steps(self) -> int:
         """Steps in all, of every variant."""
-        runs = self.variants() if self.sweep else [self]
-        return sum(run.parameters.steps for run in runs)
+        return sum(run.parameters.steps for run in self.runs())
 
     @property
     def snapshots(self) -> int:
         """Snapshots in all, of every variant."""
-        runs = self.variants() if self.sweep else [self]
-        return sum(one.steps // one.steps_per_frame for one in (run.parameters for run in runs) if one.steps_per_frame)
+        asked = (run.parameters for run in self.runs())
+        return sum(one.steps // one.steps_per_frame for one in asked if one.steps_per_frame)
 
     def effective(self) -> dict[str, Any]:
         """Plain data with every default filled in; as a manifest it makes the same picture.
 
-        Where a sweep changes `image_size` and nobody gave a `style_size`, it stays out, as it follows each one.
+        Where a sweep or a print gives `image_size` and nobody `style_size`, this stays out, as it follows each one.
         """
         data = self.model_dump(mode="json")
-        if "image_size" in (self.sweep or {}) and "style_size" not in self.parameters.model_fields_set:
+        is_open = self.parameters.print is not None or {"image_size", "print"} & (self.sweep or {}).keys()
+        if is_open and "style_size" not in self.parameters.model_fields_set:
             del data["parameters"]["style_size"]
         return data
 

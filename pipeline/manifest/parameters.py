@@ -29,7 +29,9 @@ VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
 )
 STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
-MAX_SIZE = 16_384  # pixels of a long side
+MAX_SIZE = 100_000  # pixels of a long side
+MOST_OF_FORMAT = {"jpeg": 65_535, "webp": 16_383}  # likewise
+CM_PER_INCH = 2.54
 # What `auto` stands for, as shares of layers that are each divided by their own scale. Shallow style layers bring the
 # colour and leave the layout alone. A picture strays further from the photo at block4_conv2 than at block5_conv2.
 STYLE_SHARES = dict(zip(STYLE_LAYERS, (32.0, 16.0, 4.0, 1.0, 1.0), strict=True))
@@ -186,6 +188,32 @@ class Box(Model):
     height: Float = Field(gt=0, le=1)
 
 
+class Print(Model):
+    """A print on paper, by one of its sides: the photo tells the other."""
+
+    width_cm: Float | None = Field(None, gt=0, le=10_000)
+    height_cm: Float | None = Field(None, gt=0, le=10_000)
+    dpi: Float = Field(300, ge=1, le=10_000, description="pixels per inch")
+
+    @model_validator(mode="after")
+    def _has_one_side(self) -> Print:
+        if (self.width_cm is None) is (self.height_cm is None):
+            raise ValueError("needs `width_cm` or `height_cm`, one of them: the photo tells the other")
+        return self
+
+    def long_side(self, width: int, height: int) -> int:
+        """Pixels of the long side, for a photo of these pixels."""
+        cm, pixels = (self.width_cm, width) if self.width_cm is not None else (self.height_cm, height)
+        assert cm is not None, "one of the sides is given"
+        return round(cm / CM_PER_INCH * self.dpi * max(width, height) / pixels)
+
+
+def _paper(value: Any) -> Any:
+    if value is None or isinstance(value, dict | Print):
+        return value
+    raise ValueError(f"must be a side in cm and the dpi such as {{width_cm: 90, dpi: 300}}, not {shown(value)}")
+
+
 PROTECTION_WORDS = ("auto", "faces", "off")
 
 
@@ -216,6 +244,11 @@ class Parameters(Model):
     epochs: Int = Field(2, ge=1, le=1000)
     steps_per_epoch: Int = Field(100, ge=1, le=10_000)
     image_size: Int = Field(512, ge=16, le=MAX_SIZE, description="long side of the result, pixels")
+    print: Annotated[
+        Print | None,
+        BeforeValidator(_paper),
+        Field(description="paper, by a side in cm and its dpi, which give `image_size`"),
+    ] = None
     style_size: Int = Field(
         default_factory=lambda earlier: earlier["image_size"],
         ge=16,
@@ -278,6 +311,18 @@ class Parameters(Model):
         if self.output_depth == 16 and self.output_format not in ("png", "tiff"):
             raise ValueError(f"`output_depth: 16` needs `output_format: png` or `tiff`, not {self.output_format}")
         return self
+
+    @model_validator(mode="after")
+    def _has_room_for_its_size(self) -> Parameters:
+        if self.image_size > self.most_size:
+            most = f"a {self.output_format} has at most {self.most_size:,} pixels a side"
+            raise ValueError(f"`image_size: {self.image_size}` needs `output_format: png` or `tiff`: {most}")
+        return self
+
+    @property
+    def most_size(self) -> int:
+        """The largest `image_size` of the output's format."""
+        return MOST_OF_FORMAT.get(self.output_format, MAX_SIZE)
 
     @property
     def steps_per_frame(self) -> int:

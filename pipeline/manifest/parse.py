@@ -162,6 +162,8 @@ def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits)
     given = fields.get("parameters")
     parameters = base.parameters.model_dump(mode="json", exclude_unset=True)
     given = {} if given is None else given
+    if isinstance(given, dict) and "image_size" in given:
+        parameters.pop("print", None)  # which would give one
     return {
         **fields,
         "preset": base.preset,

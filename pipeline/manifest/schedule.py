@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pipeline.manifest.parameters import Parameters
 
 LARGE = {"float32": 2_500_000, "bfloat16": 5_000_000}  # pixels, by the precision
+PAIRS, FEWER_PAIRS = 10, 3  # of L-BFGS's history, which is most of what a large picture takes
 COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
 
 
@@ -18,6 +19,22 @@ def block(layer: str) -> int:
 def is_large(height: int, width: int, precision: str) -> bool:
     """Whether a picture is painted in strips. By its size and precision alone: the same job gives the same bytes."""
     return height * width > LARGE[precision]
+
+
+def style_side(parameters: Parameters, height: int, width: int, own: int) -> int:
+    """Pixels of a painting's long side beside a picture of a height and a width, where its file has ``own``.
+
+    Beside a large picture it is not enlarged, but for larger strokes: blur would be its finest strokes.
+    """
+    asked = max(1, round(parameters.style_size * parameters.style_scale))
+    if height * width <= LARGE["float32"]:
+        return asked
+    return min(asked, max(1, round(own * max(1.0, parameters.style_scale))))
+
+
+def lbfgs_pairs(height: int, width: int) -> int:
+    """How many moves L-BFGS remembers of a picture."""
+    return FEWER_PAIRS if height * width > LARGE["bfloat16"] else PAIRS
 
 
 def smallest_side(layers: Collection[str]) -> int:

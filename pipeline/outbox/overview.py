@@ -205,7 +205,7 @@ def _running(folder: Path, paces: Paces) -> Running:
     if on := previews.painter(own):
         found = found.model_copy(update={"device": on.device, "precision": on.precision, "stage": "preparing"})
     seen = losses.recent(own) or attempt.earlier_losses(folder, job.attempts)  # which it goes on from
-    left = paces.left(job, seen, max(1, len(at_it)))
+    left = paces.left(job, seen, max(1, len(at_it)), losses.since_newest(own))
     if left and losses.reached(seen) == losses.reached(attempt.earlier_losses(folder, job.attempts)):
         left += _start_left(job, at_it, paces)
     found = found.model_copy(update={"seconds_left": left})

@@ -36,6 +36,7 @@ _FINER = (
 _ROOT = (_BASE.Make, _BASE.Model, _BASE.DateTime)  # the others lie in the Exif IFD
 _PLACE = (_GPS.GPSLatitudeRef, _GPS.GPSLatitude, _GPS.GPSLongitudeRef, _GPS.GPSLongitude)
 _HEIGHT = (_GPS.GPSAltitudeRef, _GPS.GPSAltitude)
+_INCHES = 2
 _MAX_CHARACTERS = 200
 _NEAR_BYTES = (
     2 << 20
@@ -53,16 +54,21 @@ class Metadata:
         software: the program and its version.
         made: how the picture was made, in ASCII, by names that are words.
         photo: what is kept of the photo, by tag within IFD (0 for the root).
+        dpi: of a print.
     """
 
     software: str
     made: Mapping[str, str] = field(default_factory=dict)
     photo: Mapping[int, Tags] = field(default_factory=dict)
+    dpi: float | None = None
 
     def exif(self) -> Image.Exif:
         """As EXIF."""
         exif = Image.Exif()
-        for tag, value in {_BASE.Software: self.software, **self.photo.get(0, {})}.items():
+        root: Tags = {_BASE.Software: self.software, **self.photo.get(0, {})}
+        if self.dpi:
+            root |= {_BASE.XResolution: self.dpi, _BASE.YResolution: self.dpi, _BASE.ResolutionUnit: _INCHES}
+        for tag, value in root.items():
             exif[tag] = value
         for ifd, tags in self.photo.items():
             if ifd:

@@ -113,8 +113,23 @@ def write_atomic(path: Path, data: bytes, writer: str = "") -> None:
         data: what it says.
         writer: the name of who writes, where several may write the same file at the same time.
     """
-    with opened_for_lines(path, data, writer):
-        pass
+    with opened_atomic(path, writer) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def opened_atomic(path: Path, writer: str = "") -> Iterator[BinaryIO]:
+    """``write_atomic``, of what is written meanwhile; nothing of it stays where that does not end well."""
+    with around(path, to_list=True) as (folder, name):
+        beside, file = _draft(folder, f".{name}.{writer or 'tmp'}")
+        with file:
+            try:
+                yield file
+                _put(file, beside, name, folder)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(beside, dir_fd=folder)
+                raise
 
 
 @contextlib.contextmanager
@@ -124,15 +139,20 @@ def opened_for_lines(path: Path, data: bytes, writer: str = "") -> Iterator[Bina
         beside, file = _draft(folder, f".{name}.{writer or 'tmp'}")
         try:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
-            sync(folder)
+            _put(file, beside, name, folder)
         except BaseException:
             file.close()
             raise
     with file:
         yield file
+
+
+def _put(file: BinaryIO, beside: str, name: str, folder: int) -> None:
+    """Give a file that is written its name, for good."""
+    file.flush()
+    os.fsync(file.fileno())
+    os.replace(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+    sync(folder)
 
 
 def _draft(folder: int, name: str) -> tuple[str, BinaryIO]:

@@ -67,7 +67,8 @@ class Finish:
         """The result's file, which says how it was made."""
         asked, photo = self.parameters, job.images["content"]
         of_photo = metadata.of_photo(sources / photo.stored, asked.keep_gps) if asked.keep_metadata else {}
-        told = replace(how_it_was_made(job, chosen), photo=of_photo)
+        dpi = asked.print.dpi if asked.print else None
+        told = replace(how_it_was_made(job, chosen), photo=of_photo, dpi=dpi)
         return saving.encode(picture, asked.output_format, asked.output_depth, told)
 
 

@@ -19,6 +19,7 @@ from pipeline.jobs import clips
 from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Box, mask_of
+from pipeline.manifest.schedule import style_side
 from pipeline.pictures import advice, color, images, protection
 from pipeline.pictures.images import Picture, Rgb
 from pipeline.pictures.suffixes import bytes_to_decode
@@ -36,7 +37,7 @@ class Inputs:
     content: Picture  # what is painted: denoised if that is asked for
     photo: Picture  # the content image as it was dropped, at the size of the result
     paintings: list[Rgb]  # the style images in their own colours
-    styles: list[tuple[Any, float, str, Any | None, Any | None]]  # what a ``Style`` of the engine has
+    styles: list[tuple[Any, float, str, Any | None, Any | None, int]]  # what a ``Style`` of the engine has
     start: Any | None  # RGB [H, W, 3] of any size; None for the content image or noise
     protected: Any | None  # where content counts more, [H, W] in [0, 1]; None for nowhere
     chosen: dict[str, Any]  # what `auto` came to, by parameter
@@ -131,8 +132,11 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         noise = advice.noise(content.rgb)
         chosen["total_variation_weight"] = advice.suggested_total_variation_weight(noise)
     paintings, styles = [], []
+    height, width = photo.rgb.shape[:2]
     for number, entry in enumerate(manifest.style, 1):
-        painting = picture(f"style-{number}", parameters.style_size * parameters.style_scale).rgb
+        part = f"style-{number}"
+        own = max(job.images[part].width, job.images[part].height)
+        painting = picture(part, style_side(parameters, height, width, own)).rgb
         paintings.append(painting)
         if parameters.color == "match":
             painting = color.matched(painting, content.rgb)
@@ -143,7 +147,8 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         if entry.style_mask:
             part_of_style = mask(f"mask-{number}-style", painting)
             pixels.update(part_of_style.tobytes())
-        styles.append((painting, entry.weight, pixels.hexdigest(), region, part_of_style))
+        side = round(parameters.style_size * parameters.style_scale)
+        styles.append((painting, entry.weight, pixels.hexdigest(), region, part_of_style, side))
     start = None
     if parameters.init == "style":
         start = styles[0][0]

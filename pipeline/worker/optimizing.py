@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.jobs import checkpoint
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.losses import Loss, LossLog
 
 if TYPE_CHECKING:
     from pipeline.engine.stylize import State, Step
+
+# That checkpoints may take of a run, whatever is asked: of a print each is gigabytes.
+MOST_OF_TIME, FREE_SECONDS = 0.05, 1.0
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Keeping:
     Args:
         folder: where its checkpoints go.
         valid_with: their fingerprint.
-        seconds: from one checkpoint to the next.
+        seconds: from one checkpoint to the next, at least.
         should_stop: asked between steps.
         loss_log: of its steps.
         steps_before: of the job, that its numbers in the log go on from: those of a clip's earlier frames.
@@ -46,6 +51,7 @@ def optimize(steps: Iterator[Step], resumed: Checkpoint | None, keeping: Keeping
     state = as_state(resumed)
     earlier_seconds = resumed.optimize_seconds if resumed else 0.0
     begun = saved = now = time.perf_counter()
+    saving_seconds = 0.0
     if keeping.should_stop():
         return None
     for step in steps:
@@ -58,10 +64,11 @@ def optimize(steps: Iterator[Step], resumed: Checkpoint | None, keeping: Keeping
         if state.step > step.number:  # more records of the same call follow
             continue
         stop = keeping.should_stop()
-        if stop or now - saved >= keeping.seconds:
+        may_save = saving_seconds <= FREE_SECONDS + MOST_OF_TIME * (now - begun)
+        if stop or (now - saved >= keeping.seconds and may_save):
             keeping.loss_log.sync()
             checkpoint.save(keeping.folder, _as_checkpoint(state, earlier_seconds + now - begun), keeping.valid_with)
-            saved = now
+            saved, saving_seconds = now, saving_seconds + time.perf_counter() - now
         if stop:
             return None
     assert state is not None, "a job has at least one step"
@@ -76,7 +83,7 @@ def as_state(found: Checkpoint | None) -> State | None:
 
 
 def _as_checkpoint(state: State, optimize_seconds: float) -> Checkpoint:
-    return Checkpoint(state.step, state.scale_index, [tensor.numpy() for tensor in state.tensors], optimize_seconds)
+    return Checkpoint(state.step, state.scale_index, [np.asarray(tensor) for tensor in state.tensors], optimize_seconds)
 
 
 def loss_of(step: Step, seconds: float, steps_before: int = 0, frame: int = 1) -> Loss:

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import JobError
 from pipeline.forecast.paces import Paces
-from pipeline.forecast.work import paintings_of
+from pipeline.forecast.work import Painting, paintings_of
 from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
-from pipeline.jobs.narrow import too_narrow
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.parameters import Parameters, changes
 from pipeline.pictures.images import Picture
 from pipeline.worker import card, memory
 from pipeline.worker.clip import Clip
 from pipeline.worker.finish import Finish, photographed
-from pipeline.worker.fitting import require_memory
+from pipeline.worker.fitting import require_disk, require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
 from pipeline.worker.optimizing import Keeping, as_state, optimize
 from pipeline.worker.previews import leave_painter, leave_previews, previewed
@@ -150,7 +150,7 @@ def _prepared(
     """A job's images, if it can be painted here, and what `auto` comes to; the next job's are decoded meanwhile."""
     assert job.manifest is not None, "a job that runs has a manifest"
     parameters = job.manifest.parameters
-    if narrow := too_narrow(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
+    if narrow := unfit(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
         raise JobError(narrow)
     room = require_memory(job, parameters, session, options)
     given = loader.take(sources, job, options.max_pixels)
@@ -164,6 +164,7 @@ def _photo_painted(run: _Run) -> _Painted | None:
     """Paint a photo, and write its previews; None when told to stop."""
     work, folder = run.work, run.folder
     height, width = work.given.content.rgb.shape[:2]
+    require_disk(Painting(work.parameters, width, height), folder)
     stages = work.session.stylizer.stages(height, width, work.parameters)
     resumed = _resume(folder, run.job, run.valid_with, stages, work.parameters.steps_per_frame)
     setup_seconds = time.perf_counter() - run.started

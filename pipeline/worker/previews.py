@@ -70,10 +70,10 @@ def leave_previews(folder: Path, picture: Picture, given: Inputs, shows_itself: 
         folder: the job's.
         picture: the result.
         given: what it was made of.
-        shows_itself: whether a browser shows the result's file.
+        shows_itself: whether a browser shows a file of the result's format; a print is too large for that.
     """
     wanted = {"picture": picture, "photo": given.photo}
     wanted |= {f"painting-{number}": Picture(rgb, None) for number, rgb in enumerate(given.paintings, 1)}
-    if not shows_itself:
+    if not shows_itself or max(picture.rgb.shape[:2]) > SIDES["large"]:
         wanted["large"] = picture
     previews.leave(folder, {n: preview(p, SIDES[n.partition("-")[0]]) for n, p in wanted.items()})

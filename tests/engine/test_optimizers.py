@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from pipeline.engine import optimizers
 from pipeline.engine.optimizers import OPTIMIZERS, Rates
+from pipeline.manifest import schedule
 
 RNG = np.random.default_rng(1)
 TARGET = RNG.uniform(-0.3, 1.3, (1, 6, 5, 3)).astype(np.float32)  # partly out of reach
@@ -135,9 +136,9 @@ def two_loops(direction: Any, pairs: list[tuple[Any, Any]], first_guess: Any) ->
     return direction
 
 
-@pytest.mark.parametrize("pairs", [optimizers.LBFGS.PAIRS, optimizers.LBFGS.FEWER_PAIRS])
+@pytest.mark.parametrize("pairs", [schedule.PAIRS, schedule.FEWER_PAIRS])
 def test_lbfgs_by_products_is_the_two_loops_over_fifty_steps(monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
-    monkeypatch.setattr(optimizers.LBFGS, "LARGE", 0 if pairs == optimizers.LBFGS.FEWER_PAIRS else 10**6)
+    monkeypatch.setattr(optimizers, "lbfgs_pairs", lambda height, width: pairs)
     compared = []
     by_products = optimizers._inverse_hessian
 

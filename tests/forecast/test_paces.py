@@ -162,6 +162,13 @@ class TestTimeLeft:
     def test_coarse_steps_do_not_promise_as_much_for_fine_ones(self, measured: Paces) -> None:
         assert measured.left(self.JOB, losses((160, 10, 0.1))) == pytest.approx(30 * 0.1 + 21 * 0.5)
 
+    @pytest.mark.parametrize(("since", "made"), [(0.04, 0.04), (0.1, 0.1), (60.0, 0.1)])
+    def test_of_the_step_under_way_what_has_passed_is_not_told_again_and_never_more_than_it_takes(
+        self, measured: Paces, since: float, made: float
+    ) -> None:
+        left = measured.left(self.JOB, losses((160, 10, 0.1)), since_newest=since)
+        assert left == pytest.approx(30 * 0.1 - made + 21 * 0.5)
+
     def test_a_job_that_is_slower_today_is_slower_at_the_next_scale_too(self, measured: Paces) -> None:
         assert measured.left(self.JOB, losses((160, 10, 0.2))) == pytest.approx(30 * 0.2 + 21 * 1.0)
 

@@ -47,9 +47,9 @@ def stage(spool: Spool, state: Path, text: bytes = STAGED) -> Job:
     return job
 
 
-def finish(spool: Spool) -> Job:
+def finish(spool: Spool, text: bytes = STAGED) -> Job:
     """A job that is done, its images kept."""
-    job = stage(spool, spool.running)
+    job = stage(spool, spool.running, text)
     facts = JobFacts(id=A, name=job.name, claimed_at=now(), started_at=None, finished_at=now(), attempts=1)
     nothing: dict[str, Any] = {"engine": None, "timing": None, "peak_memory_bytes": None, "output": None, "error": None}
     sources = Sources(content=None, style=[])
@@ -108,12 +108,19 @@ def test_images_that_are_not_kept_are_found_in_the_inbox_if_they_are_the_same(sp
         repeat(spool)
 
 
+def test_a_print_gives_way_to_an_image_size(spool: Spool) -> None:
+    finish(spool, b"content: photos/harbour.png\nstyle: wave.png\nparameters: {print: {width_cm: 2.54}}")
+    for setting, size in (("strength=2", 300), ("print={width_cm: 5.08}", 600), ("image_size=400", 400)):
+        manifest = repeat(spool, setting).manifest
+        assert manifest and (manifest.parameters.image_size, manifest.parameters.style_size) == (size, size)
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
         ("style=other.png", "other.png is none of its images"),
         ("strenth=1", "did you mean `strength`"),
-        ("image_size=3", "must be from 16 to 16384, not 3"),
+        ("image_size=3", "must be from 16 to 100000, not 3"),
         ("epochs", "write it as key=value"),
     ],
 )

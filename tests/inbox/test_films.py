@@ -108,7 +108,8 @@ def test_one_that_breaks_off_waits(folder: Path) -> None:
         ({"start": 2, "end": 1}, "`end`: must be after `start`, 2 s, not 1"),
         ({"style": "clip.mp4", "content": "painting.png"}, "clip.mp4: a video. Only `content` may be one"),
         ({"sweep": {"strength": [1, 2]}}, "clip.mp4: a video; a sweep is of photos"),
-        ({"parameters": {"timelapse": True}}, "clip.mp4: a video; `snapshots` and `timelapse` are of photos"),
+        ({"parameters": {"timelapse": True}}, "clip.mp4: a video; `print`, `snapshots` and `timelapse` are of photos"),
+        ({"parameters": {"print": {"width_cm": 9}}}, "clip.mp4: a video; `print`"),
         ({"content": "painting.png", "end": 1}, "painting.png: a photo; `start` and `end` are of a video"),
     ],
 )

@@ -10,6 +10,7 @@ import signal
 
 import pytest
 import yaml
+from PIL import Image
 
 from pipeline.outbox.overview import Overview
 from tests.conftest import Place, picture, wait_for
@@ -265,10 +266,11 @@ class TestStatusAndRetry:
 
     def test_a_job_that_failed_in_the_engine_runs_again(self, place: Place) -> None:
         place.pair()
-        place.manifest("a.yaml", parameters={"image_size": 16, "style_size": 16})
+        Image.new("L", (64, 48)).save(place.inbox / "mask.png")
+        place.manifest("a.yaml", style=[{"image": "painting.png", "content_mask": "mask.png"}])
         assert place.run("run").returncode == 1
         (failed,) = place.logs()
-        assert "too narrow" in failed["error"]
+        assert "black all over" in failed["error"]
         job_id = failed["job"]["id"]
         assert job_id in (place.outbox / "index.html").read_text()
         assert place.run("retry", job_id).returncode == 0

@@ -329,6 +329,13 @@ def test_a_manifest_in_a_record_asks_for_no_more_than_can_be_counted(change: dic
         read("job", as_json(job | {"manifest": job["manifest"] | change}))
 
 
+def test_a_painting_follows_each_size_of_a_sweep_out_of_the_record_too() -> None:
+    text = b"content: a.png\nstyle: b.png\nsweep: {image_size: [256, 512]}"
+    job = JOB.model_copy(update={"manifest": parse_manifest(text, "harbour-wave.yaml")})
+    again = read("job", as_json(job.model_dump(mode="json"))).manifest
+    assert [variant.parameters.style_size for variant in again.variants()] == [256, 512]
+
+
 @pytest.mark.parametrize(
     "images", [{}, {"content": 0}, {"content": 0, "style-1": 0, "style-2": 1}, {"content": 1, "style-1": 0}]
 )

@@ -107,7 +107,7 @@ def of_clip(folder: Path, frames: int) -> Job:
 class Measured(Paces):
     """A second for each step."""
 
-    def left(self, job: Job, seen: Sequence[Loss] = (), at_once: int = 1) -> float:
+    def left(self, job: Job, seen: Sequence[Loss] = (), at_once: int = 1, since_newest: float = 0.0) -> float:
         return job.steps - (seen[-1].step if seen else 0)
 
     def estimate(self, work: Sequence[Painting], workers: int = 1, is_warm: bool = False) -> Estimate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 import xml.etree.ElementTree as ET
 import zlib
 from pathlib import Path
@@ -30,7 +31,8 @@ def levels_of_png(data: bytes) -> Any:
     place = 8
     while place < len(data):
         length = int.from_bytes(data[place : place + 4], "big")
-        chunks[data[place + 4 : place + 8]] = data[place + 8 : place + 8 + length]
+        kind = data[place + 4 : place + 8]
+        chunks[kind] = chunks.get(kind, b"") + data[place + 8 : place + 8 + length]
         place += length + 12
     header = chunks[b"IHDR"]
     width, height = (int.from_bytes(header[n : n + 4], "big") for n in (0, 4))
@@ -51,6 +53,28 @@ class TestPixels:
             assert (again.mode, again.size) == (mode, (40, 30))
             if mode == "RGBA":
                 assert (np.asarray(again.getchannel("A")) == alpha).all()
+
+    @pytest.mark.parametrize(("form", "depth"), FORMATS)
+    def test_a_print_is_written_from_its_levels_not_from_copies_of_its_floats(self, form: str, depth: int) -> None:
+        wall = Picture(np.linspace(0, 1, 3000, dtype=np.float32)[:, None, None].repeat(1000, 1).repeat(3, 2), None)
+        tracemalloc.start()
+        try:
+            data = saving.encode(wall, form, depth)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 3_000_000 * (4 + 3 * depth // 8)
+        again = tifffile.imread(io.BytesIO(data)) if form == "tiff" else np.asarray(Image.open(io.BytesIO(data)))
+        assert again.shape == (3000, 1000, 3)
+
+    @pytest.mark.parametrize(("form", "depth"), FORMATS)
+    def test_a_print_says_its_resolution(self, form: str, depth: int) -> None:
+        told = Metadata("Stylistic", dpi=300.0)
+        again = Image.open(io.BytesIO(saving.encode(Picture(np.zeros([4, 4, 3], np.float32), None), form, depth, told)))
+        exif = again.getexif()
+        assert (exif[ExifTags.Base.XResolution], exif[ExifTags.Base.ResolutionUnit]) == (300, 2)
+        if form != "webp":
+            assert again.info["dpi"] == pytest.approx((300, 300), abs=0.01)
 
     @pytest.mark.parametrize("form", ["png", "tiff"])
     def test_every_level_is_kept(self, form: str) -> None:

@@ -93,11 +93,11 @@ def test_a_job_that_goes_on_is_told_from_where_it_goes_on(
         progress.turn(Tally(), 1, is_settled=False)
         return said(caplog)
 
-    lines = "".join(f"{one.model_dump_json()}\n" for one in losses((160, 30, 0.1)))
+    lines = "".join(f"{one.model_dump_json()}\n" for one in losses((160, 31, 0.1)))
     (own / FILE).write_text(lines)  # of the run before
     assert told() == []  # TensorFlow is loaded
     storage.write_json(own / PAINTER, {"device": "CPU", "precision": "float32"})
-    assert told() == ["a: about 12 s left, 30/300 steps, 160 px, loss 1"]
+    assert told() == ["a: about 11 s left, 31/300 steps, 160 px, loss 1"]
 
 
 def test_a_clip_is_told_by_its_frames_and_what_is_left_of_them(

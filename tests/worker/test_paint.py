@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +14,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline import storage
 from pipeline.cli.main import cli
 from pipeline.engine.extractor import Extractor
-from pipeline.engine.stylize import Step, Stylizer
+from pipeline.engine.stylize import State, Step, Stylizer
 from pipeline.engine.targets import Style
 from pipeline.errors import JobError
+from pipeline.forecast.memory import bytes_of_checkpoints
+from pipeline.forecast.work import Painting
 from pipeline.jobs import checkpoint, losses
 from pipeline.jobs.record import Job, JobImage, now
-from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.parameters import Parameters, Print
 from pipeline.worker import fitting, memory
 from pipeline.worker.optimizing import Keeping, optimize
 from pipeline.worker.session import Options
@@ -52,6 +57,27 @@ def test_a_checkpoint_is_of_the_step_that_the_log_has_reached(
         reached = optimize(steps, None, Keeping(tmp_path, "", 0.0, lambda: False, log))
     assert saved == [(1, 1), (3, 3), (7, 7), (8, 8)]
     assert reached is not None and reached[0].step == logged(tmp_path) == 8
+
+
+def test_checkpoints_of_gigabytes_take_a_twentieth_of_the_time_whatever_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, saves = [0.0], []
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+
+    def save(*_: Any) -> None:
+        saves.append(clock[0])
+        clock[0] += 10.0
+
+    def long_steps() -> Iterator[Step]:
+        for number in range(1, 1001):
+            clock[0] += 1.0
+            yield Step(number, 64, 1.0, 1.0, 0.0, 0.0, 0.0, State(number, 0, ()))
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    with losses.opened(tmp_path, keep=0) as log:
+        optimize(long_steps(), None, Keeping(tmp_path, "", 0.0, lambda: False, log))
+    assert 3 <= len(saves) <= 0.05 * clock[0] / 10.0 + 2
 
 
 def test_a_word_to_stop_within_a_call_ends_the_call(tmp_path: Path, steps: Iterator[Step]) -> None:
@@ -97,6 +123,12 @@ class TestMemory:
         size = int(said.split("image_size ")[1].split(" ")[0])
         assert 500 < size < 1500
 
+    def test_a_print_too_large_is_told_the_dpi_that_fit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        paper = {"print": Print(width_cm=60, dpi=300), "image_size": 7087, "style_size": 64}
+        said = self.refusal(monkeypatch, 3e9, **paper)
+        dpi = int(said.split("dpi ")[1].split(" ")[0])
+        assert "a picture of 7087 pixels takes about" in said and 20 < dpi < 100
+
     def test_where_nothing_fits_no_size_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = self.refusal(monkeypatch, 1e5, image_size=512, style_size=16)
         assert "Not even the smallest picture would fit." in said
@@ -110,6 +142,29 @@ class TestMemory:
     def test_an_image_too_large_to_decode_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = self.refusal(monkeypatch, 8e7, image_size=64, style_size=64)
         assert "content: to decode its 4000×3000 pixels takes about 0.1 GB of memory, and 0.1 GB are free." in said
+
+    @pytest.mark.parametrize("free", [8.3e9, 2e9, 0.0])
+    def test_checkpoints_too_large_for_the_disk_are_told_with_the_size_that_fits(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: float
+    ) -> None:
+        def a2(side: int) -> Painting:
+            return Painting(Parameters(image_size=side), 7016, 4961)
+
+        monkeypatch.setattr(storage, "free_bytes", lambda folder: int(free))
+        with pytest.raises(JobError) as refused:
+            fitting.require_disk(a2(7016), tmp_path)
+        said = str(refused.value)
+        assert said.startswith("the checkpoints of a picture of 7016 pixels take about 8.4 GB in the jobs folder, and")
+        fitting.require_disk(a2(int(said.split("image_size ")[1].split(" ")[0])), tmp_path)
+        fitting.require_disk(a2(1024), tmp_path)  # what fills the disk then is no job's fault
+
+    @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+    @pytest.mark.parametrize("side", [640, 3000])
+    def test_the_disk_is_reckoned_as_the_optimizers_state_is(self, optimizer: str, side: int) -> None:
+        asked = Parameters.model_validate({"optimizer": optimizer, "image_size": side})
+        *_, (_, shapes) = Stylizer(Extractor(tiny_kernels(), "float32")).stages(side, side, asked)
+        of_state = sum(4 * math.prod(shape) for shape in shapes)
+        assert bytes_of_checkpoints(side, side, asked) == pytest.approx(2 * of_state, rel=1e-3)
 
     def test_check_and_dry_run_tell_what_a_worker_here_would_refuse(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

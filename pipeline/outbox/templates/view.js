@@ -7,12 +7,13 @@ function shownFile(row, file) {
   return file && /\.(png|jpe?g|webp)$/i.test(file) ? path(row.id, file) : null;
 }
 
-// What the stage can show of a result, or of a variant of a sweep: the picture, and the photo beside it.
+// What the stage can show of a result, or of a variant of a sweep: the picture, and the photo beside it. Of a print, and
+// of a format that browsers do not show, there is a picture of its own for it.
 function faces(row) {
   const of = (name) => row.previews.includes(name) && path(row.id, `previews/${name}.webp`);
   const whole = {
     label: row.variants ? "Sheet" : "Picture",
-    after: shownFile(row, row.picture) || of("large") || of("picture"),
+    after: of("large") || shownFile(row, row.picture) || of("picture"),
     before: row.variants ? null : of("photo"),
     width: row.width,
     height: row.height,
@@ -23,7 +24,7 @@ function faces(row) {
     return {
       label: variant.variant,
       thumb: of(`${number}/picture`),
-      after: shownFile(row, variant.file) || of(`${number}/large`) || of(`${number}/picture`),
+      after: of(`${number}/large`) || shownFile(row, variant.file) || of(`${number}/picture`),
       before: variant.file && (of(`${number}/photo`) || of("photo")),
       file: variant.file,
       variant,

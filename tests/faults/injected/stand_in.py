@@ -54,6 +54,7 @@ class Style:
     digest: str
     region: Any
     part: Any
+    side: int
 
 
 class Extractor:

@@ -1,4 +1,4 @@
-"""Pictures that are too narrow for the layers that look at them, and the size that would do."""
+"""Pictures that are too narrow for the layers that look at them, or too large for a file; the size that would do."""
 
 from __future__ import annotations
 
@@ -12,22 +12,35 @@ from pipeline.manifest.schedule import schedule, smallest_side
 Size = tuple[int, int]  # width and height, pixels
 
 
-def too_narrow(manifest: Manifest, sizes: Mapping[str, Size]) -> str:
-    """A sentence where nothing of a manifest can be painted, as a picture is too narrow for that; else nothing.
+def unfit(manifest: Manifest, sizes: Mapping[str, Size]) -> str:
+    """A sentence where nothing of a manifest can be painted, for a picture's shape or its size; else nothing.
 
     Args:
         manifest: the effective one.
         sizes: width and height of each image, by its path as the manifest writes it.
     """
     found = ""
-    for run in manifest.variants() if manifest.sweep else [manifest]:
+    for run in manifest.runs():
         content = sizes[run.content]
-        of_styles = (_style(run.parameters, style.image, sizes[style.image], content) for style in run.style)
-        told = _content(run.parameters, run.content, content) or next(filter(None, of_styles), "")
+        told = _too_large(run.parameters, run.content, content)
+        if not told:
+            parameters = run.sized(*content).parameters
+            of_styles = (_style(parameters, style.image, sizes[style.image], content) for style in run.style)
+            told = _content(parameters, run.content, content) or next(filter(None, of_styles), "")
         if not told:
             return ""
         found = found or told
     return found
+
+
+def _too_large(parameters: Parameters, name: str, size: Size) -> str:
+    """A print alone is larger than it may be: it is not known before the photo is."""
+    paper = parameters.print
+    if paper is None or (side := paper.long_side(*size)) <= parameters.most_size:
+        return ""
+    told = f"{name}: {size[0]}×{size[1]} pixels; `print` makes {side:,} of the long side"
+    limit = f"a {parameters.output_format} has at most {parameters.most_size:,}"
+    return f"{told}, and {limit}. dpi {int(paper.dpi * parameters.most_size / side)} would do."
 
 
 def _content(parameters: Parameters, name: str, size: Size) -> str:

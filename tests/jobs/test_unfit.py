@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.jobs.narrow import too_narrow
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Manifest
 
 
@@ -15,7 +15,7 @@ def told(photo: tuple[int, int], painting: tuple[int, int] = (800, 600), **field
     sweep = fields.pop("sweep", None)
     data = {"content": "photo.jpg", "style": "wave.jpg", "name": "a", "parameters": fields, "sweep": sweep}
     manifest = Manifest.model_validate({key: value for key, value in data.items() if value is not None})
-    return too_narrow(manifest, {"photo.jpg": photo, "wave.jpg": painting})
+    return unfit(manifest, {"photo.jpg": photo, "wave.jpg": painting})
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_so_is_a_thin_painting_at_the_coarsest_scale(painting: tuple[int, int], 
 
 
 def test_one_that_no_size_would_do_for_is_told_to_be_cut() -> None:
-    assert told((100_000, 50)).endswith("Use a part of it that is less narrow.")
+    assert told((1_000_000, 50)).endswith("Use a part of it that is less narrow.")
 
 
 def test_pictures_of_any_usual_shape_are_not_too_narrow() -> None:
