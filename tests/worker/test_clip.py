@@ -53,7 +53,8 @@ def staged(folder: Path, data: bytes, **fields: Any) -> Job:
         stored = part + Path(name).suffix
         digest = hashlib.sha256((folder / stored).read_bytes()).hexdigest()
         images[part] = JobImage(file=name, stored=stored, sha256=digest, width=size[0], height=size[1])
-    images["content"] = images["content"].model_copy(update={"frames": clips.frames(manifest, film, Limits())})
+    facts = {"frames": clips.frames(manifest, film, Limits()), "kind": film.kind}
+    images["content"] = images["content"].model_copy(update=facts)
     return Job.new(new_id("clip"), manifest, images)
 
 
