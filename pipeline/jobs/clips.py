@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from pipeline import storage
 from pipeline.errors import ImageError
 from pipeline.jobs.record import Job
 from pipeline.manifest.model import Limits, Manifest
@@ -90,6 +93,13 @@ def frames_of(file: BinaryIO, job: Job, max_pixels: int) -> Iterator[Filmed]:
     if kind == "animation":
         return animations.frames_of(file, name, max_pixels)
     return clips.frames_of(file, name, max_pixels, None, job.manifest.start, job.manifest.end)
+
+
+@contextlib.contextmanager
+def filmed(job: Job, sources: Path, max_pixels: int) -> Iterator[Iterator[Filmed]]:
+    """``frames_of`` a job, from its folder."""
+    with storage.open_file(sources / job.images["content"].stored) as file:
+        yield frames_of(file, job, max_pixels)
 
 
 def scaled(filmed: Filmed, job: Job, long_side: int) -> Levels:

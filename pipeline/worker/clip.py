@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,23 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault, JobError
-from pipeline.jobs import checkpoint, frames, losses, previews, result
+from pipeline.jobs import checkpoint, frames, losses
 from pipeline.jobs import clips as clip_jobs
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.clips import as_rgb
 from pipeline.jobs.frames import FrameRow
 from pipeline.jobs.record import Job
-from pipeline.jobs.result import Output
 from pipeline.manifest.parameters import Parameters
-from pipeline.pictures import advice, clips, color, mp4, protection, saving, series
+from pipeline.pictures import advice, clips, protection
 from pipeline.pictures.clips import Filmed, Levels
-from pipeline.pictures.images import Picture
 from pipeline.worker import inputs
-from pipeline.worker.finish import how_it_was_made
 from pipeline.worker.inputs import Inputs
 from pipeline.worker.optimizing import Keeping, as_state, optimize
 from pipeline.worker.previews import Showing
@@ -42,10 +36,6 @@ if TYPE_CHECKING:
     from pipeline.worker.paint import Work
 
 log = logging.getLogger(__name__)
-
-FILM_CRF = 26  # of what was filmed, for the page
-
-Made = Callable[[Iterator[Filmed]], Iterator[Filmed]]  # other frames of those that were filmed
 
 
 @dataclass(frozen=True)
@@ -89,8 +79,10 @@ class Clip:
         with contextlib.ExitStack() as stack:
             loss_log: losses.LossLog | None = None
             origin = 0.0  # of the log's seconds, by the clock
-            for number, filmed in enumerate(stack.enter_context(self._filmed()), 1):
-                photo = as_rgb(self._scaled(filmed))
+            for number, filmed in enumerate(
+                stack.enter_context(clip_jobs.filmed(self.job, self.sources, self.max_pixels)), 1
+            ):
+                photo = as_rgb(clip_jobs.scaled(filmed, self.job, self._parameters.image_size))
                 if number <= there:
                     if rows[number - 1].flicker is None:
                         earlier.clear()
@@ -132,15 +124,6 @@ class Clip:
     @property
     def _parameters(self) -> Parameters:
         return self.work.parameters
-
-    @contextlib.contextmanager
-    def _filmed(self) -> Iterator[Iterator[Filmed]]:
-        """The frames that are to be painted, as they were filmed."""
-        with storage.open_file(self.sources / self.job.images["content"].stored) as file:
-            yield clip_jobs.frames_of(file, self.job, self.max_pixels)
-
-    def _scaled(self, filmed: Filmed) -> Levels:
-        return clip_jobs.scaled(filmed, self.job, self._parameters.image_size)
 
     def _frame(
         self, number: int, photo: Any, filmed: Filmed, earlier: deque[Frame], rows: list[FrameRow]
@@ -240,101 +223,6 @@ class Clip:
         )
         return row, levels
 
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """What `auto` came to for all frames, by parameter; faces are each frame's own."""
-        return {name: value for name, value in self.work.chosen.items() if name != "protect"}
-
-    def encode(self, rows: list[FrameRow]) -> tuple[Output, Any, Any] | None:
-        """Write the result's file, or its folder of frames, and what was filmed for the page; what is told of it, and
-        the frame in the middle, filmed and painted. None when told to stop."""
-        asked = self._parameters
-        middle: list[Any] = []
-
-        def painted(coming: Iterator[Filmed]) -> Iterator[Filmed]:
-            for row, filmed in zip(rows, coming, strict=True):
-                levels, photo = frames.picture(self.folder, row.frame), self._scaled(filmed)
-                if asked.color == "content":
-                    rgb = color.with_luminance(as_rgb(photo), as_rgb(levels))
-                    levels = np.round(np.clip(rgb, 0.0, 1.0) * 255.0).astype(np.uint8)
-                if row.frame == (len(rows) + 1) // 2:
-                    middle.extend((as_rgb(photo), as_rgb(levels)))
-                yield Filmed(filmed.time, levels, filmed.alpha)
-
-        def small(coming: Iterator[Filmed]) -> Iterator[Filmed]:
-            side = min(asked.image_size, previews.SIDES["film"])
-            return (Filmed(filmed.time, clips.scaled(filmed.levels, side)) for filmed in coming)
-
-        try:
-            if self.job.kind == "series":
-                name, digest = self._write_series(painted)
-            else:
-                self._write(self.folder / previews.FOLDER / previews.FILM, small, "h264", FILM_CRF, has_sound=False)
-                name, digest = self._write_video(painted)
-        except _StoppedError:
-            return None
-        photo, picture = middle
-        height, width = picture.shape[:2]
-        return Output(file=name, width=width, height=height, sha256=digest), photo, picture
-
-    def _write_video(self, painted: Made) -> tuple[str, str]:
-        """The result as a video; its name and its SHA-256."""
-        asked, path = self._parameters, self.folder / result.RESULT / f"{self.job.name}{clip_jobs.SUFFIX}"
-        told = how_it_was_made(self.job, self.chosen).xmp()
-        has_sound = self.job.kind == "video"
-        self._write(path, painted, asked.video_codec, asked.crf, has_sound, told)
-        with storage.open_file(path) as written:
-            return path.name, storage.at_once(storage.digest_of(written))
-
-    def _write_series(self, painted: Made) -> tuple[str, str]:
-        """The result as a folder of frames with the source's numbers; its name, and one SHA-256 of theirs."""
-        asked, content, digest = self._parameters, self.job.images["content"], hashlib.sha256()
-        told = how_it_was_made(self.job, self.chosen)
-        place, suffix = self.folder / result.SERIES, saving.SUFFIXES[asked.output_format]
-        storage.ensure_folder(place)
-        with storage.open_file(self.sources / content.stored) as file, self._filmed() as filmed:
-            for number, frame in zip(
-                series.numbers(file, content.file), painted(self._unless_stopped(filmed)), strict=True
-            ):
-                alpha = frame.alpha
-                if alpha is not None and alpha.shape != frame.levels.shape[:2]:
-                    alpha = np.asarray(Image.fromarray(alpha).resize(frame.levels.shape[1::-1]))
-                picture = Picture(as_rgb(frame.levels), alpha)
-                data = saving.encode(picture, asked.output_format, asked.output_depth, told)
-                storage.write_atomic(place / f"{number}{suffix}", data)
-                digest.update(hashlib.sha256(data).digest())
-        return f"{self.job.name}{clip_jobs.SERIES_SUFFIX}", digest.hexdigest()
-
-    def _write(
-        self,
-        path: Path,
-        made: Made,
-        codec: str,
-        crf: int,
-        has_sound: bool,
-        xmp: bytes = b"",
-    ) -> None:
-        """Write a video that is made of the frames, under a dot-name first."""
-        content = self.job.images["content"]
-        draft = path.with_name(f".{path.name}")
-        storage.ensure_folder(path.parent)
-        storage.remove_file(draft)
-        with contextlib.ExitStack() as stack:
-            coming = made(self._unless_stopped(stack.enter_context(self._filmed())))
-            source = stack.enter_context(storage.open_file(self.sources / content.stored))
-            rate = clips.rate(source, content.file) if self.job.kind == "video" else clips.ORDINARY_RATE
-            file = stack.enter_context(storage.create(draft))
-            mp4.write(file, coming, rate, codec, crf, source if has_sound else None, content.file, xmp)
-            file.flush()
-            os.fsync(file.fileno())
-        storage.move(draft, path)
-
-    def _unless_stopped(self, coming: Iterator[Filmed]) -> Iterator[Filmed]:
-        for filmed in coming:
-            if self.should_stop():
-                raise _StoppedError
-            yield filmed
-
 
 @dataclass(frozen=True)
 class _Unpainted:
@@ -349,10 +237,6 @@ class _Unpainted:
     resumed: Checkpoint | None
     valid_with: str
     steps_before: int
-
-
-class _StoppedError(Exception):
-    """Somebody has said stop while the file was being written."""
 
 
 def _noted(steps: Iterator[Step], seen: list[Step]) -> Iterator[Step]:

@@ -24,6 +24,7 @@ from pipeline.manifest.parameters import Parameters, changes
 from pipeline.pictures.images import Picture
 from pipeline.worker import card, memory
 from pipeline.worker.clip import Clip
+from pipeline.worker.encoding import Encoding
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.fitting import require_disk, require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
@@ -195,14 +196,16 @@ def _clip_painted(run: _Run) -> _Painted | None:
         run.valid_with,
     )
     rows = clip.paint()
-    encoded = clip.encode(rows) if rows else None
+    chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own faces
+    encoding = Encoding(run.job, run.sources, run.folder, options.max_pixels, run.should_stop, chosen)
+    encoded = encoding.files(rows) if rows else None
     if rows is None or encoded is None:
         return None
     output, photo, picture = encoded
     given = replace(work.given, photo=Picture(photo, None))
     leave_previews(run.folder, Picture(picture, None), given, shows_itself=False)
     seconds, steps = sum(row.seconds for row in rows), sum(row.steps for row in rows)
-    done = _done(work.session, setup_seconds, seconds, steps, clip.chosen, output)
+    done = _done(work.session, setup_seconds, seconds, steps, chosen, output)
     done = done.model_copy(update={"frames": [row.model_dump() for row in rows]})
     return _Painted(done, {}, steps_before)
 
