@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import statistics
@@ -15,9 +16,9 @@ from pydantic import Field
 
 from pipeline import storage
 from pipeline.forecast.memory import MUCH, bytes_of
-from pipeline.forecast.work import Painting, paintings_of
+from pipeline.forecast.work import Painting, paintings_left
 from pipeline.jobs.fields import Seconds, SpoiltError, Text, read_json
-from pipeline.jobs.losses import Loss, reached
+from pipeline.jobs.losses import Loss, frame_reached
 from pipeline.jobs.record import Job
 from pipeline.manifest.fields import Model
 from pipeline.manifest.parameters import Parameters
@@ -123,7 +124,8 @@ class Paces:
         start = other if is_first else before.start_seconds
         best = precision if painting.parameters.precision == "auto" else before.precision
         devices = {self._option: Device(name=device, precision=best, start_seconds=start)}
-        pace = Pace(rates=rates, other_seconds=pace.other_seconds if is_first else other)
+        is_of_other = is_first or painting.further_steps > 0  # a clip's is of all its frames
+        pace = Pace(rates=rates, other_seconds=pace.other_seconds if is_of_other else other)
         found = Measured(devices=known.devices | devices, paces=known.paces | {kind: pace})
         with contextlib.suppress(OSError):
             os.makedirs(self._file.parent, exist_ok=True)  # the user's own cache
@@ -168,7 +170,7 @@ class Paces:
             at_once: how many of its pictures are painted at a time.
             since_newest: seconds since the newest of these losses, for which the next step has been under way.
         """
-        work = paintings_of(job, reached(seen))
+        work = paintings_left(job, seen)
         made = [(work[loss.picture - 1], loss.scale, each) for loss, each in _steps(seen) if loss.picture <= len(work)]
         taken = [(painting.pixels(scale), each) for painting, scale, each in made]
         own = _rates(taken, EARLIER_STEPS) or _rates(taken)
@@ -188,7 +190,8 @@ class Paces:
             ahead = [(slower * expected(painting, pixels), steps) for pixels, steps in painting.ahead()]
             under_way = min(since_newest, ahead[0][0]) if ahead and painting.done else 0.0
             lefts.append(sum(each * steps for each, steps in ahead) - under_way)
-        return max(sum(lefts) / at_once, *lefts) if lefts else 0.0
+        between = _between(seen) * max(0, job.frames - frame_reached(seen))
+        return (max(sum(lefts) / at_once, *lefts) if lefts else 0.0) + between / at_once
 
 
 def cache_file() -> Path:
@@ -204,13 +207,22 @@ def _kind(device: str, parameters: Parameters) -> str:
 
 
 def _steps(seen: Iterable[Loss]) -> Iterator[tuple[Loss, float]]:
-    """The steps, and what each took, as far as it is known: that of the first of a scale is not."""
+    """The steps, and what each took, as far as it is known: that of the first of a scale or of a frame is not."""
     latest: dict[int, Loss] = {}
     for loss in seen:
         before = latest.get(loss.picture)
         latest[loss.picture] = loss
-        if before and before.scale == loss.scale and loss.step == before.step + 1 and loss.seconds > before.seconds:
+        is_next = before and (loss.scale, loss.frame, loss.step - 1) == (before.scale, before.frame, before.step)
+        if before and is_next and loss.seconds > before.seconds:
             yield loss, loss.seconds - before.seconds
+
+
+def _between(seen: Sequence[Loss]) -> float:
+    """Seconds from one frame of a clip to the next, beside its steps: reading it, flow, faces, keeping it."""
+    pairs = [(one, other) for one, other in itertools.pairwise(seen) if one.picture == other.picture]
+    steps = [each for _, each in _steps(seen)]
+    found = [other.seconds - one.seconds for one, other in pairs if other.frame == one.frame + 1]
+    return max(0.0, statistics.median(found) - statistics.median(steps)) if found and steps else 0.0
 
 
 def _rates(steps: Iterable[tuple[int, float]], least: int = 1) -> dict[int, float]:

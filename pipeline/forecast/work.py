@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from pipeline.jobs.losses import Loss, frame_reached, reached
 from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Parameters
@@ -76,3 +77,13 @@ def paintings_of(job: Job, done: Mapping[int, int] | None = None) -> list[Painti
     with contextlib.suppress(ValidationError):
         return paintings(job.manifest, sizes, done, job.frames) if job.manifest else []
     return []
+
+
+def paintings_left(job: Job, seen: Sequence[Loss]) -> list[Painting]:
+    """As ``paintings_of``, with what the end of its loss log (``losses.recent``) tells as done."""
+    done, frame = reached(seen), frame_reached(seen)
+    if job.frames > 1 and frame and job.manifest:
+        to_come = (job.frames - frame) * job.manifest.parameters.frame_steps
+        # Each scene but the first begins with more steps than anybody knew of.
+        done = {1: min(sum(done.values()), job.steps - to_come)}
+    return paintings_of(job, done)

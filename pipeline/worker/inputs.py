@@ -103,8 +103,8 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         image = job.images[part]
         try:
             with storage.open_file(folder / image.stored) as file:
-                if part == "content" and clips.is_clip(manifest):
-                    return clips.first_frame(file, manifest, max(1, round(long_side)), max_pixels)
+                if part == "content" and job.kind != "photo":
+                    return clips.first_frame(file, job, max(1, round(long_side)), max_pixels)
                 return images.decoded(file, max(1, round(long_side)), image.file, max_pixels)
         except storage.OddError as error:
             raise ImageError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pipeline.errors import JobError
 from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings_of
-from pipeline.jobs import checkpoint, clips, losses, result, snapshots
+from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.previews import LIVE_SIDE
 from pipeline.jobs.record import Job
@@ -25,6 +25,7 @@ from pipeline.manifest.parameters import Parameters, changes
 from pipeline.pictures.images import Picture
 from pipeline.worker import card, memory
 from pipeline.worker.clip import Clip
+from pipeline.worker.encoding import Encoding
 from pipeline.worker.finish import Finish, photographed
 from pipeline.worker.fitting import require_disk, require_memory
 from pipeline.worker.inputs import InputLoader, Inputs
@@ -117,7 +118,7 @@ def paint(
     leave_painter(folder, session)
     work = _prepared(job, sources, session, options, loader, upcoming)
     run = _Run(work, job, sources, folder, options, should_stop, _fingerprint(job, work.parameters, session), started)
-    painted = _clip_painted(run) if clips.is_clip(job.manifest) else _photo_painted(run)
+    painted = _clip_painted(run) if job.kind != "photo" else _photo_painted(run)
     if painted is None:
         return False
     peaks = {"peak_memory_bytes": memory.peak(), "peak_card_memory_bytes": card.peak() if on_card else None}
@@ -196,14 +197,15 @@ def _clip_painted(run: _Run) -> _Painted | None:
         run.valid_with,
     )
     rows = clip.paint()
-    encoded = clip.encode(rows) if rows else None
+    chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own faces
+    encoding = Encoding(run.job, run.sources, run.folder, options.max_pixels, run.should_stop, chosen)
+    encoded = encoding.files(rows) if rows else None
     if rows is None or encoded is None:
         return None
     output, photo, picture = encoded
     given = replace(work.given, photo=Picture(photo, None))
     leave_previews(run.folder, Picture(picture, None), given, shows_itself=False)
     seconds, steps = sum(row.seconds for row in rows), sum(row.steps for row in rows)
-    chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own
     done = _done(work.session, setup_seconds, seconds, steps, chosen, output)
     done = done.model_copy(update={"frames": [row.model_dump() for row in rows]})
     return _Painted(done, {}, steps_before)

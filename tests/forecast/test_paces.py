@@ -220,6 +220,16 @@ class TestTimeLeft:
         seen = [*losses((160, 10, 0.1)), *(loss(11 + n, 160, 7 + 0.1 * n) for n in range(10))]
         assert measured.left(self.JOB, seen) == pytest.approx(20 * 0.1 + 21 * 0.5)
 
+    def test_what_lies_between_a_clips_frames_counts_for_those_to_come(self) -> None:
+        clip = job("parameters: {image_size: 320, pyramid: off, epochs: 1, steps_per_epoch: 10, frame_steps: 4}")
+        images = clip.images | {"content": clip.images["content"].model_copy(update={"frames": 9})}
+        clip = clip.model_copy(update={"images": images, "steps": 10 + 8 * 4})
+        seen = losses((320, 10, 0.5))
+        for number in range(8):  # frames 2 and 3, 3 s after the one before
+            seconds = seen[-1].seconds + (3.5 if number in (0, 4) else 0.5)
+            seen.append(loss(11 + number, 320, seconds).model_copy(update={"frame": 2 + number // 4}))
+        assert Paces(None).left(clip, seen) == pytest.approx(6 * (4 * 0.5 + 3.0))
+
     def test_a_sweep_counts_the_variants_to_come(self) -> None:
         sweep = job("parameters: {image_size: 320, pyramid: {160: 4, 320: 5}}\nsweep: {strength: [1, 2, 3]}")
         first = losses((160, 4, 0.1), (320, 5, 0.5))

@@ -104,7 +104,9 @@ function runningCard(job) {
   const facts =
     job.stage === "painting"
       ? [
-          `step ${job.step.toLocaleString()} of ${job.steps.toLocaleString()}`,
+          job.frames
+            ? `frame ${job.frame.toLocaleString()} of ${job.frames.toLocaleString()}`
+            : `step ${job.step.toLocaleString()} of ${job.steps.toLocaleString()}`,
           job.scale && `${job.scale} px`,
           job.seconds_left !== null && `about ${duration(job.seconds_left)} left`,
         ]
