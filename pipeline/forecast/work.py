@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -13,6 +14,14 @@ from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import schedule
+
+
+class Source(NamedTuple):
+    """An image that a picture is made of: its path as the manifest writes it, width and height in pixels."""
+
+    file: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,7 @@ class Painting:
     height: int
     done: int = 0
     further_steps: int = 0  # at full size: those of a clip's other frames
+    images: Mapping[str, Source] = field(default_factory=dict)  # by part, as ``Manifest.images``
 
     def pixels(self, side: int) -> int:
         """In all, where its long side has so many."""
@@ -65,6 +75,7 @@ def paintings(
             *sizes[run.content],
             (done or {}).get(number, 0),
             (frames - 1) * run.parameters.frame_steps,
+            {part: Source(path, *sizes[path]) for part, path in run.images.items() if path in sizes},
         )
         for number, run in enumerate(manifest.runs(), 1)
         if run.content in sizes

@@ -20,14 +20,13 @@ from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.previews import LIVE_SIDE
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
-from pipeline.jobs.unfit import unfit
 from pipeline.manifest.parameters import Parameters, changes
 from pipeline.pictures.images import Picture
 from pipeline.worker import card, memory
 from pipeline.worker.clip import Clip
 from pipeline.worker.encoding import Encoding
 from pipeline.worker.finish import Finish, photographed
-from pipeline.worker.fitting import require_disk, require_memory
+from pipeline.worker.fitting import require_disk, require_fitting
 from pipeline.worker.inputs import InputLoader, Inputs
 from pipeline.worker.optimizing import Keeping, as_state, optimize
 from pipeline.worker.previews import leave_painter, leave_previews, previewed
@@ -151,12 +150,9 @@ def _prepared(
 ) -> Work:
     """A job's images, if it can be painted here, and what `auto` comes to; the next job's are decoded meanwhile."""
     assert job.manifest is not None, "a job that runs has a manifest"
-    parameters = job.manifest.parameters
-    if narrow := unfit(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
-        raise JobError(narrow)
-    room = require_memory(job, parameters, session, options)
+    room = require_fitting(job, session.precision, options)
     given = loader.take(sources, job, options.max_pixels)
-    work = Work.settled(session, given, parameters)
+    work = Work.settled(session, given, job.manifest.parameters)
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels, room)
     return work
