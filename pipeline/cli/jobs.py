@@ -60,14 +60,14 @@ def _cost_of(work: list[Painting]) -> str:
 
 def _refused(work: list[Painting], jobs: Path) -> list[str]:
     """Why this machine could not paint the pictures now, in a sentence for each size."""
-    from pipeline.worker.fitting import require_disk, require_memory_for
+    from pipeline.worker.fitting import require_disk, require_memory_here
     from pipeline.worker.session import Options
 
     options = Options(weights=None, max_pixels=0, checkpoint_seconds=0.0)
     found: dict[str, None] = {}
     for one in work:
         try:
-            require_memory_for(one, options)
+            require_memory_here(one, options)
             with contextlib.suppress(OSError):  # the jobs folder may be yet to come
                 require_disk(one, jobs)
         except JobError as error:
@@ -138,6 +138,7 @@ def submit(
       stylistic submit holiday --style wave.jpg --set image_size=768
       stylistic submit "trip/*.jpg" --style wave.jpg scream.jpg --dry-run
     """
+    from pipeline.forecast.paces import Paces, cache_file
     from pipeline.inbox import submit as submitting
     from pipeline.manifest.model import Limits
     from pipeline.pictures.suffixes import told_unread
@@ -153,7 +154,7 @@ def submit(
         found, styles = {photo: f"{photo.stem}-{others[0].name}"}, tuple(others)
     else:
         raise UsageError(f"{photos[0]}: like which painting?", "Name it with --style, after the photos.")
-    planned = submitting.plan(found, styles, name, settings, Limits(**limits), presets)
+    planned = submitting.plan(found, styles, name, settings, Limits(**limits), presets, Paces(cache_file()))
     if dry_run:
         for job in planned:
             steps, cost = f"{job.manifest.steps:,} steps", _cost_of(job.paintings)
@@ -191,12 +192,13 @@ def check(
     Example:
       stylistic check inbox/harbour.yaml
     """
+    from pipeline.forecast.paces import Paces, cache_file
     from pipeline.inbox.check import check as find_problems
     from pipeline.manifest.model import Limits
 
     found = []
     for manifest in manifests:
-        found.append(find_problems(manifest, inbox, list(library), Limits(**limits), presets))
+        found.append(find_problems(manifest, inbox, list(library), Limits(**limits), presets, Paces(cache_file())))
         found[-1].problems.extend(f"{manifest}: {refused}" for refused in _refused(found[-1].paintings, jobs))
         for problem in found[-1].problems or [f"{manifest}: fine{_cost_of(found[-1].paintings)}"]:
             click.echo(printable(problem))

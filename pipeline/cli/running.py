@@ -162,8 +162,9 @@ def _runner(
     weights, paces = weights and weights.resolve(), cache_file()
     idle_seconds = 60 * idle_minutes or None
     worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces, idle_seconds=idle_seconds)
+    judge = Judge(settle, input_timeout, limits, not poll, presets, ignored, Paces(paces, device))
     return Runner(
-        Scanner(drops, Judge(settle, input_timeout, limits, not poll, presets, ignored), partial(made_of, spool)),
+        Scanner(drops, judge, partial(made_of, spool)),
         claims,
         spool,
         Lease(jobs),

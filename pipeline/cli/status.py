@@ -118,7 +118,8 @@ def _running(job: Running) -> str:
     if job.loss is None or job.stage != "painting":
         return f"running: {job.id}: {job.stage}{left}{by}"
     on = f", on {job.device}" if job.device else ""
-    return f"running: {job.id}: step {job.step} of {job.steps}, {job.scale} px, loss {job.loss:.3g}{left}{on}{by}"
+    at = f"frame {job.frame} of {job.frames}" if job.frames else f"step {job.step} of {job.steps}"
+    return f"running: {job.id}: {at}, {job.scale} px, loss {job.loss:.3g}{left}{on}{by}"
 
 
 def _worker(job: Running) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pipeline.forecast.work import Painting
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import is_large, lbfgs_pairs, schedule
 
+MUCH = 2_000_000_000  # bytes, that are told
 # Bytes that a step of Adam takes for each pixel where the whole is done at once: with some room over what
 # benchmarks/memory.py measures, as the kernel ends a process that takes more than there is.
 BYTES_PER_PIXEL = {
@@ -25,6 +27,11 @@ BYTES_PER_PIXEL_OF_STYLE = {
     ("wasserstein", "bfloat16"): 1050,
 }
 STYLE_IN_STRIPS = {"float32": (1_200_000_000, 160), "bfloat16": (700_000_000, 90)}
+
+
+def bytes_of(painting: Painting, precision: str) -> int:
+    """``bytes_needed`` of a picture."""
+    return bytes_needed(*painting.size, precision, painting.parameters)
 
 
 def bytes_needed(height: int, width: int, precision: str, parameters: Parameters) -> int:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipeline import storage
-from pipeline.forecast.work import Painting, paintings_of
+from pipeline.forecast.memory import MUCH, bytes_of
+from pipeline.forecast.work import Painting, paintings_left
 from pipeline.jobs.fields import Seconds, SpoiltError, Text, read_json
-from pipeline.jobs.losses import Loss, reached
+from pipeline.jobs.losses import Loss, frame_reached
 from pipeline.jobs.record import Job
-from pipeline.manifest.parameters import Model, Parameters
+from pipeline.manifest.fields import Model
+from pipeline.manifest.parameters import Parameters
 
 FIXED_PIXELS = 4000  # that a step costs beside its picture's own: from 128 to 1024 px on 2 cores, within a tenth
 RECENT_STEPS = 20  # that a running job's pace is taken from
@@ -40,6 +43,7 @@ class Device(Model):
     """What ``--device`` came to the last time, and how long a new process takes there until it paints."""
 
     name: Text  # CPU, or NVIDIA H200
+    precision: Literal["float32", "bfloat16"] | None = None  # that `auto` came to there
     start_seconds: Seconds = 0.0
 
 
@@ -93,11 +97,14 @@ class Paces:
         """What paints here; None before anything was painted."""
         return self.measured.devices.get(self._option)
 
-    def note(self, device: str, painting: Painting, seen: Sequence[Loss], seconds: float, is_first: bool) -> None:
+    def note(
+        self, device: str, precision: str, painting: Painting, seen: Sequence[Loss], seconds: float, is_first: bool
+    ) -> None:
         """Keep what a finished picture took; where that cannot be, it is only not known the next time.
 
         Args:
             device: that painted it.
+            precision: in which.
             painting: as it was when this process began with it.
             seen: its losses.
             seconds: that it took in all; of the first of a process since its job was started.
@@ -114,8 +121,11 @@ class Paces:
         # What is new counts half.
         rates = pace.rates | {size: (pace.rates.get(size, rate) + rate) / 2 for size, rate in new.items()}
         before = known.devices.get(self._option, Device(name=device))
-        devices = {self._option: Device(name=device, start_seconds=other if is_first else before.start_seconds)}
-        pace = Pace(rates=rates, other_seconds=pace.other_seconds if is_first else other)
+        start = other if is_first else before.start_seconds
+        best = precision if painting.parameters.precision == "auto" else before.precision
+        devices = {self._option: Device(name=device, precision=best, start_seconds=start)}
+        is_of_other = is_first or painting.further_steps > 0  # a clip's is of all its frames
+        pace = Pace(rates=rates, other_seconds=pace.other_seconds if is_of_other else other)
         found = Measured(devices=known.devices | devices, paces=known.paces | {kind: pace})
         with contextlib.suppress(OSError):
             os.makedirs(self._file.parent, exist_ok=True)  # the user's own cache
@@ -143,6 +153,14 @@ class Paces:
         start = 0.0 if is_warm else device.start_seconds
         return Estimate(start + seconds / min(workers, len(work)), device.name, is_reckoned)
 
+    def much_memory(self, work: Iterable[Painting]) -> int | None:
+        """The most bytes that one of these pictures takes, where that is much, and known on what they are painted."""
+        best = self.device and self.device.precision
+        asked = ((painting, painting.parameters.precision) for painting in work)
+        found = [bytes_of(one, best if precision == "auto" else precision) for one, precision in asked if best]
+        most = max(found, default=0)
+        return most if most >= MUCH else None
+
     def left(self, job: Job, seen: Sequence[Loss] = (), at_once: int = 1, since_newest: float = 0.0) -> float | None:
         """Seconds until the last step of a job in a process that has started; None where it cannot be told yet.
 
@@ -152,7 +170,7 @@ class Paces:
             at_once: how many of its pictures are painted at a time.
             since_newest: seconds since the newest of these losses, for which the next step has been under way.
         """
-        work = paintings_of(job, reached(seen))
+        work = paintings_left(job, seen)
         made = [(work[loss.picture - 1], loss.scale, each) for loss, each in _steps(seen) if loss.picture <= len(work)]
         taken = [(painting.pixels(scale), each) for painting, scale, each in made]
         own = _rates(taken, EARLIER_STEPS) or _rates(taken)
@@ -172,7 +190,8 @@ class Paces:
             ahead = [(slower * expected(painting, pixels), steps) for pixels, steps in painting.ahead()]
             under_way = min(since_newest, ahead[0][0]) if ahead and painting.done else 0.0
             lefts.append(sum(each * steps for each, steps in ahead) - under_way)
-        return max(sum(lefts) / at_once, *lefts) if lefts else 0.0
+        between = _between(seen) * max(0, job.frames - frame_reached(seen))
+        return (max(sum(lefts) / at_once, *lefts) if lefts else 0.0) + between / at_once
 
 
 def cache_file() -> Path:
@@ -188,13 +207,22 @@ def _kind(device: str, parameters: Parameters) -> str:
 
 
 def _steps(seen: Iterable[Loss]) -> Iterator[tuple[Loss, float]]:
-    """The steps, and what each took, as far as it is known: that of the first of a scale is not."""
+    """The steps, and what each took, as far as it is known: that of the first of a scale or of a frame is not."""
     latest: dict[int, Loss] = {}
     for loss in seen:
         before = latest.get(loss.picture)
         latest[loss.picture] = loss
-        if before and before.scale == loss.scale and loss.step == before.step + 1 and loss.seconds > before.seconds:
+        is_next = before and (loss.scale, loss.frame, loss.step - 1) == (before.scale, before.frame, before.step)
+        if before and is_next and loss.seconds > before.seconds:
             yield loss, loss.seconds - before.seconds
+
+
+def _between(seen: Sequence[Loss]) -> float:
+    """Seconds from one frame of a clip to the next, beside its steps: reading it, flow, faces, keeping it."""
+    pairs = [(one, other) for one, other in itertools.pairwise(seen) if one.picture == other.picture]
+    steps = [each for _, each in _steps(seen)]
+    found = [other.seconds - one.seconds for one, other in pairs if other.frame == one.frame + 1]
+    return max(0.0, statistics.median(found) - statistics.median(steps)) if found and steps else 0.0
 
 
 def _rates(steps: Iterable[tuple[int, float]], least: int = 1) -> dict[int, float]:

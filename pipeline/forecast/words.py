@@ -18,9 +18,9 @@ def spoken(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
 
 
-def told(count: int, found: Estimate | None) -> str:
+def told(count: int, found: Estimate | None, of: str = "picture") -> str:
     """How much work there is: ``30 pictures, about 55 min on this CPU``."""
-    pictures = "1 picture" if count == 1 else f"{count:,} pictures"
+    pictures = f"1 {of}" if count == 1 else f"{count:,} {of}s"
     if found is None:
         return f"{pictures}; how long that takes is not measured yet on this machine"
     reckoned = ", reckoned from the nearest size that was painted here" if found.is_reckoned else ""

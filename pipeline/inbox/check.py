@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from pipeline import storage
 from pipeline.errors import JobError, ManifestError
+from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings
-from pipeline.inbox import patterns
+from pipeline.inbox import films as films_of
+from pipeline.inbox import patterns, series
 from pipeline.inbox.places import Places
+from pipeline.inbox.stability import Signature
 from pipeline.jobs import clips
 from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Limits
@@ -26,7 +29,14 @@ class Checked(NamedTuple):
     paintings: list[Painting]
 
 
-def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, presets: Path | None = None) -> Checked:
+def check(
+    file: Path,
+    inbox: Path,
+    libraries: Sequence[Path],
+    limits: Limits,
+    presets: Path | None = None,
+    paces: Paces | None = None,
+) -> Checked:
     """Look for every problem of a manifest and the images it names.
 
     Wherever it lies, it is taken as if it lay so in the inbox: a ``job.yaml`` in a folder that is dropped whole, any
@@ -50,10 +60,14 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
         return Checked([f"{file}: {error}"], [])
     problems: list[str] = []
     films: dict[str, Film] = {}
-    for image in manifest.images.values():
+    for part, image in manifest.images.items():
         try:
+            if part == "content" and series.is_asked_for(manifest, places):
+                films[image] = series.judged(places, manifest, limits.max_frames, _verified(limits)).film
+                continue
+            may_be_animated = manifest.frames and part == "content"
             with places.open(image) as opened:
-                films[image] = clips.verify(opened, image, limits.max_pixels, end_may_lack=True)
+                films[image] = clips.verify(opened, image, limits.max_pixels, True, may_be_animated)
         except JobError as error:
             problems.append(f"{file}: {error}")
         except FileNotFoundError:
@@ -64,9 +78,16 @@ def check(file: Path, inbox: Path, libraries: Sequence[Path], limits: Limits, pr
         return Checked(problems, [])
     sizes = {image: film[:2] for image, film in films.items()}
     try:
-        frames = clips.frames(manifest, films[manifest.content], limits)
+        frames = films_of.frames(manifest, films[manifest.content], limits, paces or Paces(None))
     except JobError as error:
         return Checked([f"{file}: {error}"], [])
     if narrow := unfit(manifest, sizes):
         return Checked([f"{file}: {narrow}"], [])
     return Checked([], paintings(manifest, sizes, frames=frames))
+
+
+def _verified(limits: Limits) -> series.Verify:
+    def verify(file: BinaryIO, name: str, _: Signature) -> Film:
+        return clips.verify(file, name, limits.max_pixels, end_may_lack=True)
+
+    return verify

@@ -1,11 +1,18 @@
-"""Which of the videos among photos are painted."""
+"""Which of the videos among photos are painted, and how many frames of them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 
+from pipeline.forecast.paces import Paces
+from pipeline.forecast.words import told
+from pipeline.forecast.work import paintings
+from pipeline.jobs.clips import TooLongError
+from pipeline.jobs.clips import frames as frames_of
+from pipeline.manifest.model import Limits, Manifest
 from pipeline.pictures import clips, suffixes
+from pipeline.pictures.clips import Film
 
 
 def are_painted() -> bool:
@@ -16,6 +23,16 @@ def are_painted() -> bool:
 def told_unpainted(folder: str) -> str:
     """A sentence on a folder whose videos are not painted, as something is not installed."""
     return f"{folder}: videos are not painted: {clips.missing()} is not installed; `{clips.INSTALL}`"
+
+
+def frames(manifest: Manifest, film: Film, limits: Limits, paces: Paces) -> int:
+    """``jobs.clips.frames``, of which a clip that is too long hears how long it would take; errors as there."""
+    try:
+        return frames_of(manifest, film, limits)
+    except TooLongError as error:
+        work = paintings(manifest, {manifest.content: film[:2]}, frames=error.frames)
+        said = told(error.frames, paces.estimate(work), "frame")
+        raise TooLongError(manifest.content, error.frames, error.limit, said) from None
 
 
 def stills(names: Iterable[str]) -> frozenset[str]:

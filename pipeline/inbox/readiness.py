@@ -15,11 +15,14 @@ from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError, joined
-from pipeline.inbox import patterns
+from pipeline.forecast.paces import Paces
+from pipeline.inbox import patterns, series
 from pipeline.inbox.drops import Drop
+from pipeline.inbox.films import frames
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
 from pipeline.inbox.jobfolder import is_of_style_folder
 from pipeline.inbox.places import open_inside
+from pipeline.inbox.series import Series
 from pipeline.inbox.stability import Signature, Stability
 from pipeline.jobs import clips
 from pipeline.jobs.unfit import unfit
@@ -31,6 +34,8 @@ from pipeline.pictures.clips import Film
 log = logging.getLogger(__name__)
 
 KEPT_VERDICTS = 10_000  # images whose decoding need not be tried again
+NO_FILE: Signature = (0, 0, 0, 0)
+_Asked = tuple[Signature, bool]  # of which file, and whether all frames of it
 DECODE_SECONDS = 0.5  # that a look waits for an image; one of 200 megapixels takes several
 
 
@@ -44,6 +49,7 @@ class Ready:
     films: list[Film]  # what each of `manifest.images` is; an image has one frame
     signatures: list[Signature]
     frames: int  # that are to be painted
+    series: Series | None = None  # where `content` is a folder of them
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ class Judge:
             another one.
         presets: a folder of presets of one's own.
         ignored: what patterns leave out, besides what folders say themselves.
+        paces: what is known of this machine, by which a clip that is too long hears how long it would take.
     """
 
     def __init__(
@@ -113,6 +120,7 @@ class Judge:
         trust_times: bool,
         presets: Path | None = None,
         ignored: Ignored = SYSTEMS,
+        paces: Paces | None = None,
     ) -> None:
         self._settle = settle_seconds
         self.timeout_seconds = input_timeout_seconds
@@ -120,11 +128,12 @@ class Judge:
         self._trust_times = trust_times
         self.presets = presets
         self._ignored = ignored
+        self._paces = paces or Paces(None)
         self._sightings: dict[Path, _Sighting] = {}
-        self._decoded: dict[Signature, Film | ImageError] = {}
+        self._decoded: dict[_Asked, Film | ImageError] = {}
         self._told: set[str] = set()
         self._decoder = ThreadPoolExecutor(1)
-        self._decoding: tuple[Signature, Future[Film]] | None = None
+        self._decoding: tuple[_Asked, Future[Film]] | None = None
 
     def stability(self) -> Stability:
         """For files that are to rest as long as a drop's do."""
@@ -193,16 +202,23 @@ class Judge:
         signatures: list[Signature] = []
         problems: list[str] = []
         settling = False
-        for name in manifest.images.values():
+        found: Series | None = None
+        for part, name in manifest.images.items():
             path = drop.places.path(name)
+            may_be_animated = manifest.frames and part == "content"
             try:
+                if part == "content" and series.is_asked_for(manifest, drop.places):
+                    signatures.append(NO_FILE)
+                    found = series.judged(drop.places, manifest, self.limits.max_frames, self.decode, seen.files)
+                    films.append(found.film)
+                    continue
                 with drop.places.open(name) as file:
                     signatures.append(seen.files.sight(path, os.fstat(file.fileno())))
                     if not seen.files.is_stable(path):
                         settling = True
                     elif not problems:
-                        films.append(self.decode(file, name, signatures[-1]))
-            except BeingDecodedError:
+                        films.append(self.decode(file, name, signatures[-1], may_be_animated))
+            except (BeingDecodedError, series.UnsettledError):
                 settling = True
             except FileNotFoundError:
                 problems.append(drop.places.missing(name))
@@ -210,7 +226,7 @@ class Judge:
                 if self._is_worth_waiting(drop, seen):
                     problems.append(str(error))
                 else:
-                    films.append(Film(*error.size, frames=1, seconds=0.0))
+                    films.append(Film(*error.size))
                     self._tell(
                         f"{error.message} It is painted as it is, after {self.timeout_seconds:g} s (--input-timeout)."
                     )
@@ -223,13 +239,15 @@ class Judge:
         if settling:
             return Waiting("settling", is_settling=True)
         try:
-            count = clips.frames(manifest, films[0], self.limits)
+            count = frames(manifest, films[0], self.limits, self._paces)
         except ImageError as error:
             return Rejected(drop, manifest, seen.parsed, str(error))
         sizes = {image: film[:2] for image, film in zip(manifest.images.values(), films, strict=True)}
         if told := unfit(manifest, sizes):
             return Rejected(drop, manifest, seen.parsed, told)
-        return Ready(drop, manifest, seen.parsed, films, signatures, count)
+        if found and found.gap:
+            self._tell(found.gap)
+        return Ready(drop, manifest, seen.parsed, films, signatures, count, found)
 
     def _is_worth_waiting(self, drop: Drop, seen: _Sighting) -> bool:
         """Unless a style folder has waited before, as long as anybody would."""
@@ -241,29 +259,30 @@ class Judge:
             self._told.add(sentence)
             log.warning("%s", sentence)
 
-    def decode(self, file: BinaryIO, name: str, signature: Signature) -> Film:
+    def decode(self, file: BinaryIO, name: str, signature: Signature, may_be_animated: bool = False) -> Film:
         """``clips.verify``, once for every version of a file; errors as there.
 
         Raises:
             BeingDecodedError: it takes long; what runs is not to wait for that.
         """
-        if signature not in self._decoded:
-            if len(self._decoded) >= KEPT_VERDICTS:
+        asked = signature, may_be_animated
+        if asked not in self._decoded:
+            if len(self._decoded) >= KEPT_VERDICTS + self.limits.max_frames:
                 self._decoded.clear()
-            self._decode(file, name, signature)
-        found = self._decoded[signature]
+            self._decode(file, name, asked)
+        found = self._decoded[asked]
         if isinstance(found, ImageError):
             # As it was first raised: raised again and again it would carry every traceback along.
             raise found.untraced()
         return found
 
-    def _decode(self, file: BinaryIO, name: str, signature: Signature) -> None:
+    def _decode(self, file: BinaryIO, name: str, asked: _Asked) -> None:
         """Beside the loop, one image at a time."""
         if self._decoding is None:
             own = os.fdopen(os.dup(file.fileno()), "rb")  # which outlives the look
-            self._decoding = signature, self._decoder.submit(_verify, own, name, self.limits.max_pixels)
+            self._decoding = asked, self._decoder.submit(_verify, own, name, self.limits.max_pixels, asked[1])
         under_way, future = self._decoding
-        wait([future], DECODE_SECONDS if under_way == signature else 0)
+        wait([future], DECODE_SECONDS if under_way == asked else 0)
         if not future.done():
             raise BeingDecodedError
         self._decoding = None
@@ -272,10 +291,10 @@ class Judge:
         except ImageError as error:
             self._decoded[under_way] = error.untraced()  # its traceback holds the pixels
         except Exception:
-            if under_way == signature:  # else the look at that file will tell
+            if under_way == asked:  # else the look at that file will tell
                 raise
-        if under_way != signature:
-            self._decode(file, name, signature)
+        if under_way != asked:
+            self._decode(file, name, asked)
 
 
 def _foreign(drop: Drop, data: bytes) -> Foreign | None:
@@ -285,9 +304,9 @@ def _foreign(drop: Drop, data: bytes) -> Foreign | None:
     return Foreign(drop, f"{drop.label} is not understood: {what_it_lacks(data)}; it stays where it is")
 
 
-def _verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
+def _verify(file: BinaryIO, name: str, max_pixels: int, may_be_animated: bool) -> Film:
     with file:
-        return clips.verify(file, name, max_pixels)
+        return clips.verify(file, name, max_pixels, may_be_animated=may_be_animated)
 
 
 def _excess(folder: Path, limits: Limits) -> str:

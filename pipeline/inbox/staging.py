@@ -16,9 +16,11 @@ from pipeline.inbox.drops import Drop
 from pipeline.inbox.jobfolder import is_of_style_folder
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.readiness import Ready, Rejected
-from pipeline.inbox.stability import signature_of
+from pipeline.inbox.series import UnsettledError, packed
+from pipeline.inbox.stability import Signature, signature_of
 from pipeline.jobs.record import Job, JobImage, name_in, now
 from pipeline.jobs.spool import DROPPED, KEPT, Spool
+from pipeline.pictures.series import SUFFIX
 from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
@@ -68,19 +70,38 @@ def _copy(ready: Ready, drop: Drop, draft: Path) -> Slices[Job]:
     manifest = ready.manifest.model_copy(update={"name": name_in(_id(drop))})
     inputs = {}
     for (part, image), film, signature in zip(manifest.images.items(), ready.films, ready.signatures, strict=True):
-        stored = part + Path(image).suffix[:8].lower()
-        with contextlib.ExitStack() as stack:
-            with _looked_at_again():
-                file = stack.enter_context(drop.places.open(image))
-            digest = yield from storage.copy_stream(file, draft / stored)
-            if signature_of(os.fstat(file.fileno())) != signature:
-                raise ChangedError(image)
-        count = ready.frames if part == "content" else 1
-        facts = {"width": film.width, "height": film.height, "frames": count}
+        if film.kind == "series":
+            stored = part + SUFFIX
+            digest = yield from _pack(ready, drop, image, draft / stored)
+        else:
+            stored = part + Path(image).suffix[:8].lower()
+            digest = yield from _copy_image(drop, image, signature, draft / stored)
+        kind, count = (film.kind, ready.frames) if part == "content" else ("photo", 1)
+        facts = {"width": film.width, "height": film.height, "frames": count, "kind": kind}
         inputs[part] = JobImage(file=image, stored=stored, sha256=digest, **facts)
     with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
         yield from storage.copy_stream(file, draft / (DROPPED + drop.manifest.suffix.lower()))
     return Job.new(_id(drop), manifest, inputs, manifest.content if is_of_style_folder(drop.places) else None)
+
+
+def _copy_image(drop: Drop, image: str, signature: Signature, target: Path) -> Slices[str]:
+    with contextlib.ExitStack() as stack:
+        with _looked_at_again():
+            file = stack.enter_context(drop.places.open(image))
+        digest = yield from storage.copy_stream(file, target)
+        if signature_of(os.fstat(file.fileno())) != signature:
+            raise ChangedError(image)
+    return digest
+
+
+def _pack(ready: Ready, drop: Drop, folder: str, target: Path) -> Slices[str]:
+    """The frames of a folder as one file."""
+    assert ready.series is not None
+    try:
+        with _looked_at_again():
+            return (yield from packed(drop.places, folder, ready.series, target))
+    except UnsettledError as error:
+        raise ChangedError(folder) from error
 
 
 def rejected_job(verdict: Ready | Rejected, drop: Drop) -> Job:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from pipeline import storage
 from pipeline.errors import ImageError, ManifestError, UsageError
+from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings
 from pipeline.inbox import films, foreign_paths, jobfolder, patterns
 from pipeline.inbox.drops import is_photo
@@ -81,6 +82,7 @@ def plan(
     settings: Sequence[str],
     limits: Limits,
     presets: Path | None = None,
+    paces: Paces | None = None,
 ) -> list[Submission]:
     """The jobs that paint photos like paintings, after everything about them has been tried; writes nothing.
 
@@ -91,6 +93,7 @@ def plan(
         settings: ``key=value``: a parameter, or ``preset`` or ``priority``; values as in a manifest.
         limits: refused beyond.
         presets: a folder of presets of one's own.
+        paces: what is known of this machine.
 
     Raises:
         UsageError: with every setting and image that cannot be used.
@@ -118,7 +121,7 @@ def plan(
     for photo, (manifest, text, copies) in zip(photos, planned, strict=True):
         sizes = {copies[image]: verified[image][:2] for image in copies}
         try:
-            frames = clips.frames(manifest, verified[photo], limits)
+            frames = films.frames(manifest, verified[photo], limits, paces or Paces(None))
         except ImageError as error:
             problems.append(str(error))
             continue

@@ -2,62 +2,80 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from pipeline import storage
 from pipeline.errors import ImageError
+from pipeline.jobs.record import Job
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parameters import Parameters
-from pipeline.pictures import clips, images, suffixes
-from pipeline.pictures.clips import Film, Levels
+from pipeline.pictures import animations, clips, images, series, suffixes
+from pipeline.pictures.clips import Film, Filmed, Levels
 from pipeline.pictures.images import Picture, Rgb
 
-SUFFIX = ".mp4"  # of a result
+SUFFIX, SERIES_SUFFIX = ".mp4", ".frames"  # of a result's file, or its folder
+KINDS = {"photo": "a photo", "video": "a video", "animation": "an animation", "series": "a folder of frames"}
 
 
-def is_clip(manifest: Manifest) -> bool:
-    """Whether a manifest asks for a video to be painted."""
-    return suffixes.is_video(manifest.content)
+class TooLongError(ImageError):
+    """A clip of more ``frames`` than are painted, of ``limit``."""
+
+    def __init__(self, name: str, frames: int, limit: int, told: str = "") -> None:
+        super().__init__(
+            f"{name}: {told or f'{frames:,} frames'}; the limit is {limit:,} (--max-frames).",
+            "Name a part of it by `start` and `end`, in seconds, or raise the limit.",
+        )
+        self.frames, self.limit = frames, limit
 
 
-def verify(file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool = False) -> Film:
-    """``images.verify``, of a video too."""
+def verify(
+    file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool = False, may_be_animated: bool = False
+) -> Film:
+    """``images.verify``, of a video too, and on request of all frames of an animation."""
     if suffixes.is_video(name):
         return clips.verify(file, name, max_pixels)
-    return Film(*images.verify(file, name, max_pixels, end_may_lack), frames=1, seconds=0.0)
+    if may_be_animated and animations.is_named_like_one(name):
+        return animations.verify(file, name, max_pixels)
+    return Film(*images.verify(file, name, max_pixels, end_may_lack))
 
 
 def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
     """How many frames of a manifest's `content` are painted: one of a photo, of a video those between its times.
 
     Raises:
-        ImageError: there are none, or too many, or what is asked for cannot be of a clip.
+        TooLongError: there are too many.
+        ImageError: there are none, or what is asked for cannot be of a clip.
     """
     name = manifest.content
     others = [path for part, path in manifest.images.items() if part != "content" and suffixes.is_video(path)]
     if others:
         raise ImageError(f"{others[0]}: a video.", "Only `content` may be one.")
-    if not is_clip(manifest):
-        if manifest.start is not None or manifest.end is not None:
-            raise ImageError(f"{name}: a photo; `start` and `end` are of a video.", "Leave them out.")
+    if film.kind != "video" and (manifest.start is not None or manifest.end is not None):
+        raise ImageError(f"{name}: {KINDS[film.kind]}; `start` and `end` are of a video.", "Leave them out.")
+    if film.kind == "photo":
         return 1
+    if package := clips.missing():
+        raise ImageError(f"{name}: clips take {package}, which is not installed.", f"`{clips.INSTALL}`")
     if manifest.sweep:
-        raise ImageError(f"{name}: a video; a sweep is of photos.", "Drop a job for each variant.")
+        raise ImageError(f"{name}: {KINDS[film.kind]}; a sweep is of photos.", "Drop a job for each variant.")
     parameters = manifest.parameters
     if parameters.snapshots or parameters.timelapse or parameters.print:
-        raise ImageError(f"{name}: a video; `print`, `snapshots` and `timelapse` are of photos.", "Leave them out.")
+        raise ImageError(
+            f"{name}: {KINDS[film.kind]}; `print`, `snapshots` and `timelapse` are of photos.", "Leave them out."
+        )
     start, end = manifest.start or 0.0, min(manifest.end or math.inf, film.seconds or math.inf)
     if film.seconds and start >= film.seconds:
         raise ImageError(f"{name}: is {film.seconds:.1f} s long; `start: {start:g}` is behind its end.")
     part = (end - start) / film.seconds if film.seconds else 1.0
     count = max(1, round(film.frames * min(1.0, part)))
     if count > limits.max_frames:
-        raise ImageError(
-            f"{name}: {count:,} frames; the limit is {limits.max_frames:,} (--max-frames).",
-            "Name a part of it by `start` and `end`, in seconds, or raise the limit.",
-        )
+        raise TooLongError(name, count, limits.max_frames)
     each = parameters.frame_steps
     steps = manifest.steps + (count - 1) * each
     if steps > limits.max_steps:
@@ -66,19 +84,39 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
     return count
 
 
-def first_frame(file: BinaryIO, manifest: Manifest, long_side: int, max_pixels: int) -> Picture:
+def frames_of(file: BinaryIO, job: Job, max_pixels: int) -> Iterator[Filmed]:
+    """The frames that a clip's job asks for, as they were filmed."""
+    assert job.manifest is not None, "a job that runs has a manifest"
+    name, kind = job.manifest.content, job.kind
+    if kind == "series":
+        return series.frames_of(file, name, max_pixels)
+    if kind == "animation":
+        return animations.frames_of(file, name, max_pixels)
+    return clips.frames_of(file, name, max_pixels, None, job.manifest.start, job.manifest.end)
+
+
+@contextlib.contextmanager
+def filmed(job: Job, sources: Path, max_pixels: int) -> Iterator[Iterator[Filmed]]:
+    """``frames_of`` a job, from its folder."""
+    with storage.open_file(sources / job.images["content"].stored) as file:
+        yield frames_of(file, job, max_pixels)
+
+
+def scaled(filmed: Filmed, job: Job, long_side: int) -> Levels:
+    """A frame of a job at a size; both sides are even where it becomes one of a video."""
+    return clips.scaled(filmed.levels, long_side, to=1 if job.kind == "series" else 2)
+
+
+def first_frame(file: BinaryIO, job: Job, long_side: int, max_pixels: int) -> Picture:
     """The first frame that is painted, at a size.
 
     Raises:
         ImageError: there is none.
     """
-    found = next(
-        clips.frames_of(file, manifest.content, max_pixels, long_side, manifest.start, manifest.end),
-        None,
-    )
+    found = next(frames_of(file, job, max_pixels), None)
     if found is None:
-        raise ImageError(f"{manifest.content}: no frame between `start` and `end`.", "Leave more of it.")
-    return Picture(as_rgb(found.levels), None)
+        raise ImageError(f"{job.images['content'].file}: no frame between `start` and `end`.", "Leave more of it.")
+    return Picture(as_rgb(scaled(found, job, long_side)), None)
 
 
 def as_rgb(levels: Levels) -> Rgb:

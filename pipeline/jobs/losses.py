@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pipeline import storage
 from pipeline.jobs import variants
 from pipeline.jobs.fields import LossValue, Number, Seconds, Side
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 FILE = "loss.jsonl"
 MOST_BYTES = 256 << 20  # of a log of a million steps
@@ -33,6 +33,7 @@ class Loss(Model):
     style: LossValue
     total_variation: LossValue
     seconds: Seconds = 0.0  # of optimizing up to here, over all attempts
+    frame: Number = 1  # of a clip, that it is of
     picture: int = Field(default=1, exclude=True)  # of the job's, from 1: a sweep has several, each with its own log
 
 
@@ -106,6 +107,11 @@ def since_newest(folder: Path) -> float:
 def reached(seen: Iterable[Loss]) -> dict[int, int]:
     """The last step of each picture that is in a log."""
     return {loss.picture: loss.step for loss in seen}
+
+
+def frame_reached(seen: Iterable[Loss]) -> int:
+    """How many frames of a clip have been begun; 0 before the first."""
+    return sum({loss.picture: loss.frame for loss in seen}.values())
 
 
 class Tail:

@@ -14,9 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_seriali
 from pipeline import storage
 from pipeline.errors import JobError, short
 from pipeline.jobs.fields import Count, FileName, Moment, Name, Sha256, Side, SpoiltError, WrittenPath, read_json
+from pipeline.manifest.fields import Model
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.names import valid_name
-from pipeline.manifest.parameters import Model
+from pipeline.pictures.clips import Kind
 
 RECORD = "job.json"
 MOST_BYTES = 16 << 20  # of a sweep of thousands
@@ -50,6 +51,7 @@ class JobImage(Model):
     width: Side
     height: Side
     frames: Count = 1  # of a clip, those that are to be painted
+    kind: Kind = "photo"
 
 
 def _copies(images: dict[str, JobImage]) -> dict[str, JobImage]:
@@ -110,6 +112,11 @@ class Job(Model):
     def frames(self) -> int:
         """How many pictures its photo stands for: one, or those of a clip."""
         return self.images["content"].frames if "content" in self.images else 1
+
+    @property
+    def kind(self) -> Kind:
+        """What its photo is."""
+        return self.images["content"].kind if "content" in self.images else "photo"
 
     @property
     def turn(self) -> tuple[int, str, str]:

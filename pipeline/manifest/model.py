@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipeline.errors import short, shown, suggestion
+from pipeline.manifest.fields import Float, Int, Model, mask_of
 from pipeline.manifest.names import default_name, valid_name, valid_path, with_tail
-from pipeline.manifest.parameters import PRESETS, Float, Int, Model, Parameters, mask_of
+from pipeline.manifest.parameters import PRESETS, Parameters
 
 _SWEPT_FIELDS = ("content", "style")
 
@@ -104,6 +105,9 @@ class Manifest(Model):
         WithJsonSchema(_STYLES_SCHEMA),
     ]
     init_image: Annotated[_Path | None, Field(description="the picture to start from, with `init: file`")] = None
+    frames: bool = Field(
+        False, description="whether `content` is a folder of numbered frames, or an animation, painted frame by frame"
+    )
     start: Float | None = Field(None, ge=0, le=1e6, description="seconds of a clip, before which it is left out")
     end: Float | None = Field(None, gt=0, le=1e6, description="seconds of a clip, from which on it is left out")
     name: Annotated[str, AfterValidator(valid_name)]

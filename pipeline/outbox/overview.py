@@ -15,13 +15,13 @@ from pydantic import ConfigDict, Field
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
 from pipeline.forecast.paces import Paces
-from pipeline.forecast.work import paintings_of
+from pipeline.forecast.work import paintings_left
 from pipeline.jobs import attempt, lock, log, losses, pause, previews, report
 from pipeline.jobs.pause import Pause
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.report import Report, Waits
 from pipeline.jobs.spool import Spool
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 RECENT = 5
 QUEUED = 20  # of the queue, that are told one by one
@@ -55,6 +55,8 @@ class Running(Model):
     stage: Literal["starting", "preparing", "painting"] = "starting"
     step: int = 0
     steps: int = 0
+    frame: int | None = None  # of a clip, that it is at
+    frames: int | None = None
     scale: int | None = None  # long side in pixels of what is worked on
     loss: float | None = None
     seconds_left: float | None = None  # where it can be told
@@ -78,6 +80,7 @@ class Queued(Model):
     styles: list[str] = Field(default_factory=list)
     steps: int = 0
     seconds_left: float | None = None  # that it will take, where it can be told
+    memory_bytes: int | None = None  # likewise, where it is much
 
 
 class Queue(Model):
@@ -195,6 +198,8 @@ def _running(folder: Path, paces: Paces) -> Running:
         return Running(id=folder.name, name=name_in(folder.name))
     own = attempt.place(folder, job.attempts)
     found = Running(id=job.id, started_at=job.started_at, steps=job.steps, **_asked(job))
+    if job.frames > 1:
+        found = found.model_copy(update={"frame": 0, "frames": job.frames})
     at_it = attempt.workers(own)
     if at_it:
         found = found.model_copy(update={"worker": ", ".join(f"{by.host}:{by.pid}" for by in at_it)})
@@ -208,6 +213,11 @@ def _running(folder: Path, paces: Paces) -> Running:
     if seen:
         done = sum(losses.reached(seen).values())
         at = {"step": done, "scale": seen[-1].scale, "loss": seen[-1].total}
+        if found.frames and job.manifest:
+            frame = losses.frame_reached(seen)
+            # Scenes begin with more steps than were counted.
+            steps = max(job.steps, done + (found.frames - frame) * job.manifest.parameters.frame_steps)
+            at |= {"frame": frame, "steps": steps}
         found = found.model_copy(update={**at, "stage": "painting" if found.device else "starting"})
     shown = previews.newest(own, previews.LIVE)
     return found.model_copy(update={"preview": shown and str(shown)})
@@ -248,9 +258,10 @@ def _queued(folder: Path, paces: Paces) -> Queued:
         job = Job.load(folder)
     except (OSError, RecordError):
         return Queued(id=folder.name, name=name_in(folder.name))
-    made = losses.reached(attempt.earlier_losses(folder, job.attempts + 1))
-    estimate = paces.estimate(paintings_of(job, made), is_warm=True)
-    return Queued(id=job.id, steps=job.steps, seconds_left=estimate and estimate.seconds, **_asked(job))
+    work = paintings_left(job, attempt.earlier_losses(folder, job.attempts + 1))
+    estimate = paces.estimate(work, is_warm=True)
+    takes = {"seconds_left": estimate and estimate.seconds, "memory_bytes": paces.much_memory(work)}
+    return Queued(id=job.id, steps=job.steps, **takes, **_asked(job))
 
 
 def _asked(job: Job) -> dict[str, object]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
@@ -31,14 +32,21 @@ def add(outbox: Path, job: Job) -> Slices[None]:
     assert job.manifest is not None, "a job that has pictures has a manifest"
     above, name = _place(job.place or job.name, is_path=job.place is not None)
     is_sweep = job.manifest.sweep is not None
+    series = outbox / job.id / f"{job.name}{clips.SERIES_SUFFIX}"
+    if job.kind == "series":
+        folder = _made_of_series(_made(outbox / PICTURES, above), name, _made_of(job))
+        taken = _taken(folder)
+        for entry in storage.entries(series) if storage.is_folder(series) else []:
+            target = _free(folder, entry.path.stem, entry.path.suffix, _made_of(job), taken)
+            yield from _put(entry.path, target, folder / f".{job.id}")
+        return
     folder = _made(outbox / PICTURES, (*above, name) if is_sweep else above)
     for one in variants.records(job) if is_sweep else [job]:
         assert one.manifest is not None
-        suffix = clips.SUFFIX if clips.is_clip(one.manifest) else saving.SUFFIXES[one.manifest.parameters.output_format]
+        suffix = saving.SUFFIXES[one.manifest.parameters.output_format] if one.kind == "photo" else clips.SUFFIX
         source = outbox / job.id / f"{one.name}{suffix}"
         if storage.is_file(source):  # that of a variant may have failed
-            made_of = _photo_and_styles({part: image.sha256 for part, image in one.images.items()})
-            target = _free(folder, on_any_system(one.name) if is_sweep else name, suffix, made_of)
+            target = _free(folder, on_any_system(one.name) if is_sweep else name, suffix, _made_of(one), _taken(folder))
             yield from _put(source, target, folder / f".{job.id}")
 
 
@@ -79,9 +87,23 @@ def _made(folder: Path, names: tuple[str, ...]) -> Path:
     return folder
 
 
-def _free(folder: Path, name: str, suffix: str, made_of: object) -> Path:
+def _made_of_series(above: Path, name: str, made_of: object) -> Path:
+    """The folder that frames go to: that of those made of the same before them, else a new one."""
+    taken = _taken(above)
+    for numbered in _numbered(name):
+        entry = taken.get(folded(numbered))
+        folder = entry.path if entry else above / numbered
+        if entry is None:
+            storage.ensure_folder(folder)
+        frames = storage.entries(folder) if entry is None or entry.is_folder else None
+        if frames == [] or (frames and frames[0].is_file and _told(frames[0].path) == made_of):
+            return folder
+    raise FileExistsError(errno.EEXIST, f"{MOST_ALIKE} of its name are there", str(above / name))
+
+
+def _free(folder: Path, name: str, suffix: str, made_of: object, taken: Mapping[str, Entry]) -> Path:
     """Where a picture goes: to the one that was made of the same before it, else where nothing is."""
-    taken, free = _taken(folder), None
+    free = None
     for numbered in _numbered(name):
         entry = taken.get(folded(numbered + suffix))
         if entry is None:
@@ -109,6 +131,9 @@ def _put(source: Path, target: Path, draft: Path) -> Slices[None]:
 def _places(outbox: Path, published: Log) -> Iterator[tuple[Path, Path]]:
     """Each file that may be one of a result's pictures, with that of the result."""
     assert published.output is not None
+    if published.output.file.endswith(clips.SERIES_SUFFIX):
+        yield from _places_of_series(outbox, published, published.output.file)
+        return
     own = {entry.name: entry.path for entry in storage.entries(outbox / published.job.id) if entry.is_file}
     rows = published.variants
     files = {row.get("variant"): row.get("file") for row in rows or [] if isinstance(row.get("variant"), str)}
@@ -125,6 +150,18 @@ def _places(outbox: Path, published: Log) -> Iterator[tuple[Path, Path]]:
                     yield entry.path, own[file]
 
 
+def _places_of_series(outbox: Path, published: Log, file: str) -> Iterator[tuple[Path, Path]]:
+    """As ``_places``, of a result that is a folder of frames."""
+    series = outbox / published.job.id / file
+    own = {entry.name: entry.path for entry in storage.entries(series)} if storage.is_folder(series) else {}
+    above, name = _place(published.job.name, is_path=False)
+    for numbered in _numbered(name):
+        folder = outbox.joinpath(PICTURES, *above, numbered)
+        for entry in storage.entries(folder) if storage.is_folder(folder) else []:
+            if entry.is_file and (source := own.get(re.sub(r" \([0-9]+\)(?=\.)", "", entry.name))):
+                yield entry.path, source
+
+
 def _numbered(name: str) -> Iterator[str]:
     yield name
     yield from (f"{name} ({number})" for number in range(2, MOST_ALIKE + 1))
@@ -132,6 +169,10 @@ def _numbered(name: str) -> Iterator[str]:
 
 def _taken(folder: Path) -> dict[str, Entry]:
     return {folded(entry.name): entry for entry in storage.entries(folder)}
+
+
+def _made_of(job: Job) -> object:
+    return _photo_and_styles({part: image.sha256 for part, image in job.images.items()})
 
 
 def _photo_and_styles(inputs: Mapping[str, str]) -> tuple[str | None, list[str]]:

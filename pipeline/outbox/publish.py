@@ -72,6 +72,7 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
             yield from _copy(path, building)
         yield from _add_previews(building, folder)
         yield from _add_snapshots(building, job, folder)
+        yield from _add_series(building, ended, folder)
         if job.manifest and job.manifest.sweep:
             for number, variant in enumerate(variants.records(job), 1):
                 yield from _add_variant(building, variant, variants.place(folder, number))
@@ -169,6 +170,17 @@ def _add_snapshots(building: Path, job: Job, place: Path) -> Slices[None]:
         for path in found.values():
             yield from _copy(path, folder)
         storage.sync_folder(folder)
+
+
+def _add_series(building: Path, ended: Done, folder: Path) -> Slices[None]:
+    """The frames of a result that is a folder of them."""
+    if storage.is_folder(folder / result.SERIES):
+        place = building / ended.output.file
+        storage.make_folder(place)
+        for entry in storage.entries(folder / result.SERIES):
+            if entry.name[0] != ".":
+                yield from _copy(entry.path, place)
+        storage.sync_folder(place)
 
 
 def _copy(path: Path, folder: Path) -> Slices[None]:

@@ -11,7 +11,7 @@ import importlib.util
 import io
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,26 +35,33 @@ ORDINARY_RATE = Fraction(25)  # a second
 TICKS = 90_000  # a second
 MOST_ASPECT = 4  # of a pixel
 MOST_RATE = Fraction(240)
+OF_A_FILM = (b"moov", b"moof", b"mdat")
 COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 INSTALL = "pip install 'stylistic[video]'"
 
 Levels = npt.NDArray[np.uint8]
 
 
+Kind = Literal["photo", "video", "animation", "series"]  # a series is a folder of numbered frames
+
+
 class Film(NamedTuple):
-    """A video as it is shown: its upright width and height in pixels, its frames, and its length."""
+    """A video, or another picture, as it is shown: its upright width and height in pixels, its frames, its length."""
 
     width: int
     height: int
-    frames: int
-    seconds: float
+    frames: int = 1
+    seconds: float = 0.0  # 0 where it has none, or does not say
+    kind: Kind = "photo"
 
 
 class Filmed(NamedTuple):
-    """A frame: RGB ``[H, W, 3]`` uint8, and when it is shown, in seconds from the first one."""
+    """A frame: RGB ``[H, W, 3]`` uint8, when it is shown, in seconds from the first one, and its alpha where that is to
+    be given back, ``[H, W]`` uint8."""
 
     time: Fraction
     levels: Levels
+    alpha: Levels | None = None
 
 
 def missing() -> str:
@@ -90,14 +97,14 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
             if packet.stream is stream:
                 frames += 1
         said = container.duration / 1e6 + (container.start_time or 0) / 1e6 if container.duration else 0.0
-        if stream.frames > frames or last < said - max(MISSING_SECONDS, 0.005 * said):
+        if _says_more(file) or stream.frames > frames or last < said - max(MISSING_SECONDS, 0.005 * said):
             raise IncompleteImageError(f"{name}: breaks off after {last:.1f} s.", "Copy the file again.")
     file.seek(0)
     shown = next(frames_of(file, name, max_pixels), None)
     if shown is None:
         raise ImageError(f"{name}: no picture in it can be decoded.", "Save it again as MP4.")
     height, width = shown.levels.shape[:2]
-    return Film(width, height, frames, last)
+    return Film(width, height, frames, last, "video")
 
 
 def frames_of(
@@ -153,11 +160,12 @@ def rate(file: BinaryIO, name: str) -> Fraction:
     return min(Fraction(said).limit_denominator(1001), MOST_RATE)
 
 
-def scaled(levels: Levels, long_side: int) -> Levels:
-    """A frame at ``long_side`` pixels by Lanczos's filter, both its sides being even, as yuv420p has them."""
+def scaled(levels: Levels, long_side: int, to: int = 2) -> Levels:
+    """A frame at ``long_side`` pixels by Lanczos's filter, both its sides being even, as yuv420p has them, or multiples
+    of another number."""
     height, width = levels.shape[:2]
     ratio = long_side / max(width, height)
-    return _resized(levels, max(2, 2 * round(width * ratio / 2)), max(2, 2 * round(height * ratio / 2)))
+    return _resized(levels, max(to, to * round(width * ratio / to)), max(to, to * round(height * ratio / to)))
 
 
 class Handle:
@@ -191,8 +199,13 @@ def _breaks_off(file: BinaryIO) -> bool:
     """Whether a file that cannot be read is shorter than it says, or lacks what it must have."""
     if not boxes.brand(file):
         return may_be_on_its_way(file, ran_out=False, image=None)
-    size, found = file.seek(0, io.SEEK_END), list(boxes.boxes(file))
-    return any(box.end > size for box in found) or not {b"moov", b"mdat"} <= {box.kind for box in found}
+    return _says_more(file) or not {b"moov", b"mdat"} <= {box.kind for box in boxes.boxes(file)}
+
+
+def _says_more(file: BinaryIO) -> bool:
+    """Whether an MP4 ends within its index or its frames; what others have put behind them may be no box at all."""
+    size = file.seek(0, io.SEEK_END)
+    return bool(boxes.brand(file)) and any(box.end > size and box.kind in OF_A_FILM for box in boxes.boxes(file))
 
 
 def _video(container: InputContainer, name: str, max_pixels: int) -> VideoStream:

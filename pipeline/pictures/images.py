@@ -7,6 +7,7 @@ import ctypes
 import functools
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -28,6 +29,7 @@ from pipeline.pictures.spaces import Space
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
+ANIMATED = ("GIF", "WEBP", "PNG")  # what moves, where several pictures are not pages or layers
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # its first bytes
 BYTES_A_PIXEL = 16  # at most: four channels of 32 bits
 # What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
@@ -89,19 +91,52 @@ def load(path: Path, long_side: int, name: str, max_pixels: int) -> Picture:
         return decoded(file, long_side, name, max_pixels)
 
 
-def decoded(file: BinaryIO, long_side: int, name: str, max_pixels: int) -> Picture:
-    """An image from an open file: upright, sRGB, resized with Lanczos's filter to ``long_side`` pixels.
+def decoded(file: BinaryIO, long_side: int | None, name: str, max_pixels: int) -> Picture:
+    """An image from an open file: upright, sRGB, resized with Lanczos's filter to ``long_side`` pixels where that
+    is said.
 
     Transparent parts show a neutral grey in ``rgb``. Errors as ``verify``, naming the image ``name``.
     """
     image, _ = _open(file, name, max_pixels)
+    return _shown(image, file, long_side, name)
+
+
+def frames(file: BinaryIO, name: str, max_pixels: int) -> int:
+    """How many frames an image has that is whole; 1 of one that does not move."""
+    image, _ = _open(file, name, max_pixels)
+    return _count(image, name)
+
+
+def animated(file: BinaryIO, name: str, max_pixels: int) -> Iterator[tuple[Picture, float]]:
+    """The frames of an image as ``decoded``, and how many milliseconds each is shown, up to one that cannot be."""
+    image, _ = _open(file, name, max_pixels)
+    for number in range(_count(image, name)):
+        try:
+            image.seek(number)
+            image.load()
+        except Exception:  # Pillow's decoders raise whatever their parsing runs into
+            return
+        at = file.tell()  # which Pillow goes on from
+        yield _shown(image, file, None, name), float(image.info.get("duration") or 0)
+        file.seek(at)
+
+
+def _count(image: Image.Image, name: str) -> int:
+    try:
+        return max(1, int(getattr(image, "n_frames", 1))) if image.format in ANIMATED else 1
+    except Exception as error:  # as of Pillow above
+        raise _unusable(name, error) from None
+
+
+def _shown(image: Image.Image, file: BinaryIO, long_side: int | None, name: str) -> Picture:
+    """A decoded image as it is to be seen."""
     turn = TURNS.get(_orientation(image))
     try:
         meant = color_tags.meaning(image, file)
         image, meant = in_8_bits(image, meant, file)
     except Exception as error:
         raise _unusable(name, error) from None
-    ratio = long_side / max(image.size)
+    ratio = long_side / max(image.size) if long_side else 1.0
     size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
     try:
         if image.size != size:
@@ -127,6 +162,16 @@ def resized(rgb: Rgb, height: int, width: int) -> Rgb:
         return rgb
     channels = [Image.fromarray(rgb[..., c]).resize((width, height), Image.Resampling.LANCZOS) for c in range(3)]
     return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
+
+
+def reduced(rgb: Rgb, side: int) -> Rgb:
+    """A picture that a small one is to be made of: means of squares of pixels, its long side still ``side`` or more."""
+    each = max(1, max(rgb.shape[:2]) // side)
+    height, width = (length // each for length in rgb.shape[:2])
+    if each == 1 or not (height and width):
+        return rgb
+    means: Rgb = rgb[: height * each, : width * each].reshape(height, each, width, each, 3).mean((1, 3))
+    return means
 
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, bool]:

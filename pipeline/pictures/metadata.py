@@ -90,7 +90,7 @@ class Metadata:
 def inputs_told(file: BinaryIO) -> dict[str, str]:
     """The SHA-256 of each image that a picture of ours was made of, by its part; nothing of any other file.
 
-    Where each format has it: a WebP at its end, the others before their pixels.
+    Where each format has it: WebP and MP4 at their end, the others before their pixels.
     """
     size = file.seek(0, io.SEEK_END)
     for start in (0, max(0, size - _NEAR_BYTES)):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import logging
+import struct
+import uuid
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,6 +23,7 @@ log = logging.getLogger(__name__)
 
 CODECS = {"h264": "libx264", "h265": "libx265"}  # by what a manifest calls them
 SOUND_OF_MP4 = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # which players find there, too
+XMP = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac")  # of XMP's specification, part 3, 1.1.4
 AAC_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 
 
@@ -31,6 +35,7 @@ def write(
     crf: int = 18,
     sound: BinaryIO | None = None,
     name: str = "",
+    xmp: bytes = b"",
 ) -> None:
     """Write frames as MP4, ``yuv420p`` in BT.709; neither they nor the sound are held in memory.
 
@@ -43,6 +48,7 @@ def write(
         sound: the video that the frames are of, whose sound is copied, or coded as AAC where MP4 does not hold it; None
             for silence.
         name: what is told of that.
+        xmp: a packet that says how it was made.
     """
     import av
 
@@ -76,6 +82,9 @@ def write(
             track.follow(time + 1 / rate)
             track.end()
         container.mux(stream.encode())
+    if xmp:
+        target.seek(0, io.SEEK_END)
+        target.write(struct.pack(">I4s", 24 + len(xmp), b"uuid") + XMP.bytes + xmp)
 
 
 class _Track:

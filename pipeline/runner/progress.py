@@ -16,9 +16,8 @@ from tqdm.utils import disp_len, disp_trim
 
 from pipeline.forecast.paces import Estimate, Paces
 from pipeline.forecast.words import spoken, told
-from pipeline.forecast.work import paintings_of
+from pipeline.forecast.work import paintings_left
 from pipeline.jobs import attempt
-from pipeline.jobs.losses import reached
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.overview import Queue, Running, at_work
@@ -93,7 +92,7 @@ class Progress:
         for folder in folders[:RECORDS]:
             with contextlib.suppress(OSError, RecordError):  # it fails, which takes no time
                 job = Job.load(folder)
-                work += paintings_of(job, reached(attempt.earlier_losses(folder, job.attempts + 1)))
+                work += paintings_left(job, attempt.earlier_losses(folder, job.attempts + 1))
         count = len(work) + len(folders[RECORDS:])
         found = self._paces.estimate(work, workers, is_warm)
         return count, found and dataclasses.replace(found, seconds=found.seconds * count / len(work))
@@ -153,4 +152,5 @@ def _show(bar: tqdm[NoReturn], part: float, says: Sequence[str]) -> None:
 def _at(job: Running) -> list[str]:
     """Where a job is, the most important first."""
     left = [f"about {spoken(job.seconds_left)} left"] if job.seconds_left else []
-    return [*left, f"{job.step}/{job.steps} steps", f"{job.scale} px", f"loss {job.loss:.3g}"]
+    at = f"frame {job.frame}/{job.frames}" if job.frames else f"{job.step}/{job.steps} steps"
+    return [*left, at, f"{job.scale} px", f"loss {job.loss:.3g}"]

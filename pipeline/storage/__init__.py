@@ -6,7 +6,7 @@ The roots (inbox, jobs, outbox) are named by whoever starts a command, and free 
 
 from __future__ import annotations
 
-from pipeline.storage.copies import Slices, at_once, copy_stream, copy_tree, digest_of, link, link_or_copy
+from pipeline.storage.copies import SLICE_BYTES, Slices, at_once, copy_stream, copy_tree, digest_of, link, link_or_copy
 from pipeline.storage.files import (
     create,
     make_once,
@@ -35,13 +35,14 @@ from pipeline.storage.folders import (
     look,
     make_folder,
     names,
+    naming,
     passed_over,
     real,
     sync_folder,
     touch,
     walk,
 )
-from pipeline.storage.links import OutsideError, follow, leads_to_file, open_within
+from pipeline.storage.links import OutsideError, follow, leads_to_file, names_within, open_within
 from pipeline.storage.trees import (
     clear_away,
     discard,
@@ -54,6 +55,7 @@ from pipeline.storage.trees import (
 )
 
 __all__ = [
+    "SLICE_BYTES",
     "Entry",
     "OddError",
     "OutsideError",
@@ -84,6 +86,8 @@ __all__ = [
     "mark",
     "move",
     "names",
+    "names_within",
+    "naming",
     "open_file",
     "open_named",
     "open_within",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.storage.files import open_file
+from pipeline.storage.folders import names
 
 
 class OutsideError(Exception):
@@ -27,10 +28,20 @@ def open_within(path: Path, roots: Iterable[Path]) -> BinaryIO:
         NotADirectoryError: a folder on the way is none, or has just become a link.
         FileNotFoundError: it, or a folder on the way, is not there.
     """
+    return open_file(_within(path, roots))
+
+
+def names_within(folder: Path, roots: Iterable[Path]) -> tuple[Path, list[str]]:
+    """Where a folder in one of ``roots`` is, links followed, and the names in it; errors as ``open_within``."""
+    target = _within(folder, roots)
+    return target, names(target)
+
+
+def _within(path: Path, roots: Iterable[Path]) -> Path:
     target = Path(os.path.realpath(path))
     if not any(target.is_relative_to(root) and target != root for root in map(Path, map(os.path.abspath, roots))):
         raise OutsideError(str(path))
-    return open_file(target)
+    return target
 
 
 def leads_to_file(link: Path) -> bool:

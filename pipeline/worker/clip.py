@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,15 +16,14 @@ import numpy as np
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault, JobError
-from pipeline.jobs import checkpoint, frames, losses, previews, result
+from pipeline.jobs import checkpoint, frames, losses
 from pipeline.jobs import clips as clip_jobs
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.clips import as_rgb
 from pipeline.jobs.frames import FrameRow
 from pipeline.jobs.record import Job
-from pipeline.jobs.result import Output
 from pipeline.manifest.parameters import Parameters
-from pipeline.pictures import advice, clips, color, mp4, protection
+from pipeline.pictures import advice, clips, protection
 from pipeline.pictures.clips import Filmed, Levels
 from pipeline.worker import inputs
 from pipeline.worker.inputs import Inputs
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
     from pipeline.worker.paint import Work
 
 log = logging.getLogger(__name__)
-
-FILM_CRF = 26  # of what was filmed, for the page
 
 
 @dataclass(frozen=True)
@@ -82,8 +78,11 @@ class Clip:
         show = Showing(self.folder)
         with contextlib.ExitStack() as stack:
             loss_log: losses.LossLog | None = None
-            for number, filmed in enumerate(stack.enter_context(self._filmed()), 1):
-                photo = as_rgb(clips.scaled(filmed.levels, self._parameters.image_size))
+            origin = 0.0  # of the log's seconds, by the clock
+            for number, filmed in enumerate(
+                stack.enter_context(clip_jobs.filmed(self.job, self.sources, self.max_pixels)), 1
+            ):
+                photo = as_rgb(clip_jobs.scaled(filmed, self.job, self._parameters.image_size))
                 if number <= there:
                     if rows[number - 1].flicker is None:
                         earlier.clear()
@@ -93,8 +92,10 @@ class Clip:
                 frame = self._frame(number, photo, filmed, earlier, rows)
                 if loss_log is None:
                     steps = frame.steps_before + (frame.resumed.step if frame.resumed else 0)
+                    made = losses.read(self.folder)[:steps]
+                    origin = time.perf_counter() - (made[-1].seconds if made else 0.0)
                     loss_log = stack.enter_context(losses.opened(self.folder, keep=steps))
-                painted = self._painted(frame, loss_log)
+                painted = self._painted(frame, loss_log, time.perf_counter() - origin)
                 if painted is None:
                     return None
                 row, levels = painted
@@ -123,14 +124,6 @@ class Clip:
     @property
     def _parameters(self) -> Parameters:
         return self.work.parameters
-
-    @contextlib.contextmanager
-    def _filmed(self) -> Iterator[Iterator[Filmed]]:
-        """The frames that are to be painted, as they were filmed."""
-        assert self.job.manifest is not None, "a job that runs has a manifest"
-        manifest = self.job.manifest
-        with storage.open_file(self.sources / self.job.images["content"].stored) as file:
-            yield clips.frames_of(file, manifest.content, self.max_pixels, None, manifest.start, manifest.end)
 
     def _frame(
         self, number: int, photo: Any, filmed: Filmed, earlier: deque[Frame], rows: list[FrameRow]
@@ -174,8 +167,8 @@ class Clip:
         boxes = [(box.x, box.y, box.width, box.height) for box in found]
         return protection.ellipses(boxes, shape[0], shape[1]) if boxes else None
 
-    def _painted(self, frame: _Unpainted, loss_log: losses.LossLog) -> tuple[FrameRow, Levels] | None:
-        """A frame and what is told of it; None when told to stop."""
+    def _painted(self, frame: _Unpainted, loss_log: losses.LossLog, seconds: float) -> tuple[FrameRow, Levels] | None:
+        """A frame and what is told of it, so many seconds into the clip; None when told to stop."""
         stylizer = self.work.session.stylizer
         seen: list[Step] = []
         weight = np.float32(self._parameters.temporal_weight)
@@ -198,6 +191,8 @@ class Clip:
             self.should_stop,
             loss_log,
             frame.steps_before,
+            max(0.0, seconds - (frame.resumed.optimize_seconds if frame.resumed else 0.0)),
+            frame.number,
         )
         try:
             reached = optimize(_noted(steps, seen), frame.resumed, keeping)
@@ -206,7 +201,7 @@ class Clip:
                 raise
             # It may be for what stands in the checkpoint; if not, it comes again.
             log.warning("%s: frame %d: %s; starting it over.", self.job.id, frame.number, error)
-            return self._painted(replace(frame, resumed=None), loss_log)
+            return self._painted(replace(frame, resumed=None), loss_log, seconds)
         if reached is None:
             return None
         picture = stylizer.picture(reached[0], frame.parameters)
@@ -228,63 +223,6 @@ class Clip:
         )
         return row, levels
 
-    def encode(self, rows: list[FrameRow]) -> tuple[Output, Any, Any] | None:
-        """Write the result's file, and what was filmed for the page; what is told of it, and the frame in the middle,
-        filmed and painted. None when told to stop."""
-        name = f"{self.job.name}{clip_jobs.SUFFIX}"
-        asked = self._parameters
-        middle: list[Any] = []
-
-        def painted(coming: Iterator[Filmed]) -> Iterator[Filmed]:
-            for row, filmed in zip(rows, coming, strict=True):
-                levels = frames.picture(self.folder, row.frame)
-                photo = clips.scaled(filmed.levels, asked.image_size)
-                if asked.color == "content":
-                    rgb = color.with_luminance(as_rgb(photo), as_rgb(levels))
-                    levels = np.round(np.clip(rgb, 0.0, 1.0) * 255.0).astype(np.uint8)
-                if row.frame == (len(rows) + 1) // 2:
-                    middle.extend((as_rgb(photo), as_rgb(levels)))
-                yield Filmed(filmed.time, levels)
-
-        def small(coming: Iterator[Filmed]) -> Iterator[Filmed]:
-            side = min(asked.image_size, previews.SIDES["film"])
-            return (Filmed(filmed.time, clips.scaled(filmed.levels, side)) for filmed in coming)
-
-        try:
-            self._write(self.folder / previews.FOLDER / previews.FILM, small, "h264", FILM_CRF, has_sound=False)
-            self._write(self.folder / result.RESULT / name, painted, asked.video_codec, asked.crf, has_sound=True)
-        except _StoppedError:
-            return None
-        with storage.open_file(self.folder / result.RESULT / name) as written:
-            digest = storage.at_once(storage.digest_of(written))
-        photo, picture = middle
-        height, width = picture.shape[:2]
-        return Output(file=name, width=width, height=height, sha256=digest), photo, picture
-
-    def _write(
-        self, path: Path, made: Callable[[Iterator[Filmed]], Iterator[Filmed]], codec: str, crf: int, has_sound: bool
-    ) -> None:
-        """Write a video that is made of the frames, under a dot-name first."""
-        content = self.job.images["content"]
-        draft = path.with_name(f".{path.name}")
-        storage.ensure_folder(path.parent)
-        storage.remove_file(draft)
-        with contextlib.ExitStack() as stack:
-            coming = made(self._unless_stopped(stack.enter_context(self._filmed())))
-            source = stack.enter_context(storage.open_file(self.sources / content.stored))
-            rate = clips.rate(source, content.file)
-            file = stack.enter_context(storage.create(draft))
-            mp4.write(file, coming, rate, codec, crf, source if has_sound else None, content.file)
-            file.flush()
-            os.fsync(file.fileno())
-        storage.move(draft, path)
-
-    def _unless_stopped(self, coming: Iterator[Filmed]) -> Iterator[Filmed]:
-        for filmed in coming:
-            if self.should_stop():
-                raise _StoppedError
-            yield filmed
-
 
 @dataclass(frozen=True)
 class _Unpainted:
@@ -299,10 +237,6 @@ class _Unpainted:
     resumed: Checkpoint | None
     valid_with: str
     steps_before: int
-
-
-class _StoppedError(Exception):
-    """Somebody has said stop while the file was being written."""
 
 
 def _noted(steps: Iterator[Step], seen: list[Step]) -> Iterator[Step]:

@@ -14,7 +14,7 @@ from pipeline.jobs.record import Job
 from pipeline.jobs.result import Output
 from pipeline.manifest.parameters import Parameters
 from pipeline.pictures import color, metadata, saving
-from pipeline.pictures.images import Picture, resized
+from pipeline.pictures.images import Picture, Rgb, reduced, resized
 from pipeline.pictures.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -39,9 +39,16 @@ class Finish:
         """The picture that a state stands for, enlarged where it is of a coarser scale."""
         height, width = self.photo.rgb.shape[:2]
         rgb = resized(self.stylizer.picture(state, self.parameters), height, width)
-        if self.parameters.color == "content":
-            rgb = color.with_luminance(self.photo.rgb, rgb)
-        return replace(self.photo, rgb=rgb)
+        return replace(self.photo, rgb=self._coloured(self.photo.rgb, rgb))
+
+    def small(self, state: State, side: int) -> Rgb:
+        """The same for a preview, of ``side`` pixels or a few more: of a print the whole would be gigabytes."""
+        photo = reduced(self.photo.rgb, side)
+        rgb = reduced(self.stylizer.picture(state, self.parameters), side)
+        return self._coloured(photo, resized(rgb, *photo.shape[:2]))
+
+    def _coloured(self, photo: Rgb, rgb: Rgb) -> Rgb:
+        return color.with_luminance(photo, rgb) if self.parameters.color == "content" else rgb
 
     def files(
         self, picture: Picture, sources: Path, folder: Path, job: Job, chosen: dict[str, Any]
@@ -65,21 +72,23 @@ class Finish:
 
     def _encoded(self, picture: Picture, sources: Path, job: Job, chosen: dict[str, Any]) -> bytes:
         """The result's file, which says how it was made."""
-        assert job.manifest is not None, "a job that runs has a manifest"
-        asked = self.parameters
-        manifest = job.manifest.effective()
-        manifest["parameters"] |= chosen
-        # Two names, or two priorities, are one picture.
-        made = {"manifest": {key: value for key, value in manifest.items() if key not in ("name", "priority", "sweep")}}
-        made["inputs"] = {part: image.sha256 for part, image in job.images.items()}
-        photo = job.images["content"]
-        told = Metadata(
-            software=f"Stylistic {importlib.metadata.version('stylistic')}",
-            made={name: json.dumps(facts) for name, facts in made.items()},
-            photo=metadata.of_photo(sources / photo.stored, asked.keep_gps) if asked.keep_metadata else {},
-            dpi=asked.print.dpi if asked.print else None,
-        )
+        asked, photo = self.parameters, job.images["content"]
+        of_photo = metadata.of_photo(sources / photo.stored, asked.keep_gps) if asked.keep_metadata else {}
+        dpi = asked.print.dpi if asked.print else None
+        told = replace(how_it_was_made(job, chosen), photo=of_photo, dpi=dpi)
         return saving.encode(picture, asked.output_format, asked.output_depth, told)
+
+
+def how_it_was_made(job: Job, chosen: dict[str, Any]) -> Metadata:
+    """What a result says of itself: the manifest, with what `auto` came to by parameter, and of which images."""
+    assert job.manifest is not None, "a job that runs has a manifest"
+    manifest = job.manifest.effective()
+    manifest["parameters"] |= chosen
+    # Two names, or two priorities, are one picture.
+    made = {"manifest": {key: value for key, value in manifest.items() if key not in ("name", "priority", "sweep")}}
+    made["inputs"] = {part: image.sha256 for part, image in job.images.items()}
+    software = f"Stylistic {importlib.metadata.version('stylistic')}"
+    return Metadata(software, {name: json.dumps(facts) for name, facts in made.items()})
 
 
 def photographed(steps: Iterator[Step], folder: Path, every: int, finish: Finish) -> Iterator[Step]:

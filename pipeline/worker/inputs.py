@@ -17,8 +17,8 @@ from pipeline import storage
 from pipeline.errors import ImageError, JobError
 from pipeline.jobs import clips
 from pipeline.jobs.record import Job
+from pipeline.manifest.fields import Box, mask_of
 from pipeline.manifest.model import Manifest
-from pipeline.manifest.parameters import Box, mask_of
 from pipeline.manifest.schedule import style_side
 from pipeline.pictures import advice, color, images, protection
 from pipeline.pictures.images import Picture, Rgb
@@ -103,8 +103,8 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
         image = job.images[part]
         try:
             with storage.open_file(folder / image.stored) as file:
-                if part == "content" and clips.is_clip(manifest):
-                    return clips.first_frame(file, manifest, max(1, round(long_side)), max_pixels)
+                if part == "content" and job.kind != "photo":
+                    return clips.first_frame(file, job, max(1, round(long_side)), max_pixels)
                 return images.decoded(file, max(1, round(long_side)), image.file, max_pixels)
         except storage.OddError as error:
             raise ImageError(

@@ -33,6 +33,7 @@ class Keeping:
         loss_log: of its steps.
         steps_before: of the job, that its numbers in the log go on from: those of a clip's earlier frames.
         seconds_before: likewise.
+        frame: of a clip.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Keeping:
     loss_log: LossLog
     steps_before: int = 0
     seconds_before: float = 0.0
+    frame: int = 1
 
 
 def optimize(steps: Iterator[Step], resumed: Checkpoint | None, keeping: Keeping) -> tuple[State, float] | None:
@@ -58,7 +60,7 @@ def optimize(steps: Iterator[Step], resumed: Checkpoint | None, keeping: Keeping
             per_step = (now - called) / (step.state.step - step.number + 1)
         state = step.state
         seconds = earlier_seconds + now - begun - per_step * (state.step - step.number)
-        keeping.loss_log.write(loss_of(step, keeping.seconds_before + seconds, keeping.steps_before))
+        keeping.loss_log.write(loss_of(step, keeping.seconds_before + seconds, keeping.steps_before, keeping.frame))
         if state.step > step.number:  # more records of the same call follow
             continue
         stop = keeping.should_stop()
@@ -84,7 +86,7 @@ def _as_checkpoint(state: State, optimize_seconds: float) -> Checkpoint:
     return Checkpoint(state.step, state.scale_index, [np.asarray(tensor) for tensor in state.tensors], optimize_seconds)
 
 
-def loss_of(step: Step, seconds: float, steps_before: int = 0) -> Loss:
+def loss_of(step: Step, seconds: float, steps_before: int = 0, frame: int = 1) -> Loss:
     """A line of the loss log, of a step that ended after so many seconds."""
     return Loss(
         step=steps_before + step.number,
@@ -94,4 +96,5 @@ def loss_of(step: Step, seconds: float, steps_before: int = 0) -> Loss:
         style=step.style,
         total_variation=step.total_variation,
         seconds=round(seconds, 4),
+        frame=frame,
     )

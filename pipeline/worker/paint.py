@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pipeline.errors import JobError
 from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings_of
-from pipeline.jobs import checkpoint, clips, losses, result, snapshots
+from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
+from pipeline.jobs.previews import LIVE_SIDE
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
-from pipeline.jobs.unfit import unfit
 from pipeline.manifest.parameters import Parameters, changes
 from pipeline.pictures.images import Picture
 from pipeline.worker import card, memory
 from pipeline.worker.clip import Clip
+from pipeline.worker.encoding import Encoding
 from pipeline.worker.finish import Finish, photographed
-from pipeline.worker.fitting import require_disk, require_memory
+from pipeline.worker.fitting import require_disk, require_fitting
 from pipeline.worker.inputs import InputLoader, Inputs
 from pipeline.worker.optimizing import Keeping, as_state, optimize
 from pipeline.worker.previews import leave_painter, leave_previews, previewed
@@ -116,7 +117,7 @@ def paint(
     leave_painter(folder, session)
     work = _prepared(job, sources, session, options, loader, upcoming)
     run = _Run(work, job, sources, folder, options, should_stop, _fingerprint(job, work.parameters, session), started)
-    painted = _clip_painted(run) if clips.is_clip(job.manifest) else _photo_painted(run)
+    painted = _clip_painted(run) if job.kind != "photo" else _photo_painted(run)
     if painted is None:
         return False
     peaks = {"peak_memory_bytes": memory.peak(), "peak_card_memory_bytes": card.peak() if on_card else None}
@@ -149,12 +150,9 @@ def _prepared(
 ) -> Work:
     """A job's images, if it can be painted here, and what `auto` comes to; the next job's are decoded meanwhile."""
     assert job.manifest is not None, "a job that runs has a manifest"
-    parameters = job.manifest.parameters
-    if narrow := unfit(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
-        raise JobError(narrow)
-    room = require_memory(job, parameters, session, options)
+    room = require_fitting(job, session.precision, options)
     given = loader.take(sources, job, options.max_pixels)
-    work = Work.settled(session, given, parameters)
+    work = Work.settled(session, given, job.manifest.parameters)
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels, room)
     return work
@@ -195,14 +193,15 @@ def _clip_painted(run: _Run) -> _Painted | None:
         run.valid_with,
     )
     rows = clip.paint()
-    encoded = clip.encode(rows) if rows else None
+    chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own faces
+    encoding = Encoding(run.job, run.sources, run.folder, options.max_pixels, run.should_stop, chosen)
+    encoded = encoding.files(rows) if rows else None
     if rows is None or encoded is None:
         return None
     output, photo, picture = encoded
     given = replace(work.given, photo=Picture(photo, None))
     leave_previews(run.folder, Picture(picture, None), given, shows_itself=False)
     seconds, steps = sum(row.seconds for row in rows), sum(row.steps for row in rows)
-    chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own
     done = _done(work.session, setup_seconds, seconds, steps, chosen, output)
     done = done.model_copy(update={"frames": [row.model_dump() for row in rows]})
     return _Painted(done, {}, steps_before)
@@ -217,14 +216,15 @@ def _note(run: _Run, steps_before: int) -> None:
         seconds = (datetime.now(UTC) - datetime.fromisoformat(run.job.started_at)).total_seconds()
     paces, seen = Paces(run.options.paces, run.options.device), losses.read(run.folder)
     for painting in paintings_of(run.job, {1: steps_before}):  # one, unless its record is odd
-        paces.note(run.work.session.device, painting, seen, seconds, is_first)
+        session = run.work.session
+        paces.note(session.device, session.precision, painting, seen, seconds, is_first)
 
 
 def _optimized(run: _Run, resumed: Checkpoint | None) -> tuple[State, float] | None:
     """As ``optimize``, showing the picture on the way; once more from the start where going on does not end well."""
     work, folder = run.work, run.folder
     steps = photographed(work.steps(as_state(resumed)), folder, work.parameters.steps_per_frame, work.finish)
-    steps = previewed(steps, folder, lambda state: work.finish.picture(state).rgb)
+    steps = previewed(steps, folder, lambda state: work.finish.small(state, LIVE_SIDE))
     try:
         with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
             keeping = Keeping(folder, run.valid_with, run.options.checkpoint_seconds, run.should_stop, loss_log)

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from pipeline.forecast.paces import Paces
 from pipeline.inbox.readiness import Ready, Rejected, Waiting
 from pipeline.inbox.submit import find_photos
 from pipeline.manifest.model import Limits
 from pipeline.pictures import clips
 from tests.conftest import picture
+from tests.forecast.test_paces import known
 from tests.inbox.conftest import only
 from tests.inbox.test_style_folder import at_once, jobs, photo, scan
 from tests.pictures.test_clips import video
@@ -72,12 +74,12 @@ def test_a_picture_of_a_style_is_no_video(folder: Path) -> None:
     assert jobs(folder) == {}
 
 
-def verdict(folder: Path, data: bytes, limits: Limits = LIMITS, **fields: Any) -> Any:
+def verdict(folder: Path, data: bytes, limits: Limits = LIMITS, paces: Paces | None = None, **fields: Any) -> Any:
     """What is made of a manifest beside a video, some looks after it has been dropped."""
     (folder / "clip.mp4").write_bytes(data)
     picture(seed=2).save(folder / "painting.png")
     (folder / "job.json").write_text(json.dumps({"content": "clip.mp4", "style": "painting.png", **fields}))
-    inbox = at_once(folder, limits=limits)
+    inbox = at_once(folder, limits=limits, paces=paces)
     for _ in range(4):
         found = only(inbox)
     return found
@@ -125,7 +127,15 @@ def test_one_that_asks_for_too_much_says_so(folder: Path) -> None:
     )
 
 
-def test_one_that_is_too_long_says_how_long(folder: Path) -> None:
-    found = verdict(folder, video(), Limits(max_pixels=10**6, max_frames=5))
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        (False, "6 frames; how long that takes is not measured yet on this machine"),
+        (True, "6 frames, about 20 min on this CPU, reckoned from the nearest size that was painted here"),
+    ],
+)
+def test_one_that_is_too_long_says_how_long(folder: Path, tmp_path: Path, measured: bool, said: str) -> None:
+    paces = known(tmp_path / "pace.json", (160 * 160, 1.0)) if measured else Paces(None)
+    found = verdict(folder, video(), Limits(max_pixels=10**6, max_frames=5), paces)
     assert isinstance(found, Rejected)
-    assert "clip.mp4: 6 frames; the limit is 5 (--max-frames)" in found.reason
+    assert f"clip.mp4: {said}; the limit is 5 (--max-frames)" in found.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
-from tests.conftest import Place, picture, wait_for
+from tests.conftest import Place, opened, picture, wait_for
 from tests.pictures.test_clips import video
 
 av = pytest.importorskip("av")
@@ -109,3 +111,34 @@ def test_submit_takes_a_video_and_tells_its_time(place: Place) -> None:
     assert done.returncode == 0, done.stderr
     assert place.run("run").returncode == 0
     assert len(only(place)["frames"]) == 6
+
+
+def test_a_folder_of_frames_becomes_a_folder_of_frames_and_an_animation_a_video(place: Place) -> None:
+    shot = place.inbox / "cut" / "shot"
+    shot.mkdir(parents=True)
+    for number in range(4):
+        image = Image.fromarray(moving(number)[:47, :63]).convert("RGBA")
+        image.paste((0, 0, 0, 0), (0, 0, 20, 47))
+        image.save(shot / f"shot_{98 + number:04}.png")
+    (shot / "notes.txt").write_text("no frame")
+    place.photo("cut/painting.png", seed=2)
+    place.photo("painting.png", seed=2)
+    place.manifest("job.yaml", folder=place.inbox / "cut", content="shot", frames=True, parameters=QUICK)
+    first, *others = [Image.fromarray(moving(number)) for number in range(4)]
+    first.save(place.inbox / "moves.gif", save_all=True, append_images=others, duration=[50, 0, 200, 50])
+    drop(place, content="moves.gif", frames=True)
+    assert place.run("run").returncode == 0
+    found = {log["inputs"]["content"]["file"]: log for log in place.logs()}
+    folder = place.result(found["shot"])
+    assert sorted(path.name for path in folder.iterdir()) == ["0098.png", "0099.png", "0100.png", "0101.png"]
+    assert sorted(path.name for path in (place.outbox / "pictures" / "cut").iterdir()) == sorted(os.listdir(folder))
+    painted = opened(folder / "0099.png")
+    assert (painted.size, painted.mode) == ((64, 48), "RGBA")
+    alpha = np.asarray(painted.getchannel("A"))
+    assert (alpha[:, :18] < 10).all() and (alpha[:, 24:] > 245).all()
+    assert len(found["shot"]["frames"]) == 4
+    with av.open(str(place.result(found["moves.gif"]))) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx([0, 0.05, 0.15, 0.35], abs=1e-3)
+    assert not (place.inbox / "cut").exists()
+    assert place.leftovers() == []

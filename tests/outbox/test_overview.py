@@ -53,9 +53,10 @@ def holder(spool: Spool, pid: int) -> None:
     storage.write_json(spool.folder / HOLDER, {"pid": pid, "host": socket.gethostname(), "since": now()})
 
 
-def log_losses(folder: Path, count: int) -> None:
+def log_losses(folder: Path, count: int, frame: int = 1) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [Loss(step=n, scale=64, total=n, content=0, style=0, total_variation=0) for n in range(1, count + 1)]
+    each = {"scale": 64, "content": 0, "style": 0, "total_variation": 0, "frame": frame}
+    lines = [Loss(step=n, total=n, **each) for n in range(1, count + 1)]
     text = "".join(f"{line.model_dump_json()}\n" for line in lines)
     (folder / FILE).write_text(text + '{"step": 99')  # the last line is on its way
 
@@ -93,6 +94,16 @@ def begun(spool: Spool, name: str) -> Path:
     return attempt.begin(spool.running / job.id, job.attempts, attempt.Worker(host="h", pid=7))
 
 
+def of_clip(folder: Path, frames: int) -> Job:
+    """Have the job in a folder be one of so many frames, of 25 steps each but the first; gives its record."""
+    job = Job.load(folder)
+    assert job.manifest is not None
+    images = job.images | {"content": job.images["content"].model_copy(update={"frames": frames})}
+    job = job.model_copy(update={"images": images, "steps": job.manifest.steps + (frames - 1) * 25})
+    job.save(folder)
+    return job
+
+
 class Measured(Paces):
     """A second for each step."""
 
@@ -124,6 +135,15 @@ class TestARunningJob:
         log_losses(folder / VARIANTS / "002", 12)
         (running,) = looked(spool, outbox).running
         assert running.step == 42
+
+    def test_a_clip_is_told_by_its_frames_however_many_steps_its_scenes_took(self, spool: Spool, outbox: Path) -> None:
+        folder = begun(spool, "a")
+        of_clip(folder.parent, frames=96)
+        (first,) = looked(spool, outbox).running
+        assert (first.frame, first.frames, first.steps) == (0, 96, 200 + 95 * 25)
+        log_losses(folder, 600, frame=12)
+        (second,) = looked(spool, outbox).running
+        assert (second.frame, second.frames, second.step, second.steps) == (12, 96, 600, 600 + 84 * 25)
 
     def test_whose_record_or_painter_is_damaged_is_told_by_its_name(self, spool: Spool, outbox: Path) -> None:
         folders = [begun(spool, name) for name in "ab"]

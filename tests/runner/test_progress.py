@@ -21,6 +21,7 @@ from pipeline.runner.progress import NAME_COLUMNS, Progress, fitting
 from pipeline.runner.publisher import Tally
 from tests.forecast.test_paces import known, losses
 from tests.inbox.conftest import Clock
+from tests.outbox.test_overview import of_clip
 from tests.runner.conftest import admit
 
 # By default 114 steps at 128, 57 at 256, 29 at 512 px, of a square photo.
@@ -97,6 +98,21 @@ def test_a_job_that_goes_on_is_told_from_where_it_goes_on(
     assert told() == []  # TensorFlow is loaded
     storage.write_json(own / PAINTER, {"device": "CPU", "precision": "float32"})
     assert told() == ["a: about 11 s left, 31/300 steps, 160 px, loss 1"]
+
+
+def test_a_clip_is_told_by_its_frames_and_what_is_left_of_them(
+    spool: Spool, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    progress = Progress(spool, known(tmp_path / "pace.json", (160 * 160, 0.1), (320 * 320, 0.5)))
+    job = spool.start(admit(spool, "a", "parameters: {image_size: 320, pyramid: {160: 40, 320: 20}}"))
+    own = attempt.begin(spool.running / job.id, job.attempts, attempt.Worker())
+    of_clip(spool.running / job.id, frames=96)
+    storage.write_json(own / PAINTER, {"device": "CPU", "precision": "float32"})
+    seen = losses((320, 2300, 0.5))  # of several scenes, whose first frames have 60 steps
+    (own / FILE).write_text("".join(f"{one.model_copy(update={'frame': 76}).model_dump_json()}\n" for one in seen))
+    clock.pass_(11)
+    progress.turn(Tally(), 1, is_settled=False)
+    assert said(caplog) == ["a: about 4 min left, frame 76/96, 320 px, loss 1"]  # 20 frames of 25 steps
 
 
 @pytest.mark.parametrize("name", ["harbour", "a rather long name of a photo", "海辺の町の写真と嵐の夜の絵"])

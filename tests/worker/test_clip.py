@@ -17,6 +17,7 @@ from pipeline.jobs.record import Job, JobImage, new_id
 from pipeline.jobs.result import Done
 from pipeline.manifest.model import Limits
 from pipeline.manifest.parse import parse_manifest
+from pipeline.pictures.metadata import inputs_told
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
 from pipeline.worker.session import Options
@@ -52,7 +53,8 @@ def staged(folder: Path, data: bytes, **fields: Any) -> Job:
         stored = part + Path(name).suffix
         digest = hashlib.sha256((folder / stored).read_bytes()).hexdigest()
         images[part] = JobImage(file=name, stored=stored, sha256=digest, width=size[0], height=size[1])
-    images["content"] = images["content"].model_copy(update={"frames": clips.frames(manifest, film, Limits())})
+    facts = {"frames": clips.frames(manifest, film, Limits()), "kind": film.kind}
+    images["content"] = images["content"].model_copy(update=facts)
     return Job.new(new_id("clip"), manifest, images)
 
 
@@ -208,3 +210,13 @@ def test_with_the_photos_colours_only_the_lightness_is_painted(worker: Worker) -
         wanted = moving(number).astype(float)
         chroma = [(levels - levels.mean(-1, keepdims=True)).mean((0, 1)) for levels in (wanted, frame.astype(float))]
         assert np.abs(chroma[0] - chroma[1]).max() < 8
+
+
+def test_its_file_says_of_what_it_was_made(worker: Worker) -> None:
+    """By which the newer of two takes the place of the older among the pictures."""
+    job, sources = worker.stage(video(draw=moving))
+    assert worker.paint(job, sources)
+    path = attempt.place(sources, 1) / result.RESULT / worker.result(sources).output.file
+    with path.open("rb") as file:
+        assert inputs_told(file) == {part: image.sha256 for part, image in job.images.items()}
+    assert len(shown(path)) == 6

@@ -86,7 +86,8 @@ class Stylizer:
         anchor: Any = None,
     ) -> Iterator[Step]:
         goal = styles[0].image.mean((0, 1))
-        image = np.asarray(resume.tensors[0] if resume else content, np.float32)
+        begin = content if anchor is None else start  # a frame of a clip goes on from those before it
+        image = np.asarray(resume.tensors[0] if resume else begin, np.float32)
         for number in range(1 + (resume.step if resume else 0), parameters.epochs * parameters.steps_per_epoch + 1):
             time.sleep(STEP_SECONDS)
             loss = float(((image - goal) ** 2).mean())
