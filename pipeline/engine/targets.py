@@ -20,7 +20,7 @@ from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import smallest_side
 
 MASK = tf.TensorSpec([1, None, None, 1])
-PROTECTED_SHARE = 0.75  # that does not count in a style's statistics
+PROTECTED_SHARE = 0.5  # that does not count in a style's statistics
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 
 
