@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.jobs import clips, frames, losses, parts, result, variants
@@ -71,7 +73,7 @@ def join(
         raise JobError(failed[0])
     if not places or len(done) < len(ended):
         raise JobError("a part of it is gone from its attempt.", "Try it again.")
-    rows = [FrameRow.model_validate(row) for one in done for row in one.frames or []]
+    rows = _rows(done)
     for path in (path for place in places for path in frames.files(place)):
         if not storage.is_file(attempt / path.name):
             storage.link_or_copy(path, attempt / path.name)
@@ -93,6 +95,16 @@ def join(
     peaks = {"peak_memory_bytes": max(one.peak_memory_bytes for one in done)}
     result.leave(attempt, done[0].model_copy(update=told | peaks))
     return True
+
+
+def _rows(done: list[Done]) -> list[FrameRow]:
+    try:
+        rows = [FrameRow.model_validate(row) for one in done for row in one.frames or []]
+    except ValidationError:
+        rows = []
+    if not rows or [row.frame for row in rows] != list(range(1, len(rows) + 1)):
+        raise JobError("what is told of a part of it is damaged.", "Try it again.")
+    return rows
 
 
 def _join_logs(attempt: Path, places: list[Path]) -> None:
