@@ -61,8 +61,8 @@ def test_without_a_scheduler_no_job_is_blamed(place: Place) -> None:
 
 
 @pytest.mark.stand_in
-@pytest.mark.parametrize("is_killed", [False, True])
-def test_a_clip_on_two_workers_is_what_it_is_on_one(tmp_path: Path, tiny_weights: Path, is_killed: bool) -> None:
+@pytest.mark.parametrize("killed", ["nobody", "the runner", "a worker"])
+def test_a_clip_on_two_workers_is_what_it_is_on_one(tmp_path: Path, tiny_weights: Path, killed: str) -> None:
     """Each paints what lies between two cuts."""
     pytest.importorskip("av")
     from tests.integration.test_clips import drop
@@ -73,14 +73,18 @@ def test_a_clip_on_two_workers_is_what_it_is_on_one(tmp_path: Path, tiny_weights
         place = Place(tmp_path / name, tiny_weights)
         place.environment |= STAND_IN
         (place.inbox / "clip.mp4").write_bytes(video(draw=cut, sound="aac"))
-        drop(place, parameters={"frame_steps": 12})
-        if is_killed and options:
+        drop(place, parameters={"frame_steps": 30})
+        if killed != "nobody" and options:
             process = place.start("run", "--checkpoint-seconds", "0", *options, quiet=True)
             logs = wait_for(
                 lambda: len(found := list(place.jobs.glob("running/*/*/variants/*/loss.jsonl"))) == 2 and found
             )
             wait_for(lambda: all(log.read_text().count("\n") > 8 for log in logs))
-            assert "frame " in place.run("status").stdout
+            if killed == "a worker":
+                worker = attempt.worker(logs[0].parent)
+                assert worker is not None
+                os.kill(worker.pid, signal.SIGKILL)
+                assert process.wait(timeout=120) == 0
             process.kill()
             process.wait()
         assert place.run("run", *options).returncode == 0
@@ -94,5 +98,5 @@ def test_a_clip_on_two_workers_is_what_it_is_on_one(tmp_path: Path, tiny_weights
     assert [{**row, "seconds": 0} for row in one["frames"]] == [{**row, "seconds": 0} for row in two["frames"]]
     assert [row["scene"] for row in two["frames"]] == [1, 1, 1, 2, 2, 2]
     assert one["manifest"] == two["manifest"]
-    assert two["job"]["attempts"] == 1 + is_killed
+    assert two["job"]["attempts"] == 1 + (killed != "nobody")
     assert (place.result(two).parent / "previews" / "film.mp4").exists()
