@@ -19,15 +19,16 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from pipeline.errors import ImageError, UsageError
+from pipeline.errors import ImageError, JobError, UsageError
 from pipeline.jobs import log
 from pipeline.jobs.losses import Loss, Losses
 from pipeline.jobs.record import Job, JobImage, new_id
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import default_name
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
-from pipeline.worker.fitting import require_memory
+from pipeline.worker.fitting import require_fitting
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.optimizing import loss_of
 from pipeline.worker.paint import Work
@@ -105,15 +106,16 @@ def steps(
     """
     named = _Named()
     manifest = _manifest(named, content, style, fields)
-    parameters = manifest.parameters
     weights = os.environ.get("STYLISTIC_WEIGHTS")
     options = Options(
         weights=Path(weights) if weights else None, max_pixels=Limits().max_pixels, checkpoint_seconds=0, device=device
     )
     with tempfile.TemporaryDirectory() as folder:
         job = named.job(manifest, Path(folder))
+        assert job.manifest is not None
+        parameters = job.manifest.parameters  # with the size of a print
         session = open_session(options, parameters.precision)
-        require_memory(job, parameters, session, options)
+        require_fitting(job, session.precision, options)
         work = Work.settled(session, _loader.take(Path(folder), job, options.max_pixels), parameters)
         rows: list[Loss] = []
         for step in tqdm(work.steps(), total=parameters.steps, disable=not verbose, desc=manifest.name):
@@ -174,6 +176,8 @@ class _Named:
             width, height = images.verify(io.BytesIO(data), name, Limits().max_pixels, end_may_lack=True)
             digest = hashlib.sha256(data).hexdigest()
             found[part] = JobImage(file=name, stored=stored, sha256=digest, width=width, height=height)
+        if told := unfit(manifest, {image.file: (image.width, image.height) for image in found.values()}):
+            raise JobError(told)
         return Job.new(new_id(manifest.name), manifest, found)
 
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS
 from pipeline.engine.extractor import MEAN, depth
 from pipeline.engine.weights import Kernel
-from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.fields import VGG19_LAYERS
 
 torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -112,7 +112,7 @@ def _curve(
 
 def _objective(exact: Stylizer, picture: Any, content: Any, styles: list[Style]) -> float:
     # The first record of a run that goes on from a state is the objective at that state's picture.
-    state = State(0, 0, OPTIMIZERS["adam"].start(tf.constant(picture)[None]))
+    state = State(0, 0, OPTIMIZERS["adam"].start(tf.constant(picture)[None], 1))
     return next(exact.run(content, styles, common.parameters(preset="tutorial"), state)).total
 
 

@@ -25,7 +25,7 @@ from pipeline.engine.extractor import Extractor, depth
 from pipeline.engine.stylize import Stylizer
 from pipeline.engine.targets import Style
 from pipeline.engine.weights import Kernel
-from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.fields import VGG19_LAYERS
 from pipeline.manifest.schedule import block
 
 ROUNDS = 7

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.fields import VGG19_LAYERS
 
 ROOT = Path(__file__).parent.parent
 COMMAND = Path(sys.executable).with_name("stylistic")

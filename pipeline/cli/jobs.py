@@ -60,14 +60,14 @@ def _cost_of(work: list[Painting]) -> str:
 
 def _refused(work: list[Painting], jobs: Path) -> list[str]:
     """Why this machine could not paint the pictures now, in a sentence for each size."""
-    from pipeline.worker.fitting import require_disk, require_memory_for
+    from pipeline.worker.fitting import require_disk, require_memory_here
     from pipeline.worker.session import Options
 
     options = Options(weights=None, max_pixels=0, checkpoint_seconds=0.0)
     found: dict[str, None] = {}
     for one in work:
         try:
-            require_memory_for(one, options)
+            require_memory_here(one, options)
             with contextlib.suppress(OSError):  # the jobs folder may be yet to come
                 require_disk(one, jobs)
         except JobError as error:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from pipeline.engine import strips
 from pipeline.engine.roots import Tensor
 from pipeline.engine.strips import Block, Strip
-from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.fields import VGG19_LAYERS
 from pipeline.manifest.schedule import block as block_of
 
 if TYPE_CHECKING:

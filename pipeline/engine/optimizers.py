@@ -33,8 +33,8 @@ class Rates(NamedTuple):
 class Optimizer(Protocol):
     """What ``stylize`` needs of an optimizer. A state is a tuple of its own kind."""
 
-    def start(self, image: Tensor) -> Any:
-        """The state before the first step, from an image ``[1, H, W, 3]``."""
+    def start(self, image: Tensor, steps: int) -> Any:
+        """The state before the first of so many steps, from an image ``[1, H, W, 3]``."""
 
     def restore(self, arrays: list[Tensor]) -> Any:
         """A state from the list of its tensors."""
@@ -59,7 +59,7 @@ class Adam:
     """Adam (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980) in Keras's form, where ε is added to √v̂ before the
     bias correction; the image is clipped to [0, 1] after each update."""
 
-    def start(self, image: Tensor) -> AdamState:
+    def start(self, image: Tensor, steps: int) -> AdamState:
         return AdamState(image, tf.zeros_like(image), tf.zeros_like(image), tf.zeros([], tf.float32))
 
     def restore(self, arrays: list[Tensor]) -> AdamState:
@@ -114,9 +114,9 @@ class LBFGS:
     COARSER_WEIGHT = 1.5  # 1 to 2 serve about as well; 3 is worse than none
     GRAIN = 0.8  # of single pixels' details, which is held back
 
-    def start(self, image: Tensor) -> LBFGSState:
+    def start(self, image: Tensor, steps: int) -> LBFGSState:
         zeros, zero = tf.zeros_like(image), tf.zeros([])
-        pairs = lbfgs_pairs(image.shape[1], image.shape[2])
+        pairs = lbfgs_pairs(image.shape[1], image.shape[2], steps)
         history = tf.zeros([pairs, math.prod(image.shape)])
         infinity = tf.constant(float("inf"))
         oldest = tf.one_hot(0, pairs)

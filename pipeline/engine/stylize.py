@@ -119,7 +119,7 @@ class Stylizer:
                 tensors = optimizer.restore([tf.convert_to_tensor(t) for t in resume.tensors])
             else:
                 image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
-                tensors = optimizer.start(image)
+                tensors = optimizer.start(image, steps)
             targets = self._targets.at(content, scaled, styles, side / full_side, parameters, protected, anchor)
             for state, records in self._calls(State(number, index, tensors), done_before, targets, parameters):
                 tensors = state.tensors
@@ -158,7 +158,7 @@ class Stylizer:
             last += steps
             with tf.Graph().as_default():  # nothing is computed there
                 image = tf.zeros([1, *scales.size(height, width, side / max(height, width)), 3])
-                state = OPTIMIZERS[parameters.optimizer].start(image)
+                state = OPTIMIZERS[parameters.optimizer].start(image, steps)
             found.append((last, [tuple(tensor.shape) for tensor in state]))
         return found
 

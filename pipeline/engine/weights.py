@@ -23,7 +23,7 @@ import numpy.typing as npt
 from pipeline import storage
 from pipeline.engine.torch_legacy import read_tensors
 from pipeline.errors import WeightsError
-from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.fields import VGG19_LAYERS
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pipeline.forecast.work import Painting
 from pipeline.manifest.parameters import Parameters
-from pipeline.manifest.schedule import is_large, lbfgs_pairs
+from pipeline.manifest.schedule import is_large, lbfgs_pairs, schedule
 
+MUCH = 2_000_000_000  # bytes, that are told
 # Bytes that a step of Adam takes for each pixel where the whole is done at once: with some room over what
 # benchmarks/memory.py measures, as the kernel ends a process that takes more than there is.
 BYTES_PER_PIXEL = {
@@ -16,7 +18,7 @@ BYTES_PER_PIXEL = {
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
 # Likewise in strips: of a strip, whatever the picture's size, and for each pixel.
 IN_STRIPS = {"float32": (2_000_000_000, 420), "bfloat16": (1_600_000_000, 190)}
-IN_STRIPS_OF_LBFGS = 140
+IN_STRIPS_OF_LBFGS, OF_EACH_PAIR = 20, 40
 # Of a painting while its statistics are computed; measured at 2048 px. Without a gradient nothing is kept.
 BYTES_PER_PIXEL_OF_STYLE = {
     ("gram", "float32"): 700,
@@ -27,12 +29,18 @@ BYTES_PER_PIXEL_OF_STYLE = {
 STYLE_IN_STRIPS = {"float32": (1_200_000_000, 160), "bfloat16": (700_000_000, 90)}
 
 
+def bytes_of(painting: Painting, precision: str) -> int:
+    """``bytes_needed`` of a picture."""
+    return bytes_needed(*painting.size, precision, painting.parameters)
+
+
 def bytes_needed(height: int, width: int, precision: str, parameters: Parameters) -> int:
     """About how much memory a run takes beyond the extractor, in bytes."""
     is_lbfgs = parameters.optimizer == "lbfgs"
     if is_large(height, width, precision):
         of_strip, each = IN_STRIPS[precision]
-        return of_strip + height * width * (each + is_lbfgs * IN_STRIPS_OF_LBFGS)
+        of_lbfgs = IN_STRIPS_OF_LBFGS + OF_EACH_PAIR * _pairs(height, width, parameters)
+        return of_strip + height * width * (each + is_lbfgs * of_lbfgs)
     each = BYTES_PER_PIXEL[parameters.style_loss, precision]
     return height * width * (each + is_lbfgs * BYTES_PER_PIXEL_OF_LBFGS)
 
@@ -41,8 +49,13 @@ def bytes_of_checkpoints(height: int, width: int, parameters: Parameters) -> int
     """How much disk a run's checkpoints take, the last beside the next, in bytes: the optimizer's state."""
     images = 3  # Adam's: the picture and two moments
     if parameters.optimizer == "lbfgs":
-        images = 4 + 2 * lbfgs_pairs(height, width)
+        images = 4 + 2 * _pairs(height, width, parameters)
     return 2 * images * height * width * 3 * 4
+
+
+def _pairs(height: int, width: int, parameters: Parameters) -> int:
+    """Those of L-BFGS at the last scale, which takes most."""
+    return lbfgs_pairs(height, width, schedule(parameters, height, width)[-1][1])
 
 
 def bytes_needed_for_style(height: int, width: int, precision: str, parameters: Parameters) -> int:

@@ -10,16 +10,18 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipeline import storage
+from pipeline.forecast.memory import MUCH, bytes_of
 from pipeline.forecast.work import Painting, paintings_left
 from pipeline.jobs.fields import Seconds, SpoiltError, Text, read_json
 from pipeline.jobs.losses import Loss, frame_reached
 from pipeline.jobs.record import Job
-from pipeline.manifest.parameters import Model, Parameters
+from pipeline.manifest.fields import Model
+from pipeline.manifest.parameters import Parameters
 
 FIXED_PIXELS = 4000  # that a step costs beside its picture's own: from 128 to 1024 px on 2 cores, within a tenth
 RECENT_STEPS = 20  # that a running job's pace is taken from
@@ -41,6 +43,7 @@ class Device(Model):
     """What ``--device`` came to the last time, and how long a new process takes there until it paints."""
 
     name: Text  # CPU, or NVIDIA H200
+    precision: Literal["float32", "bfloat16"] | None = None  # that `auto` came to there
     start_seconds: Seconds = 0.0
 
 
@@ -94,11 +97,14 @@ class Paces:
         """What paints here; None before anything was painted."""
         return self.measured.devices.get(self._option)
 
-    def note(self, device: str, painting: Painting, seen: Sequence[Loss], seconds: float, is_first: bool) -> None:
+    def note(
+        self, device: str, precision: str, painting: Painting, seen: Sequence[Loss], seconds: float, is_first: bool
+    ) -> None:
         """Keep what a finished picture took; where that cannot be, it is only not known the next time.
 
         Args:
             device: that painted it.
+            precision: in which.
             painting: as it was when this process began with it.
             seen: its losses.
             seconds: that it took in all; of the first of a process since its job was started.
@@ -115,7 +121,9 @@ class Paces:
         # What is new counts half.
         rates = pace.rates | {size: (pace.rates.get(size, rate) + rate) / 2 for size, rate in new.items()}
         before = known.devices.get(self._option, Device(name=device))
-        devices = {self._option: Device(name=device, start_seconds=other if is_first else before.start_seconds)}
+        start = other if is_first else before.start_seconds
+        best = precision if painting.parameters.precision == "auto" else before.precision
+        devices = {self._option: Device(name=device, precision=best, start_seconds=start)}
         is_of_other = is_first or painting.further_steps > 0  # a clip's is of all its frames
         pace = Pace(rates=rates, other_seconds=pace.other_seconds if is_of_other else other)
         found = Measured(devices=known.devices | devices, paces=known.paces | {kind: pace})
@@ -144,6 +152,14 @@ class Paces:
             is_reckoned |= any(_size(pixels) not in pace.rates for pixels, _ in ahead)
         start = 0.0 if is_warm else device.start_seconds
         return Estimate(start + seconds / min(workers, len(work)), device.name, is_reckoned)
+
+    def much_memory(self, work: Iterable[Painting]) -> int | None:
+        """The most bytes that one of these pictures takes, where that is much, and known on what they are painted."""
+        best = self.device and self.device.precision
+        asked = ((painting, painting.parameters.precision) for painting in work)
+        found = [bytes_of(one, best if precision == "auto" else precision) for one, precision in asked if best]
+        most = max(found, default=0)
+        return most if most >= MUCH else None
 
     def left(self, job: Job, seen: Sequence[Loss] = (), at_once: int = 1, since_newest: float = 0.0) -> float | None:
         """Seconds until the last step of a job in a process that has started; None where it cannot be told yet.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -13,6 +14,14 @@ from pipeline.jobs.record import Job
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import schedule
+
+
+class Source(NamedTuple):
+    """An image that a picture is made of: its path as the manifest writes it, width and height in pixels."""
+
+    file: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -24,17 +33,22 @@ class Painting:
     height: int
     done: int = 0
     further_steps: int = 0  # at full size: those of a clip's other frames
+    images: Mapping[str, Source] = field(default_factory=dict)  # by part, as ``Manifest.images``
 
     def pixels(self, side: int) -> int:
         """In all, where its long side has so many."""
         return max(1, round(side * side * min(self.width, self.height) / max(self.width, self.height)))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the result, pixels."""
+        ratio = self.parameters.image_size / max(self.width, self.height)
+        return max(1, round(self.height * ratio)), max(1, round(self.width * ratio))
+
     def ahead(self) -> Iterator[tuple[int, int]]:
         """Pixels of each scale that is left, and the steps to be made there; to begin a scale takes about one more."""
-        ratio = self.parameters.image_size / max(self.width, self.height)
-        height, width = (max(1, round(length * ratio)) for length in (self.height, self.width))
         done = self.done
-        *coarser, (finest, last) = schedule(self.parameters, height, width)
+        *coarser, (finest, last) = schedule(self.parameters, *self.size)
         for side, steps in [*coarser, (finest, last + self.further_steps)]:
             if done < steps:
                 yield self.pixels(side), steps - max(0, done) + (done <= 0)
@@ -61,6 +75,7 @@ def paintings(
             *sizes[run.content],
             (done or {}).get(number, 0),
             (frames - 1) * run.parameters.frame_steps,
+            {part: Source(path, *sizes[path]) for part, path in run.images.items() if path in sizes},
         )
         for number, run in enumerate(manifest.runs(), 1)
         if run.content in sizes

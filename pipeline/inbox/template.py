@@ -16,8 +16,8 @@ from pipeline.inbox.drops import StyleFolder, printable
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
 from pipeline.inbox.stability import Signature
+from pipeline.manifest.fields import mask_of
 from pipeline.manifest.model import Manifest
-from pipeline.manifest.parameters import mask_of
 from pipeline.manifest.parse import parse_template
 from pipeline.storage import Slices
 

@@ -22,7 +22,7 @@ from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.jobs.lock import LeaseWatch
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import VARIANTS, Job, RecordError, now
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 WORKER = "worker.json"
 LOOK_SECONDS = 1.0  # between looks at the record

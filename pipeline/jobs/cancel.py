@@ -9,7 +9,7 @@ from pipeline import storage
 from pipeline.jobs.fields import Moment, SpoiltError, Text, read_json
 from pipeline.jobs.record import now
 from pipeline.jobs.result import Failed
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 FILE = "cancel"
 PREFIX = "cancelled by "

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pipeline import storage
 from pipeline.errors import short
 from pipeline.jobs.fields import Count, Number, Seconds, Text, read_json
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 FILE = "checkpoint.npz"
 FORMAT = 3

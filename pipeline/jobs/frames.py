@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.jobs.fields import LossValue, Number, Seconds, Text, read_json
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 from pipeline.pictures.clips import Levels
 
 _PREFIX, _ROW, _VALID_WITH = "frame-", "row", "valid with"

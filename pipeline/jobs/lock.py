@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from pipeline import storage
 from pipeline.errors import EnvironmentFault, RunnerBusyError
 from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 LOCK = ".lock"
 HOLDER = ".runner.json"

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pipeline import storage
 from pipeline.jobs import variants
 from pipeline.jobs.fields import LossValue, Number, Seconds, Side
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 FILE = "loss.jsonl"
 MOST_BYTES = 256 << 20  # of a log of a million steps

@@ -12,7 +12,7 @@ from pipeline import storage
 from pipeline.errors import short
 from pipeline.jobs.fields import Moment, SpoiltError, Text, read_json
 from pipeline.jobs.record import now
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 FILE = ".pause.json"
 MOST_BYTES = 1 << 16

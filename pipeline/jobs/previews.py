@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import storage
 from pipeline.jobs import variants
 from pipeline.jobs.fields import SpoiltError, Text, read_json
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 FOLDER = "previews"
 # Long sides in pixels of what is in it: the result on a card, the photo beside the result at full width, a painting,

@@ -14,9 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_seriali
 from pipeline import storage
 from pipeline.errors import JobError, short
 from pipeline.jobs.fields import Count, FileName, Moment, Name, Sha256, Side, SpoiltError, WrittenPath, read_json
+from pipeline.manifest.fields import Model
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.names import valid_name
-from pipeline.manifest.parameters import Model
 from pipeline.pictures.clips import Kind
 
 RECORD = "job.json"

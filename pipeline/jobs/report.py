@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline import storage
 from pipeline.jobs.fields import Count, Moment, ProcessId, SpoiltError, Text, read_json
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 FILE = ".report.json"
 MOST_BYTES = 16 << 20

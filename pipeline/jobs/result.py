@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from pipeline import storage
 from pipeline.jobs.fields import Bytes, FileName, Plain, Seconds, Sha256, Side, SpoiltError, Text, parsed
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 RESULT = "result"
 SERIES = "series"  # the folder of a result that is one of frames, beside

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from pipeline.manifest.model import Manifest
-from pipeline.manifest.parameters import MAX_SIZE, STYLE_SHARES, Parameters
+from pipeline.manifest.parameters import MAX_SIZE, MIN_SIZE, STYLE_SHARES, Parameters
 from pipeline.manifest.schedule import schedule, smallest_side
 
 Size = tuple[int, int]  # width and height, pixels
@@ -22,7 +22,7 @@ def unfit(manifest: Manifest, sizes: Mapping[str, Size]) -> str:
     found = ""
     for run in manifest.runs():
         content = sizes[run.content]
-        told = _too_large(run.parameters, run.content, content)
+        told = _print(run.parameters, run.content, content)
         if not told:
             parameters = run.sized(*content).parameters
             of_styles = (_style(parameters, style.image, sizes[style.image], content) for style in run.style)
@@ -33,14 +33,18 @@ def unfit(manifest: Manifest, sizes: Mapping[str, Size]) -> str:
     return found
 
 
-def _too_large(parameters: Parameters, name: str, size: Size) -> str:
-    """A print alone is larger than it may be: it is not known before the photo is."""
-    paper = parameters.print
-    if paper is None or (side := paper.long_side(*size)) <= parameters.most_size:
+def _print(parameters: Parameters, name: str, size: Size) -> str:
+    """A print alone may be larger or smaller than pictures are: its pixels are not known before the photo is."""
+    if parameters.print is None:
+        return ""
+    side, most, dpi = parameters.print.long_side(*size), parameters.most_size, parameters.print.dpi
+    if MIN_SIZE <= side <= most:
         return ""
     told = f"{name}: {size[0]}×{size[1]} pixels; `print` makes {side:,} of the long side"
-    limit = f"a {parameters.output_format} has at most {parameters.most_size:,}"
-    return f"{told}, and {limit}. dpi {int(paper.dpi * parameters.most_size / side)} would do."
+    if side < MIN_SIZE:
+        return f"{told}, and a picture has at least {MIN_SIZE}. Is the side in cm?"
+    limit = f"a {parameters.output_format} has at most {most:,}"
+    return f"{told}, and {limit}. dpi {int(dpi * most / side)} would do."
 
 
 def _content(parameters: Parameters, name: str, size: Size) -> str:

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipeline.errors import short, shown, suggestion
+from pipeline.manifest.fields import Float, Int, Model, mask_of
 from pipeline.manifest.names import default_name, valid_name, valid_path, with_tail
-from pipeline.manifest.parameters import PRESETS, Float, Int, Model, Parameters, mask_of
+from pipeline.manifest.parameters import PRESETS, Parameters
 
 _SWEPT_FIELDS = ("content", "style")
 

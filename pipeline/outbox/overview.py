@@ -21,7 +21,7 @@ from pipeline.jobs.pause import Pause
 from pipeline.jobs.record import Job, RecordError, is_job_id, name_in, now
 from pipeline.jobs.report import Report, Waits
 from pipeline.jobs.spool import Spool
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 RECENT = 5
 QUEUED = 20  # of the queue, that are told one by one
@@ -80,6 +80,7 @@ class Queued(Model):
     styles: list[str] = Field(default_factory=list)
     steps: int = 0
     seconds_left: float | None = None  # that it will take, where it can be told
+    memory_bytes: int | None = None  # likewise, where it is much
 
 
 class Queue(Model):
@@ -259,7 +260,8 @@ def _queued(folder: Path, paces: Paces) -> Queued:
         return Queued(id=folder.name, name=name_in(folder.name))
     work = paintings_left(job, attempt.earlier_losses(folder, job.attempts + 1))
     estimate = paces.estimate(work, is_warm=True)
-    return Queued(id=job.id, steps=job.steps, seconds_left=estimate and estimate.seconds, **_asked(job))
+    takes = {"seconds_left": estimate and estimate.seconds, "memory_bytes": paces.much_memory(work)}
+    return Queued(id=job.id, steps=job.steps, **takes, **_asked(job))
 
 
 def _asked(job: Job) -> dict[str, object]:

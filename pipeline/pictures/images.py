@@ -164,6 +164,16 @@ def resized(rgb: Rgb, height: int, width: int) -> Rgb:
     return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
 
 
+def reduced(rgb: Rgb, side: int) -> Rgb:
+    """A picture that a small one is to be made of: means of squares of pixels, its long side still ``side`` or more."""
+    each = max(1, max(rgb.shape[:2]) // side)
+    height, width = (length // each for length in rgb.shape[:2])
+    if each == 1 or not (height and width):
+        return rgb
+    means: Rgb = rgb[: height * each, : width * each].reshape(height, each, width, each, 3).mean((1, 3))
+    return means
+
+
 def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, bool]:
     """The first frame, decoded, and whether its file lacks its end, though no pixels of that."""
     prepare_pillow()

@@ -14,7 +14,7 @@ from pipeline.jobs.record import Job
 from pipeline.jobs.result import Output
 from pipeline.manifest.parameters import Parameters
 from pipeline.pictures import color, metadata, saving
-from pipeline.pictures.images import Picture, resized
+from pipeline.pictures.images import Picture, Rgb, reduced, resized
 from pipeline.pictures.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -39,9 +39,16 @@ class Finish:
         """The picture that a state stands for, enlarged where it is of a coarser scale."""
         height, width = self.photo.rgb.shape[:2]
         rgb = resized(self.stylizer.picture(state, self.parameters), height, width)
-        if self.parameters.color == "content":
-            rgb = color.with_luminance(self.photo.rgb, rgb)
-        return replace(self.photo, rgb=rgb)
+        return replace(self.photo, rgb=self._coloured(self.photo.rgb, rgb))
+
+    def small(self, state: State, side: int) -> Rgb:
+        """The same for a preview, of ``side`` pixels or a few more: of a print the whole would be gigabytes."""
+        photo = reduced(self.photo.rgb, side)
+        rgb = reduced(self.stylizer.picture(state, self.parameters), side)
+        return self._coloured(photo, resized(rgb, *photo.shape[:2]))
+
+    def _coloured(self, photo: Rgb, rgb: Rgb) -> Rgb:
+        return color.with_luminance(photo, rgb) if self.parameters.color == "content" else rgb
 
     def files(
         self, picture: Picture, sources: Path, folder: Path, job: Job, chosen: dict[str, Any]

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.forecast.memory import bytes_needed, bytes_needed_for_style, bytes_of_checkpoints
-from pipeline.forecast.work import Painting
+from pipeline.forecast.memory import MUCH, bytes_needed, bytes_needed_for_style, bytes_of, bytes_of_checkpoints
+from pipeline.forecast.work import Painting, paintings
 from pipeline.jobs import checkpoint
 from pipeline.jobs.record import Job
+from pipeline.jobs.unfit import unfit
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import style_side
 from pipeline.pictures.suffixes import bytes_to_decode
 from pipeline.worker import card, memory
-from pipeline.worker.session import Options, Session, gpus, tensorflow
+from pipeline.worker.session import Options, gpus, tensorflow
 
 LEAST_OF_DISK = 1_000_000_000  # bytes, that are reckoned
-MUCH = 2_000_000_000  # bytes of memory, that are told
 PRECISIONS = ("float32", "bfloat16")
 
 
-def require_memory(job: Job, parameters: Parameters, session: Session, options: Options) -> int | None:
+def require_fitting(job: Job, precision: str, options: Options) -> int | None:
+    """Refuse a job, of one picture, that cannot be painted for its shape, its size or its memory; else as there."""
+    assert job.manifest is not None, "a job that runs has a manifest"
+    sizes = {image.file: (image.width, image.height) for image in job.images.values()}
+    if told := unfit(job.manifest, sizes):
+        raise JobError(told)
+    (painting,) = paintings(job.manifest, sizes)
+    return require_memory(painting, precision, options)
+
+
+def require_memory(painting: Painting, precision: str, options: Options) -> int | None:
     """Refuse what the memory of the card, or of the machine, cannot hold: the kernel would end the process for it.
 
     Returns:
@@ -29,37 +40,37 @@ def require_memory(job: Job, parameters: Parameters, session: Session, options: 
     """
     available, free = _available(options)
     if available is None:
-        return _require_decoding(job, options)
-    content = job.images["content"]
-    picture = _scaled(content.width, content.height, parameters.image_size)
+        return _require_decoding(painting, options)
     of_styles = 0
-    for part, image in job.images.items():
-        if part.startswith("style-"):
-            side = style_side(parameters, *picture, max(image.width, image.height))
-            size = _scaled(image.width, image.height, side)
-            needed = bytes_needed_for_style(*size, session.precision, parameters)
-            of_styles = max(of_styles, needed)
-            if needed > available:
-                raise JobError(
-                    f"a painting of {side} pixels takes about {needed / 1e9:.1f} GB of memory, and {free}.",
-                    f"style_size × style_scale of {int(side * (available / needed) ** 0.5) // 16 * 16} would fit.",
-                )
-    of_picture = _require_picture(parameters, content.width, content.height, session.precision, available, free)
-    room = _require_decoding(job, options)
+    for side, needed in _of_styles(painting, precision):
+        of_styles = max(of_styles, needed)
+        if needed > available:
+            raise JobError(
+                f"a painting of {side} pixels takes about {needed / 1e9:.1f} GB of memory, and {free}.",
+                f"style_size × style_scale of {int(side * (available / needed) ** 0.5) // 16 * 16} would fit.",
+            )
+    of_picture = _require_picture(painting, precision, available, free)
+    room = _require_decoding(painting, options)
     if room is None or gpus(options.device):
         return room
     return room - max(of_styles, of_picture)
 
 
-def require_memory_for(painting: Painting, options: Options) -> None:
-    """Refuse a picture that a worker here would refuse now, for its size alone."""
-    of_machine = memory.available(options.memory_limit)
-    if of_machine is None or max(_needed(painting).values()) <= of_machine:
-        return  # nor is there need to load TensorFlow, which takes seconds
-    available, free = _available(options)
-    if available is not None:
-        precision = _precision(painting)
-        _require_picture(painting.parameters, painting.width, painting.height, precision, available, free)
+def require_memory_here(painting: Painting, options: Options) -> None:
+    """The same before there is a session, whose TensorFlow takes seconds to load: only where it may matter."""
+    of_machine = _require_decoding(painting, options)
+    styles = [needed for precision in _needed(painting) for _, needed in _of_styles(painting, precision)]
+    if of_machine is not None and max([*_needed(painting).values(), *styles]) > of_machine:
+        require_memory(painting, _precision(painting), options)
+
+
+def _of_styles(painting: Painting, precision: str) -> Iterator[tuple[int, int]]:
+    """Of each of a picture's paintings the long side that it is used at, and the bytes that its statistics take."""
+    for part, image in painting.images.items():
+        if part.startswith("style-"):
+            side = style_side(painting.parameters, *painting.size, max(image.width, image.height))
+            size = _scaled(image.width, image.height, side)
+            yield side, bytes_needed_for_style(*size, precision, painting.parameters)
 
 
 def much_memory(painting: Painting) -> int:
@@ -74,8 +85,7 @@ def much_memory(painting: Painting) -> int:
 def _needed(painting: Painting) -> dict[str, int]:
     """The bytes of memory that a picture takes by each precision that it may be painted in."""
     asked = painting.parameters.precision
-    size = _scaled(painting.width, painting.height, painting.parameters.image_size)
-    return {one: bytes_needed(*size, one, painting.parameters) for one in PRECISIONS if asked in ("auto", one)}
+    return {one: bytes_of(painting, one) for one in PRECISIONS if asked in ("auto", one)}
 
 
 def _precision(painting: Painting) -> str:
@@ -125,11 +135,12 @@ def _available(options: Options) -> tuple[int | None, str]:
     return available, f"{available / 1e9:.1f} GB are {'there for each worker' if is_shared else where}"
 
 
-def _require_picture(parameters: Parameters, width: int, height: int, precision: str, available: int, free: str) -> int:
+def _require_picture(painting: Painting, precision: str, available: int, free: str) -> int:
     """Refuse a picture that takes more; the bytes that it takes."""
+    parameters = painting.parameters
 
     def needed(side: int) -> int:
-        return bytes_needed(*_scaled(width, height, side), precision, parameters)
+        return bytes_needed(*_scaled(painting.width, painting.height, side), precision, parameters)
 
     side = parameters.image_size
     if needed(side) > available:
@@ -154,12 +165,12 @@ def _scaled(width: int, height: int, side: int) -> tuple[int, int]:
     return max(1, round(height * ratio)), max(1, round(width * ratio))
 
 
-def _require_decoding(job: Job, options: Options) -> int | None:
+def _require_decoding(painting: Painting, options: Options) -> int | None:
     """Refuse an image that memory does not hold while it is decoded; the bytes that the machine has free, if known."""
     available = memory.available(options.memory_limit)
     if available is None:
         return None
-    for image in job.images.values():
+    for image in painting.images.values():
         needed = bytes_to_decode(image.file, image.width, image.height)
         if needed > available:
             raise JobError(

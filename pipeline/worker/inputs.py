@@ -17,8 +17,8 @@ from pipeline import storage
 from pipeline.errors import ImageError, JobError
 from pipeline.jobs import clips
 from pipeline.jobs.record import Job
+from pipeline.manifest.fields import Box, mask_of
 from pipeline.manifest.model import Manifest
-from pipeline.manifest.parameters import Box, mask_of
 from pipeline.manifest.schedule import style_side
 from pipeline.pictures import advice, color, images, protection
 from pipeline.pictures.images import Picture, Rgb

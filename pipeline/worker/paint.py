@@ -18,16 +18,16 @@ from pipeline.forecast.work import Painting, paintings_of
 from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.parts import Part
+from pipeline.jobs.previews import LIVE_SIDE
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
-from pipeline.jobs.unfit import unfit
 from pipeline.manifest.parameters import Parameters, changes
 from pipeline.pictures.images import Picture
 from pipeline.worker import card, memory
 from pipeline.worker.clip import Clip
 from pipeline.worker.encoding import Encoding
 from pipeline.worker.finish import Finish, photographed
-from pipeline.worker.fitting import require_disk, require_memory
+from pipeline.worker.fitting import require_disk, require_fitting
 from pipeline.worker.inputs import InputLoader, Inputs
 from pipeline.worker.optimizing import Keeping, as_state, optimize
 from pipeline.worker.previews import leave_painter, leave_previews, previewed
@@ -155,12 +155,9 @@ def _prepared(
 ) -> Work:
     """A job's images, if it can be painted here, and what `auto` comes to; the next job's are decoded meanwhile."""
     assert job.manifest is not None, "a job that runs has a manifest"
-    parameters = job.manifest.parameters
-    if narrow := unfit(job.manifest, {image.file: (image.width, image.height) for image in job.images.values()}):
-        raise JobError(narrow)
-    room = require_memory(job, parameters, session, options)
+    room = require_fitting(job, session.precision, options)
     given = loader.take(sources, job, options.max_pixels)
-    work = Work.settled(session, given, parameters)
+    work = Work.settled(session, given, job.manifest.parameters)
     if upcoming is not None:
         loader.load_ahead(upcoming, options.max_pixels, room)
     return work
@@ -228,14 +225,15 @@ def _note(run: _Run, steps_before: int) -> None:
         seconds = (datetime.now(UTC) - datetime.fromisoformat(run.job.started_at)).total_seconds()
     paces, seen = Paces(run.options.paces, run.options.device), losses.read(run.folder)
     for painting in paintings_of(run.job, {1: steps_before}):  # one, unless its record is odd
-        paces.note(run.work.session.device, painting, seen, seconds, is_first)
+        session = run.work.session
+        paces.note(session.device, session.precision, painting, seen, seconds, is_first)
 
 
 def _optimized(run: _Run, resumed: Checkpoint | None) -> tuple[State, float] | None:
     """As ``optimize``, showing the picture on the way; once more from the start where going on does not end well."""
     work, folder = run.work, run.folder
     steps = photographed(work.steps(as_state(resumed)), folder, work.parameters.steps_per_frame, work.finish)
-    steps = previewed(steps, folder, lambda state: work.finish.picture(state).rgb)
+    steps = previewed(steps, folder, lambda state: work.finish.small(state, LIVE_SIDE))
     try:
         with losses.opened(folder, keep=resumed.step if resumed else 0) as loss_log:
             keeping = Keeping(folder, run.valid_with, run.options.checkpoint_seconds, run.should_stop, loss_log)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pipeline.engine import objective, strips
 from pipeline.engine.extractor import MEAN, Extractor, Head, best_precision, depth
-from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.fields import VGG19_LAYERS
 from pipeline.manifest.schedule import smallest_side
 from tests.conftest import tiny_kernels
 

@@ -27,7 +27,7 @@ def rates(learning_rate: float = 0.02, beta_1: float = 0.9, beta_2: float = 0.99
 
 def descend(name: str, steps: int, **settings: float) -> tuple[Any, list[float]]:
     optimizer = OPTIMIZERS[name]
-    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5), 50)
     losses = []
     for _ in range(steps):
         state, values = optimizer.step(quadratic, state, rates(**settings))
@@ -41,7 +41,7 @@ def test_adam_is_kerass_adam() -> None:
     variable = keras.Variable(np.full(TARGET.shape, 0.5, np.float32))
     reference = keras.optimizers.Adam(learning_rate=0.02, beta_1=0.99, beta_2=0.999, epsilon=0.1)
     optimizer = OPTIMIZERS["adam"]
-    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5), 50)
     for _ in range(12):
         reference.apply([quadratic(variable.value)[1]], [variable])
         variable.assign(np.clip(variable.numpy(), 0, 1))
@@ -63,7 +63,7 @@ def test_the_minimum_within_the_bounds_is_found(name: str, steps: int) -> None:
 
 def test_lbfgs_accepts_no_rise_beyond_the_noise() -> None:
     optimizer = OPTIMIZERS["lbfgs"]
-    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5), 50)
     accepted = []
     for _ in range(30):
         state, _ = optimizer.step(quadratic, state, rates(learning_rate=0.5))  # a first step that overshoots
@@ -79,7 +79,7 @@ def test_lbfgs_goes_on_where_rounding_hides_the_decrease() -> None:
         return losses * (1.0 + noise), tf.cast(tf.cast(gradient, tf.bfloat16), tf.float32)
 
     optimizer = OPTIMIZERS["lbfgs"]
-    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5), 50)
     for _ in range(100):
         state, _ = optimizer.step(rounded, state, rates())
     np.testing.assert_allclose(optimizer.result(state), np.clip(TARGET, 0, 1), atol=1e-4)
@@ -88,7 +88,7 @@ def test_lbfgs_goes_on_where_rounding_hides_the_decrease() -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_state_made_of_arrays_goes_on_as_if_nothing_had_been(name: str) -> None:
     optimizer = OPTIMIZERS[name]
-    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5), 50)
     for step in range(16):
         if step == 9:
             state = optimizer.restore([tf.constant(part.numpy()) for part in state])
@@ -110,7 +110,7 @@ def test_lbfgs_mends_what_is_smooth_as_soon_as_what_is_sharp(monkeypatch: pytest
 
     def steps_to_a_thousandth() -> int:
         optimizer = optimizers.LBFGS()
-        state = optimizer.start(tf.fill(wanted.shape, 0.5))
+        state = optimizer.start(tf.fill(wanted.shape, 0.5), 50)
         step = tf.function(lambda state: optimizer.step(bending, state, rates()))
         first = float(bending(state.image)[0][0])
         for count in range(1, 200):
@@ -138,7 +138,7 @@ def two_loops(direction: Any, pairs: list[tuple[Any, Any]], first_guess: Any) ->
 
 @pytest.mark.parametrize("pairs", [schedule.PAIRS, schedule.FEWER_PAIRS])
 def test_lbfgs_by_products_is_the_two_loops_over_fifty_steps(monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
-    monkeypatch.setattr(optimizers, "lbfgs_pairs", lambda height, width: pairs)
+    monkeypatch.setattr(optimizers, "lbfgs_pairs", lambda height, width, steps: pairs)
     compared = []
     by_products = optimizers._inverse_hessian
 
@@ -167,7 +167,7 @@ def test_lbfgs_by_products_is_the_two_loops_over_fifty_steps(monkeypatch: pytest
         return tf.stack([loss, loss, 0.0, 0.0]), tape.gradient(loss, image)
 
     optimizer = optimizers.LBFGS()
-    state = optimizer.start(tf.fill(TARGET.shape, 0.5))
+    state = optimizer.start(tf.fill(TARGET.shape, 0.5), 50)
     for _ in range(50):
         state, _losses = optimizer.step(bent, state, rates())
     assert [count for count, _ in compared[:3]] == [0, 1, 2]

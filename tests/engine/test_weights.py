@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.engine import torch_legacy, weights
 from pipeline.errors import WeightsError
-from pipeline.manifest.parameters import VGG19_LAYERS
+from pipeline.manifest.fields import VGG19_LAYERS
 from tests.conftest import tiny_kernels
 
 

@@ -26,7 +26,7 @@ SMALL, LARGE = 120 * 160, 240 * 320  # pixels of the pictures below, at their tw
 def known(file: Path, *steps: tuple[int, float], start_seconds: float = 8.0, other_seconds: float = 0.0) -> Paces:
     """What is known of this machine: the seconds of steps by their pixels."""
     rates = {round(math.log2(pixels)): seconds / (pixels + FIXED_PIXELS) for pixels, seconds in steps}
-    device = Device(name="CPU", start_seconds=start_seconds)
+    device = Device(name="CPU", precision="bfloat16", start_seconds=start_seconds)
     pace = Pace(rates=rates, other_seconds=other_seconds)
     storage.write_json(file, Measured(devices={"auto": device}, paces={KIND: pace}).model_dump(mode="json"))
     return Paces(file)
@@ -115,22 +115,34 @@ class TestNoting:
     SEEN = losses((160, 4, 0.1), (320, 3, 0.5), slow=0.2)
 
     def test_what_a_picture_took_is_what_the_next_is_told_to_take(self, file: Path) -> None:
-        Paces(file).note("CPU", self.PICTURE, self.SEEN, 12.0, is_first=True)
+        Paces(file).note("CPU", "float32", self.PICTURE, self.SEEN, 12.0, is_first=True)
         found = Paces(file).estimate([self.PICTURE])
         assert found is not None and found.seconds == pytest.approx(12)
-        Paces(file).note("CPU", self.PICTURE, self.SEEN, 3.0, is_first=False)
+        Paces(file).note("CPU", "float32", self.PICTURE, self.SEEN, 3.0, is_first=False)
         found = Paces(file).estimate([self.PICTURE], is_warm=True)
         assert found is not None and found.seconds == pytest.approx(3)
 
+    def test_much_memory_is_told_once_it_is_known_what_paints_and_in_which_precision(self, file: Path) -> None:
+        small, wall = (Painting(Parameters(image_size=side), 4000, 3000) for side in (512, 7016))
+        assert Paces(file).much_memory([wall]) is None
+        told = []
+        for precision in ("float32", "bfloat16"):
+            Paces(file).note("CPU", precision, self.PICTURE, self.SEEN, 3.0, is_first=False)
+            assert Paces(file).much_memory([small]) is None
+            told.append(Paces(file).much_memory([small, wall]) or 0)
+        assert told[0] > told[1] > 5e9
+
     def test_what_is_new_counts_half(self, file: Path) -> None:
         for each in (0.1, 0.3):
-            Paces(file).note("CPU", self.PICTURE, losses((160, 4, each), (320, 3, each)), 0.0, is_first=False)
+            Paces(file).note(
+                "CPU", "float32", self.PICTURE, losses((160, 4, each), (320, 3, each)), 0.0, is_first=False
+            )
         found = Paces(file).estimate([self.PICTURE], is_warm=True)
         assert found is not None and found.seconds == pytest.approx(9 * 0.2)
 
     def test_of_a_picture_that_went_on_only_what_was_left_took_the_time(self, file: Path) -> None:
         went_on = Painting(self.PICTURE.parameters, 400, 300, done=4)
-        Paces(file).note("CPU", went_on, self.SEEN, 4 * 0.5 + 6, is_first=True)
+        Paces(file).note("CPU", "float32", went_on, self.SEEN, 4 * 0.5 + 6, is_first=True)
         device = Paces(file).device
         assert device is not None and device.start_seconds == pytest.approx(6)
 
@@ -141,12 +153,12 @@ class TestNoting:
     def test_a_damaged_file_is_as_none_and_is_written_anew(self, file: Path, damage: bytes) -> None:
         file.write_bytes(damage)
         assert Paces(file).measured == Measured()
-        Paces(file).note("CPU", self.PICTURE, self.SEEN, 3.0, is_first=False)
+        Paces(file).note("CPU", "float32", self.PICTURE, self.SEEN, 3.0, is_first=False)
         assert Paces(file).measured.paces.keys() == {KIND}
 
     def test_a_folder_that_cannot_be_written_is_no_fault(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        Paces(tmp_path / "file" / "pace.json").note("CPU", self.PICTURE, self.SEEN, 3.0, is_first=False)
+        Paces(tmp_path / "file" / "pace.json").note("CPU", "float32", self.PICTURE, self.SEEN, 3.0, is_first=False)
         assert Paces(tmp_path / "file" / "pace.json").measured == Measured()
 
 
@@ -244,7 +256,7 @@ class TestTimeLeft:
         seen = [loss(*line) for line in data["log"]]
         if not is_first:
             (painting,) = paintings_of(painted)
-            Paces(file).note("CPU", painting, seen, seen[-1].seconds, is_first=True)
+            Paces(file).note("CPU", "float32", painting, seen, seen[-1].seconds, is_first=True)
         end = seen[-1].seconds
         steps = sorted(after.seconds - before.seconds for before, after in itertools.pairwise(seen))
         for number, at in list(enumerate(seen[:-1], 1))[len(seen) // 10 :]:

@@ -87,6 +87,11 @@ def test_a_format_that_ends_before_says_so_and_what_would_do(form: str, most: in
         assert told(of(f"{{width_cm: 1000, dpi: {dpi}}}", f", output_format: {form}"), LANDSCAPE) == ""
 
 
+@pytest.mark.parametrize("paper", ["{width_cm: 0.001, dpi: 1}", "{height_cm: 1e-300}", "{width_cm: 0.1, dpi: 300}"])
+def test_a_print_of_no_pixels_is_told(paper: str) -> None:
+    assert "and a picture has at least 16. Is the side in cm?" in told(of(paper), LANDSCAPE)
+
+
 def test_each_photo_of_a_sweep_has_its_own_pixels_also_out_of_its_record(tmp_path: Path) -> None:
     text = "style: b.jpg\nparameters: {print: {width_cm: 30}}\nsweep: {content: [wide.jpg, high.jpg]}\n"
     manifest = parse(text)

@@ -31,6 +31,8 @@ from pipeline.outbox.publish import publish
 from pipeline.outbox.results import Results
 from pipeline.pictures import saving
 from pipeline.pictures.preview import preview
+from tests.forecast.test_paces import known
+from tests.runner.conftest import admit
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.by import By  # noqa: E402
@@ -391,6 +393,19 @@ def test_a_pause_is_told_with_by_whom_and_what_goes_on(browser: Browser, tmp_pat
     pause.end(place.spool.folder)
     browser.open(place.write())
     assert browser.one("#runner").text.startswith("Starting")
+
+
+def test_a_queued_print_says_its_time_and_its_memory(browser: Browser, tmp_path: Path) -> None:
+    place = Outbox(tmp_path / "place")
+    place.page = Page(place.outbox, place.spool, known(tmp_path / "pace.json", (4096, 1.0)))
+    place.spool.prepare()
+    for name, size in (("small", 512), ("wall", 7016)):
+        admit(place.spool, name, f"parameters: {{image_size: {size}}}")
+    browser.open(place.write())
+    browser.one("#queue summary").click()
+    small, wall = browser.one("#queue ol").text.splitlines()
+    assert "about" in small and "memory" not in small
+    assert wall.endswith("GB of memory")
 
 
 def test_a_hostile_name_is_text_wherever_it_stands(browser: Browser, outbox: Outbox, tmp_path: Path) -> None:

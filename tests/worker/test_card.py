@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import JobError
-from pipeline.jobs.record import Job, JobImage
+from pipeline.forecast.work import Painting, Source
 from pipeline.manifest.parameters import Parameters
 from pipeline.worker import card, fitting
 from pipeline.worker.gpu import System
@@ -127,17 +127,15 @@ def test_a_picture_too_large_for_the_card_is_told_the_size_that_fits(
 ) -> None:
     monkeypatch.setattr(fitting, "gpus", lambda device: ("a card",))
     monkeypatch.setattr(card, "System", lambda: system(free=4 * GB, total=8 * GB))
-    sizes = {"content": (4000, 3000), "style-1": (1000, 1000)}
-    images = {
-        part: JobImage(file=part, stored=part, sha256="0" * 64, width=width, height=height)
-        for part, (width, height) in sizes.items()
-    }
-    job = Job(id="a-20260101-000000-0000", name="a", claimed_at="2026-01-01T00:00:00+00:00", images=images)
-    session: Any = SimpleNamespace(precision="bfloat16")
+    images = {"content": Source("content", 4000, 3000), "style-1": Source("style-1", 1000, 1000)}
+
+    def painting(side: int) -> Painting:
+        return Painting(Parameters(image_size=side, style_size=64), 4000, 3000, images=images)
+
     options = Options(None, 10**8, 30, processes_a_card=processes)
     with pytest.raises(JobError) as refused:
-        fitting.require_memory(job, Parameters(image_size=8192, style_size=64), session, options)
+        fitting.require_memory(painting(8192), "bfloat16", options)
     assert "a picture of 8192 pixels takes about" in str(refused.value)
     assert words in str(refused.value)
     fits = int(str(refused.value).split("image_size ")[1].split(" ")[0])
-    fitting.require_memory(job, Parameters(image_size=fits, style_size=64), session, options)
+    fitting.require_memory(painting(fits), "bfloat16", options)

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,10 @@ from pipeline.engine.stylize import State, Step, Stylizer
 from pipeline.engine.targets import Style
 from pipeline.errors import JobError
 from pipeline.forecast.memory import bytes_of_checkpoints
-from pipeline.forecast.work import Painting
+from pipeline.forecast.work import Painting, Source
 from pipeline.jobs import checkpoint, losses
-from pipeline.jobs.record import Job, JobImage, now
-from pipeline.manifest.parameters import Parameters, Print
+from pipeline.manifest.fields import Print
+from pipeline.manifest.parameters import Parameters
 from pipeline.worker import fitting, memory
 from pipeline.worker.optimizing import Keeping, optimize
 from pipeline.worker.session import Options
@@ -105,16 +104,11 @@ class TestMemory:
     """What the machine cannot hold is refused, with what would fit."""
 
     def refusal(self, monkeypatch: pytest.MonkeyPatch, free: float, **parameters: Any) -> str:
-        sizes = {"content": (4000, 3000), "style-1": (1000, 2000)}
-        images = {
-            part: JobImage(file=part, stored=part, sha256="0" * 64, width=width, height=height)
-            for part, (width, height) in sizes.items()
-        }
-        job = Job(id="a-20260101-000000-0000", name="a", claimed_at=now(), images=images)
-        session: Any = SimpleNamespace(precision="float32")
+        images = {"content": Source("content", 4000, 3000), "style-1": Source("style-1", 1000, 2000)}
+        painting = Painting(Parameters(**parameters), 4000, 3000, images=images)
         monkeypatch.setattr(memory, "available", lambda limit: int(free))
         with pytest.raises(JobError) as refused:
-            fitting.require_memory(job, Parameters(**parameters), session, Options(None, 10**8, 30, device="cpu"))
+            fitting.require_memory(painting, "float32", Options(None, 10**8, 30, device="cpu"))
         return str(refused.value)
 
     def test_a_picture_too_large_is_told_the_size_that_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +137,7 @@ class TestMemory:
         said = self.refusal(monkeypatch, 8e7, image_size=64, style_size=64)
         assert "content: to decode its 4000×3000 pixels takes about 0.1 GB of memory, and 0.1 GB are free." in said
 
-    @pytest.mark.parametrize("free", [8.3e9, 2e9, 0.0])
+    @pytest.mark.parametrize("free", [4.9e9, 2e9, 0.0])
     def test_checkpoints_too_large_for_the_disk_are_told_with_the_size_that_fits(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: float
     ) -> None:
@@ -154,14 +148,14 @@ class TestMemory:
         with pytest.raises(JobError) as refused:
             fitting.require_disk(a2(7016), tmp_path)
         said = str(refused.value)
-        assert said.startswith("the checkpoints of a picture of 7016 pixels take about 8.4 GB in the jobs folder, and")
+        assert said.startswith("the checkpoints of a picture of 7016 pixels take about 5.0 GB in the jobs folder, and")
         fitting.require_disk(a2(int(said.split("image_size ")[1].split(" ")[0])), tmp_path)
         fitting.require_disk(a2(1024), tmp_path)  # what fills the disk then is no job's fault
 
     @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-    @pytest.mark.parametrize("side", [640, 3000])
-    def test_the_disk_is_reckoned_as_the_optimizers_state_is(self, optimizer: str, side: int) -> None:
-        asked = Parameters.model_validate({"optimizer": optimizer, "image_size": side})
+    @pytest.mark.parametrize(("side", "steps"), [(640, 100), (3000, 100), (3000, 2000)])
+    def test_the_disk_is_reckoned_as_the_optimizers_state_is(self, optimizer: str, side: int, steps: int) -> None:
+        asked = Parameters.model_validate({"optimizer": optimizer, "image_size": side, "steps_per_epoch": steps})
         *_, (_, shapes) = Stylizer(Extractor(tiny_kernels(), "float32")).stages(side, side, asked)
         of_state = sum(4 * math.prod(shape) for shape in shapes)
         assert bytes_of_checkpoints(side, side, asked) == pytest.approx(2 * of_state, rel=1e-3)
@@ -176,6 +170,10 @@ class TestMemory:
             manifest.write_text(f"content: a.png\nstyle: a.png\nparameters: {{image_size: {side}}}\n")
             checked = CliRunner().invoke(cli, ["check", "--inbox", str(tmp_path), str(manifest)])
             assert ("a picture of 8192 pixels takes about" in checked.output) == is_refused
+            painting = f"content: a.png\nstyle: a.png\nparameters: {{style_size: {side}, precision: float32}}\n"
+            manifest.with_name("b.yaml").write_text(painting)
+            of_painting = CliRunner().invoke(cli, ["check", "--inbox", str(tmp_path), str(tmp_path / "b.yaml")])
+            assert ("a painting of 8192 pixels takes about" in of_painting.output) == is_refused
             assert checked.exit_code == is_refused, checked.output
             assert ("fine" in checked.output) != is_refused
             photo = str(tmp_path / "a.png")

@@ -133,6 +133,11 @@ function runningCard(job) {
   );
 }
 
+function takes(job) {
+  const memory = job.memory_bytes && `${(job.memory_bytes / 1e9).toFixed(1)} GB of memory`;
+  return [like(job), job.seconds_left !== null && `about ${duration(job.seconds_left)}`, memory].filter(Boolean).join(" · ");
+}
+
 function queueBlock(queue) {
   if (!queue.count) return null;
   const left = queue.seconds_left === null ? "" : `, about ${duration(queue.seconds_left)}`;
@@ -141,7 +146,7 @@ function queueBlock(queue) {
     "details",
     { class: "queue", id: "queue", open: keep("queue") },
     el("summary", {}, `${queue.count.toLocaleString()} queued${left}`),
-    el("ol", {}, queue.jobs.map((job) => el("li", {}, job.name, " ", el("span", { class: "soft" }, like(job))))),
+    el("ol", {}, queue.jobs.map((job) => el("li", {}, job.name, " ", el("span", { class: "soft" }, takes(job))))),
     more > 0 ? el("p", { class: "soft" }, `and ${more.toLocaleString()} more`) : null,
   );
 }
