@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from pipeline import storage
 from pipeline.jobs.fields import Number, SpoiltError, read_json
-from pipeline.manifest.parameters import Model
+from pipeline.manifest.fields import Model
 
 FILE = "parts.json"
 MOST_BYTES = 1 << 20
