@@ -47,7 +47,8 @@ def _print(parameters: Parameters, name: str, size: Size) -> str:
     if side < MIN_SIZE:
         return f"{told}, and a picture has at least {MIN_SIZE}. Is the side in cm?"
     limit = f"a {parameters.output_format} has at most {most:,}"
-    return f"{told}, and {limit}. dpi {int(dpi * most / side)} would do."
+    fits = int(dpi * most / side)
+    return f"{told}, and {limit}. " + (f"dpi {fits} would do." if fits else "Ask for less paper.")
 
 
 def _content(parameters: Parameters, name: str, size: Size) -> str:

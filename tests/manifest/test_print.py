@@ -87,6 +87,10 @@ def test_a_format_that_ends_before_says_so_and_what_would_do(form: str, most: in
         assert told(of(f"{{width_cm: 1000, dpi: {dpi}}}", f", output_format: {form}"), LANDSCAPE) == ""
 
 
+def test_where_no_dpi_would_do_less_paper_is_asked_for() -> None:
+    assert told(of("{width_cm: 10000, dpi: 2}"), (1, 1000)).endswith("Ask for less paper.")
+
+
 def test_a_print_and_another_size_contradict_each_other() -> None:
     sentence = told(of("{width_cm: 30}", ", image_size: 768"), LANDSCAPE)
     assert sentence.endswith("`print` makes 3,543 of the long side, and `image_size` says 768. Leave `image_size` out.")
