@@ -202,7 +202,9 @@ def test_a_picture_that_does_not_move_is_a_photo_whatever_its_manifest_says(fold
 
 
 def test_a_copy_that_is_none_of_ours_is_told(tmp_path: Path) -> None:
-    for number, data in enumerate((b"no tar" * 200, series.header(series.Numbered("a.png", "../../etc/x"), 0))):
+    foreign = series.header(series.Numbered("a.png", "../../etc/x"), 0)
+    cut_off = series.header(series.Numbered("1.png", "1"), 5000) + b"\x89PNG"
+    for number, data in enumerate((b"no tar" * 200, foreign, cut_off)):
         (tmp_path / str(number)).write_bytes(data + series.END)
         with (tmp_path / str(number)).open("rb") as file, pytest.raises(ImageError, match="its copy"):
             list(series.frames_of(file, "shot", 10**6))
