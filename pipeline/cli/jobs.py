@@ -81,7 +81,10 @@ def _told(jobs: list[list[Painting]]) -> str:
     from pipeline.forecast.words import told
 
     work = [painting for job in jobs for painting in job]
-    return told(len(work), Paces(cache_file()).estimate(work))
+    found = Paces(cache_file()).estimate(work)
+    if work and all(painting.frames > 1 for painting in work):
+        return told(sum(painting.frames for painting in work), found, "frame")
+    return told(len(work), found)
 
 
 def renew_page(spool: Spool, outbox: Path) -> None:
@@ -157,8 +160,11 @@ def submit(
     planned = submitting.plan(found, styles, name, settings, Limits(**limits), presets, Paces(cache_file()))
     if dry_run:
         for job in planned:
-            steps, cost = f"{job.manifest.steps:,} steps", _cost_of(job.paintings)
-            click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {steps}{cost}"))
+            frames, cost = sum(painting.frames for painting in job.paintings), _cost_of(job.paintings)
+            amount = (
+                f"{frames:,} frames" if job.manifest.sweep is None and frames > 1 else f"{job.manifest.steps:,} steps"
+            )
+            click.echo(printable(f"{job.manifest.name}: {job.manifest.content}, {amount}{cost}"))
             for refused in _refused(job.paintings, jobs):
                 click.echo(printable(f"{job.manifest.name}: {refused}"), err=True)
         click.echo(f"{_told([job.paintings for job in planned])}; nothing is written")

@@ -51,8 +51,7 @@ def kept(photo: Image, earlier: Mapping[int, Frame], cut: float = CUT) -> Kept |
     picture, from_last = np.zeros_like(photo), where
     for ago in sorted(earlier):
         before = earlier[ago]
-        back = flow.estimate(before.photo, photo)
-        found = flow.reliability(back, flow.estimate(photo, before.photo))
+        back, found = _followed(before.photo, photo)
         if ago == 1 and found.mean() < cut:
             return None
         new = found * (1.0 - where)
@@ -60,6 +59,17 @@ def kept(photo: Image, earlier: Mapping[int, Frame], cut: float = CUT) -> Kept |
         where = where + new
         from_last = new if ago == 1 else from_last
     return Kept(picture + (1.0 - where[..., None]) * photo, picture, where, from_last)
+
+
+def is_cut(before: Image, photo: Image, cut: float = CUT) -> bool:
+    """Whether another scene begins with a frame, by the one before it, as ``kept`` finds it."""
+    return bool(_followed(before, photo)[1].mean() < cut)
+
+
+def _followed(before: Image, photo: Image) -> tuple[flow.Flow, Image]:
+    """The flow from a frame to an earlier one, and where it can be trusted."""
+    back = flow.estimate(before, photo)
+    return back, flow.reliability(back, flow.estimate(photo, before))
 
 
 def flicker(before: Frame, after: Frame) -> float:

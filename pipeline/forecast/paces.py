@@ -171,7 +171,10 @@ class Paces:
             since_newest: seconds since the newest of these losses, for which the next step has been under way.
         """
         work = paintings_left(job, seen)
-        made = [(work[loss.picture - 1], loss.scale, each) for loss, each in _steps(seen) if loss.picture <= len(work)]
+        steps = list(_steps(seen))
+        if job.frames > 1:  # several may paint parts of it
+            steps = [(loss.model_copy(update={"picture": 1}), each) for loss, each in steps]
+        made = [(work[loss.picture - 1], loss.scale, each) for loss, each in steps if loss.picture <= len(work)]
         taken = [(painting.pixels(scale), each) for painting, scale, each in made]
         own = _rates(taken, EARLIER_STEPS) or _rates(taken)
         known = self.measured
@@ -190,8 +193,9 @@ class Paces:
             ahead = [(slower * expected(painting, pixels), steps) for pixels, steps in painting.ahead()]
             under_way = min(since_newest, ahead[0][0]) if ahead and painting.done else 0.0
             lefts.append(sum(each * steps for each, steps in ahead) - under_way)
-        between = _between(seen) * max(0, job.frames - frame_reached(seen))
-        return (max(sum(lefts) / at_once, *lefts) if lefts else 0.0) + between / at_once
+        if job.frames > 1 and lefts:
+            return (lefts[0] + _between(seen) * max(0, job.frames - frame_reached(seen))) / at_once
+        return max(sum(lefts) / at_once, *lefts) if lefts else 0.0
 
 
 def cache_file() -> Path:

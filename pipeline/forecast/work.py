@@ -35,6 +35,11 @@ class Painting:
     further_steps: int = 0  # at full size: those of a clip's other frames
     images: Mapping[str, Source] = field(default_factory=dict)  # by part, as ``Manifest.images``
 
+    @property
+    def frames(self) -> int:
+        """Of a clip; one of a photo."""
+        return 1 + self.further_steps // self.parameters.frame_steps
+
     def pixels(self, side: int) -> int:
         """In all, where its long side has so many."""
         return max(1, round(side * side * min(self.width, self.height) / max(self.width, self.height)))

@@ -50,6 +50,8 @@ def plan(
     data = _as_it_was_written(asked.manifest)
     if "image_size" in parameters:
         data["parameters"].pop("print", None)  # which would give one
+    if "print" in parameters:
+        data["parameters"].pop("image_size", None)
     data = {**data, **fields, "parameters": {**data["parameters"], **parameters}}
     try:
         manifest = parse_manifest(write_document(data), job_id, None, limits, presets)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline import storage
+from pipeline.errors import ImageError
 from pipeline.inbox import conflicts
 from pipeline.inbox.drops import (
     HINT_SECONDS,
@@ -26,6 +27,7 @@ from pipeline.inbox.drops import (
     style_meant,
 )
 from pipeline.inbox.stability import Signature, signature_of
+from pipeline.pictures import series
 from pipeline.storage import Slices
 
 DOCUMENT_SUFFIXES = (".doc", ".docx", ".odt", ".pages", ".rtf")
@@ -152,8 +154,17 @@ def _of_photos(other: Other) -> Iterator[str]:
     elif any(map(is_photo, itertools.chain(names, *nested.values()))):
         yield (
             f"{other.path.name} has photos and no style: only what a manifest names is painted;"
-            f" put a painting into it as {other.path.name}/style.jpg, and each is painted like that"
+            f" put a painting into it as {other.path.name}/style.jpg, and each is painted like that{_as_clip(names)}"
         )
+
+
+def _as_clip(names: Sequence[str]) -> str:
+    """What else may be meant by a folder of numbered pictures."""
+    try:
+        is_clip = len(series.numbered("", names)) > 1
+    except ImageError:
+        return ""
+    return "; or are they frames of a clip? A manifest with `frames: true` names their folder" if is_clip else ""
 
 
 def _of_file(name: str) -> str:

@@ -8,15 +8,14 @@ import os
 import stat
 import time
 from collections.abc import Collection
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError, joined
 from pipeline.forecast.paces import Paces
 from pipeline.inbox import patterns, series
+from pipeline.inbox.decoding import BeingDecodedError, Decoder
 from pipeline.inbox.drops import Drop
 from pipeline.inbox.films import frames
 from pipeline.inbox.ignored import SYSTEMS, Ignored, is_of_system
@@ -24,7 +23,6 @@ from pipeline.inbox.jobfolder import is_of_style_folder
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.series import Series
 from pipeline.inbox.stability import Signature, Stability
-from pipeline.jobs import clips
 from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.parse import parse_manifest
@@ -35,8 +33,6 @@ log = logging.getLogger(__name__)
 
 KEPT_VERDICTS = 10_000  # images whose decoding need not be tried again
 NO_FILE: Signature = (0, 0, 0, 0)
-_Asked = tuple[Signature, bool]  # of which file, and whether all frames of it
-DECODE_SECONDS = 0.5  # that a look waits for an image; one of 200 megapixels takes several
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,6 @@ class Waiting:
 
 
 Verdict = Ready | Rejected | Foreign | Waiting
-
-
-class BeingDecodedError(Exception):
-    """Whether an image is whole is being found out; a later look tells."""
 
 
 @dataclass
@@ -130,10 +122,8 @@ class Judge:
         self._ignored = ignored
         self._paces = paces or Paces(None)
         self._sightings: dict[Path, _Sighting] = {}
-        self._decoded: dict[_Asked, Film | ImageError] = {}
         self._told: set[str] = set()
-        self._decoder = ThreadPoolExecutor(1)
-        self._decoding: tuple[_Asked, Future[Film]] | None = None
+        self.decoder = Decoder(limits.max_pixels, KEPT_VERDICTS + limits.max_frames)
 
     def stability(self) -> Stability:
         """For files that are to rest as long as a drop's do."""
@@ -209,7 +199,7 @@ class Judge:
             try:
                 if part == "content" and series.is_asked_for(manifest, drop.places):
                     signatures.append(NO_FILE)
-                    found = series.judged(drop.places, manifest, self.limits.max_frames, self.decode, seen.files)
+                    found = series.judged(drop.places, manifest, self.limits.max_frames, self.decoder.film, seen.files)
                     films.append(found.film)
                     continue
                 with drop.places.open(name) as file:
@@ -217,7 +207,7 @@ class Judge:
                     if not seen.files.is_stable(path):
                         settling = True
                     elif not problems:
-                        films.append(self.decode(file, name, signatures[-1], may_be_animated))
+                        films.append(self.decoder.film(file, name, signatures[-1], may_be_animated))
             except (BeingDecodedError, series.UnsettledError):
                 settling = True
             except FileNotFoundError:
@@ -259,54 +249,12 @@ class Judge:
             self._told.add(sentence)
             log.warning("%s", sentence)
 
-    def decode(self, file: BinaryIO, name: str, signature: Signature, may_be_animated: bool = False) -> Film:
-        """``clips.verify``, once for every version of a file; errors as there.
-
-        Raises:
-            BeingDecodedError: it takes long; what runs is not to wait for that.
-        """
-        asked = signature, may_be_animated
-        if asked not in self._decoded:
-            if len(self._decoded) >= KEPT_VERDICTS + self.limits.max_frames:
-                self._decoded.clear()
-            self._decode(file, name, asked)
-        found = self._decoded[asked]
-        if isinstance(found, ImageError):
-            # As it was first raised: raised again and again it would carry every traceback along.
-            raise found.untraced()
-        return found
-
-    def _decode(self, file: BinaryIO, name: str, asked: _Asked) -> None:
-        """Beside the loop, one image at a time."""
-        if self._decoding is None:
-            own = os.fdopen(os.dup(file.fileno()), "rb")  # which outlives the look
-            self._decoding = asked, self._decoder.submit(_verify, own, name, self.limits.max_pixels, asked[1])
-        under_way, future = self._decoding
-        wait([future], DECODE_SECONDS if under_way == asked else 0)
-        if not future.done():
-            raise BeingDecodedError
-        self._decoding = None
-        try:
-            self._decoded[under_way] = future.result()
-        except ImageError as error:
-            self._decoded[under_way] = error.untraced()  # its traceback holds the pixels
-        except Exception:
-            if under_way == asked:  # else the look at that file will tell
-                raise
-        if under_way != asked:
-            self._decode(file, name, asked)
-
 
 def _foreign(drop: Drop, data: bytes) -> Foreign | None:
     """What is to be said of a document that is no manifest; one that is claimed is answered as any other."""
     if drop.id is not None or not is_foreign(data, drop.label, is_named=drop.places.is_job_folder):
         return None
     return Foreign(drop, f"{drop.label} is not understood: {what_it_lacks(data)}; it stays where it is")
-
-
-def _verify(file: BinaryIO, name: str, max_pixels: int, may_be_animated: bool) -> Film:
-    with file:
-        return clips.verify(file, name, max_pixels, may_be_animated=may_be_animated)
 
 
 def _excess(folder: Path, limits: Limits) -> str:

@@ -21,7 +21,7 @@ from pipeline.pictures.clips import Film
 from pipeline.pictures.series import Numbered
 from pipeline.storage import Slices
 
-LOOK_SECONDS = 0.5  # that a look at the frames may take
+LOOK_SECONDS = 0.5  # that a look may spend on frames which nobody has decoded yet
 
 Verify = Callable[[BinaryIO, str, Signature], Film]
 
@@ -74,7 +74,7 @@ def judged(
         JobError: they are no clip.
         FileNotFoundError: the folder is not there, or one of them has just gone.
     """
-    name, begun = manifest.content, time.monotonic()
+    name, spent = manifest.content, 0.0  # seconds of decoding; what has been before takes none
     folder, names = _listed(places, name)
     frames = series.numbered(name, names)
     is_settled = files is None or _is_settled(files, folder)
@@ -87,9 +87,11 @@ def judged(
             is_settled = is_settled and (files is None or files.is_stable(path))
             if not is_settled:
                 continue
-            if files is not None and time.monotonic() - begun > LOOK_SECONDS:
+            if files is not None and spent > LOOK_SECONDS:
                 raise UnsettledError
+            begun = time.monotonic()
             film = _whole(verify, file, f"{name}/{frame.name}", signatures[-1])
+            spent += time.monotonic() - begun
             first = first or film
             if film[:2] != first[:2]:
                 raise ImageError(

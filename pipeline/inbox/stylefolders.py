@@ -19,12 +19,13 @@ from typing import BinaryIO
 from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError, ended
 from pipeline.inbox import films, jobfolder
+from pipeline.inbox.decoding import BeingDecodedError
 from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
 from pipeline.inbox.duplicates import Duplicates, FindJob
 from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.marks import Content, Mark, Marks, version_of
 from pipeline.inbox.places import Places, open_inside
-from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
+from pipeline.inbox.readiness import Judge, Waiting
 from pipeline.inbox.stability import Signature, signature_of
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
@@ -263,7 +264,7 @@ class _Work:
 
     def _decode(self, file: BinaryIO, photo: _Photo) -> None:
         try:
-            self._judge.decode(file, photo.label, photo.signature)
+            self._judge.decoder.film(file, photo.label, photo.signature)
         except IncompleteImageError:
             if self._files.seconds(photo.path) < self._judge.timeout_seconds:
                 raise

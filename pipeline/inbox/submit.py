@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -116,7 +116,7 @@ def plan(
         except ManifestError as error:  # every job's alike
             raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
         planned.append((manifest, text, copies))
-    verified = _films(dict.fromkeys([*styles, *photos]), limits)
+    verified = _films(dict.fromkeys([*styles, *photos]), limits, photos if fields.get("frames") is True else ())
     submissions, problems = [], []
     for photo, (manifest, text, copies) in zip(photos, planned, strict=True):
         sizes = {copies[image]: verified[image][:2] for image in copies}
@@ -211,8 +211,8 @@ def _file_names(files: Iterable[Path]) -> dict[Path, str]:
     return names
 
 
-def _films(files: Iterable[Path], limits: Limits) -> dict[Path, Film]:
-    """What images and videos are, each of which is read to its end.
+def _films(files: Iterable[Path], limits: Limits, animated: Container[Path]) -> dict[Path, Film]:
+    """What images and videos are, each of which is read to its end; of some all frames count, where they move.
 
     Raises:
         UsageError: with every one that cannot be used.
@@ -221,7 +221,7 @@ def _films(files: Iterable[Path], limits: Limits) -> dict[Path, Film]:
     for path in files:
         try:
             with _opened(path) as file:
-                found[path] = clips.verify(file, str(path), limits.max_pixels, end_may_lack=True)
+                found[path] = clips.verify(file, str(path), limits.max_pixels, True, path in animated)
         except (UsageError, ImageError) as error:
             problems.append(str(error))
     if problems:

@@ -12,9 +12,10 @@ from typing import Any
 
 from pipeline import storage
 from pipeline.errors import EndlessImageError, IncompleteImageError, JobError, joined
+from pipeline.inbox.decoding import BeingDecodedError
 from pipeline.inbox.drops import StyleFolder, printable
 from pipeline.inbox.places import Places, open_inside
-from pipeline.inbox.readiness import BeingDecodedError, Judge, Waiting
+from pipeline.inbox.readiness import Judge, Waiting
 from pipeline.inbox.stability import Signature
 from pipeline.manifest.fields import mask_of
 from pipeline.manifest.model import Manifest
@@ -108,7 +109,7 @@ class TemplateReader:
                         settling = True
                         continue
                     try:
-                        self._judge.decode(file, image, signature)
+                        self._judge.decoder.film(file, image, signature)
                     except EndlessImageError:
                         if self._files.is_recent(self._judge.timeout_seconds):
                             raise

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import Field
 
 from pipeline import storage
-from pipeline.jobs import checkpoint, frames, losses, previews, result, snapshots, variants
+from pipeline.jobs import checkpoint, frames, losses, parts, previews, result, snapshots, variants
 from pipeline.jobs.fields import Moment, ProcessId, SpoiltError, Text, read_json
 from pipeline.jobs.lock import LeaseWatch
 from pipeline.jobs.losses import Loss
@@ -62,16 +62,33 @@ def begin(folder: Path, number: int, worker: Worker, variant: int | None = None)
 
 
 def spread(folder: Path, job: Job) -> list[int]:
-    """Make the folder of an attempt at a sweep, with one for each variant; gives the variants that have no picture.
+    """Make the folder of an attempt at a sweep, with one for each variant, or at a clip that is painted in parts; gives
+    the variants, or the parts, that have no picture. Before its parts are known a clip has one, ``SCOUT``.
 
     Raises:
         RecordError: the record is damaged; nothing is made.
     """
+    if job.kind != "photo":
+        own = _make(folder, job.attempts)
+        if found := parts.read(own):
+            for number in range(1, len(found) + 1):
+                storage.ensure_folder(variants.place(own, number), within=own)
+            return variants.unpainted(own)
+        storage.ensure_folder(variants.place(own, variants.SCOUT), within=own)
+        return [variants.SCOUT]
     count = len(variants.records(job))
     own = _make(folder, job.attempts)
     for number in range(1, count + 1):
         storage.ensure_folder(variants.place(own, number), within=own)
     return [number for number in variants.unpainted(own) if number <= count]
+
+
+def is_in_parts(folder: Path, job: Job, workers: int) -> bool:
+    """Whether a clip is painted in parts: where several workers can, and wherever that has been begun."""
+    if job.kind == "photo" or job.frames < 2:
+        return False
+    earlier = _last_with_progress(folder, job.attempts)
+    return bool(parts.read(earlier)) if earlier else workers > 1
 
 
 def earlier_losses(folder: Path, number: int) -> list[Loss]:
@@ -175,6 +192,8 @@ def _carry_over(source: Path, target: Path) -> None:
     """What a run goes on from. The source's worker may still be writing."""
     _carry_over_run(source, target)
     if storage.is_folder(source / VARIANTS):
+        with storage.passed_over():
+            storage.link_or_copy(source / parts.FILE, target / parts.FILE)
         building = target / f".{VARIANTS}"
         storage.make_folder(building)
         for variant in variants.places(source):

@@ -51,17 +51,18 @@ def save(folder: Path, row: FrameRow, levels: Levels, valid_with: Text) -> None:
     storage.write_atomic(_path(folder, row.frame), buffer.getvalue())
 
 
-def read(folder: Path, valid_with: str, size: tuple[int, int]) -> list[FrameRow]:
-    """The rows of the frames that are there, up to the first that is not, or that was made otherwise.
+def read(folder: Path, valid_with: str, size: tuple[int, int], first: int = 1) -> list[FrameRow]:
+    """The rows of the frames that are there, from one on, up to the first that is not, or that was made otherwise.
 
     Args:
         folder: of the attempt.
         valid_with: a fingerprint.
         size: width and height that they have.
+        first: of the part of a clip that is painted there.
     """
     rows: list[FrameRow] = []
-    while row := _row(_path(folder, len(rows) + 1), valid_with, size):
-        if row.frame != len(rows) + 1:
+    while row := _row(_path(folder, first + len(rows)), valid_with, size):
+        if row.frame != first + len(rows):
             break
         rows.append(row)
     return rows

@@ -38,13 +38,17 @@ def _print(parameters: Parameters, name: str, size: Size) -> str:
     if parameters.print is None:
         return ""
     side, most, dpi = parameters.print.long_side(*size), parameters.most_size, parameters.print.dpi
-    if MIN_SIZE <= side <= most:
+    contradicts = "image_size" in parameters.model_fields_set and parameters.image_size != side
+    if MIN_SIZE <= side <= most and not contradicts:
         return ""
     told = f"{name}: {size[0]}×{size[1]} pixels; `print` makes {side:,} of the long side"
+    if contradicts:
+        return f"{told}, and `image_size` says {parameters.image_size:,}. Leave `image_size` out."
     if side < MIN_SIZE:
         return f"{told}, and a picture has at least {MIN_SIZE}. Is the side in cm?"
     limit = f"a {parameters.output_format} has at most {most:,}"
-    return f"{told}, and {limit}. dpi {int(dpi * most / side)} would do."
+    fits = int(dpi * most / side)
+    return f"{told}, and {limit}. " + (f"dpi {fits} would do." if fits else "Ask for less paper.")
 
 
 def _content(parameters: Parameters, name: str, size: Size) -> str:

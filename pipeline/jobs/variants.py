@@ -8,11 +8,14 @@ from pipeline import storage
 from pipeline.jobs import result
 from pipeline.jobs.record import RECORD, VARIANTS, Job, RecordError
 
-SHEET = 0  # in the place of a variant's number: what is made of all of them
+# In the place of a variant's number: what is made of all of them, and the look that tells which parts a clip has.
+SHEET, SCOUT = 0, -1
 
 
 def place(attempt: Path, number: int) -> Path:
     """The folder of a variant, counted from 1, in that of an attempt; of the sheet that folder itself."""
+    if number == SCOUT:
+        return attempt / "scenes"
     return attempt if number == SHEET else attempt / VARIANTS / f"{number:03}"
 
 

@@ -223,12 +223,14 @@ class Manifest(Model):
     def effective(self) -> dict[str, Any]:
         """Plain data with every default filled in; as a manifest it makes the same picture.
 
-        Where a sweep or a print gives `image_size` and nobody `style_size`, this stays out, as it follows each one.
+        Where a sweep or a print gives a size that nobody else has given, it stays out, as it follows each one.
         """
         data = self.model_dump(mode="json")
-        is_open = self.parameters.print is not None or {"image_size", "print"} & (self.sweep or {}).keys()
-        if is_open and "style_size" not in self.parameters.model_fields_set:
-            del data["parameters"]["style_size"]
+        is_print = self.parameters.print is not None or "print" in (self.sweep or {})
+        is_open = {"style_size": is_print or "image_size" in (self.sweep or {}), "image_size": is_print}
+        for name in ("style_size", "image_size"):
+            if is_open[name] and name not in self.parameters.model_fields_set:
+                del data["parameters"][name]
         return data
 
     @functools.cached_property

@@ -164,6 +164,8 @@ def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits)
     given = {} if given is None else given
     if isinstance(given, dict) and "image_size" in given:
         parameters.pop("print", None)  # which would give one
+    if isinstance(given, dict) and "print" in given:
+        parameters.pop("image_size", None)
     return {
         **fields,
         "preset": base.preset,

@@ -82,7 +82,10 @@ def header(frame: Numbered, size: int) -> bytes:
 def frames_of(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Filmed]:
     """The frames of a tar as ``animations.frames_of``, with their alpha, as if there were 25 in a second."""
     for number, member in enumerate(_members(file, name)):
-        picture = images.decoded(member.file, None, f"{name}/{member.name}", max_pixels)
+        try:
+            picture = images.decoded(member.file, None, f"{name}/{member.name}", max_pixels)
+        except tarfile.TarError as error:
+            raise _damaged(name, error) from None
         levels = np.round(picture.rgb * 255.0).astype(np.uint8)
         yield Filmed(Fraction(number) / ORDINARY_RATE, levels, picture.alpha)
 
@@ -114,4 +117,8 @@ def _members(file: BinaryIO, name: str) -> Iterator[_Member]:
                     raise ImageError(f"{name}: its copy holds what is no frame.", "Drop the job again.")
                 yield _Member(info.name, member)  # type: ignore[arg-type]
     except tarfile.TarError as error:
-        raise ImageError(f"{name}: its copy is damaged ({error}).", "Drop the job again.") from None
+        raise _damaged(name, error) from None
+
+
+def _damaged(name: str, error: tarfile.TarError) -> ImageError:
+    return ImageError(f"{name}: its copy is damaged ({error}).", "Drop the job again.")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pipeline import storage
 from pipeline.errors import EnvironmentFault
-from pipeline.jobs import attempt, cancel, losses, result
+from pipeline.jobs import attempt, cancel, losses, result, variants
 from pipeline.jobs.record import Job, RecordError
 from pipeline.jobs.result import Done, Failed, Outcome
 from pipeline.jobs.spool import Spool, UntouchableError
-from pipeline.jobs.variants import SHEET
+from pipeline.jobs.variants import SCOUT, SHEET
 from pipeline.runner.executor import Executor, Run
 from pipeline.runner.faults import Faults
 from pipeline.runner.publisher import Publisher
@@ -56,7 +56,7 @@ class _Running:
     attempt: Path  # its folder
     tail: losses.Tail
     patience_seconds: float  # without a step
-    waiting: list[int] = field(default_factory=list)  # parts of a sweep that no worker has: variants, or its sheet
+    waiting: list[int] = field(default_factory=list)  # parts that no worker has: variants, a clip's, the sheet
     parts: dict[int | None, _Part] = field(default_factory=dict)  # under way; that of any other job is None
     outcome: Outcome | None = None  # once the attempt has come to one
     has_progressed: bool = False  # of a sweep: a variant has its picture
@@ -211,7 +211,7 @@ class Dispatch:
         folder = self._spool.running / job.id
         own = attempt.place(folder, job.attempts)
         waiting: list[int] = []
-        if job.manifest and job.manifest.sweep:
+        if (job.manifest and job.manifest.sweep) or attempt.is_in_parts(folder, job, self._executor.capacity):
             try:
                 waiting = attempt.spread(folder, job) or [SHEET]
             except RecordError as error:
@@ -272,8 +272,12 @@ class Dispatch:
             outcome, self._unbegun = Outcome("through"), 0
         if number in (None, SHEET):
             running.outcome = outcome
+        elif number == SCOUT and outcome.kind == "through":
+            running.waiting += variants.unpainted(running.attempt)  # none where the clip cannot be read
         elif outcome.kind == "through":
             running.has_progressed |= isinstance(ended, Done)
+            if running.job.kind != "photo" and isinstance(ended, Failed):
+                running.waiting.clear()  # a clip of which a part is missing is none
         elif running.outcome is None and outcome.kind == "lost" and not attempt.worker(part.place):
             running.waiting.insert(0, number)  # nobody has begun it, or it was left in order: another goes on
         elif running.outcome is None:

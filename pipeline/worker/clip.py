@@ -21,6 +21,7 @@ from pipeline.jobs import clips as clip_jobs
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.clips import as_rgb
 from pipeline.jobs.frames import FrameRow
+from pipeline.jobs.parts import Part
 from pipeline.jobs.record import Job
 from pipeline.manifest.parameters import Parameters
 from pipeline.pictures import advice, clips, protection
@@ -51,6 +52,7 @@ class Clip:
         checkpoint_seconds: from one checkpoint within a frame to the next.
         should_stop: asked between steps, and between frames.
         valid_with: the fingerprint of what its frames are made with.
+        part: of it that is to be painted.
     """
 
     work: Work
@@ -61,6 +63,7 @@ class Clip:
     checkpoint_seconds: float
     should_stop: Callable[[], bool]
     valid_with: str
+    part: Part
 
     def paint(self) -> list[FrameRow] | None:
         """Paint the frames that are not there yet; the rows of all, or None when told to stop.
@@ -71,9 +74,10 @@ class Clip:
         from pipeline.engine.sequence import AGO, Frame
 
         height, width = self.work.given.photo.rgb.shape[:2]
-        rows = frames.read(self.folder, self.valid_with, (width, height))
-        there = len(rows)
-        self._require_room((self.job.frames - there) * height * width * 3)
+        part = self.part
+        rows = frames.read(self.folder, self.valid_with, (width, height), part.first)
+        self._require_room(((part.last or self.job.frames) - part.first + 1 - len(rows)) * height * width * 3)
+        there = part.first + len(rows) - 1  # the last of them
         earlier: deque[Frame] = deque(maxlen=max(AGO))
         show = Showing(self.folder)
         with contextlib.ExitStack() as stack:
@@ -82,9 +86,13 @@ class Clip:
             for number, filmed in enumerate(
                 stack.enter_context(clip_jobs.filmed(self.job, self.sources, self.max_pixels)), 1
             ):
+                if not part.has(number):
+                    if part.is_behind(number):
+                        break
+                    continue
                 photo = as_rgb(clip_jobs.scaled(filmed, self.job, self._parameters.image_size))
                 if number <= there:
-                    if rows[number - 1].flicker is None:
+                    if rows[number - part.first].flicker is None:
                         earlier.clear()
                     if number > there - max(AGO):
                         earlier.append(Frame(photo, as_rgb(frames.picture(self.folder, number))))
@@ -145,7 +153,7 @@ class Clip:
             if self._parameters.denoise:
                 content = advice.denoised(photo, float(self._parameters.denoise))
                 given = replace(given, content=replace(given.content, rgb=content))
-        scene = sum(row.flicker is None for row in rows) + (kept is None)
+        scene = self.part.scene - 1 + sum(row.flicker is None for row in rows) + (kept is None)
         return _Unpainted(number, float(filmed.time), scene, parameters, given, kept, resumed, valid_with, before)
 
     def _resumed(self, valid_with: str, stages: checkpoint.Stages, steps_before: int) -> Checkpoint | None:
@@ -192,7 +200,7 @@ class Clip:
             loss_log,
             frame.steps_before,
             max(0.0, seconds - (frame.resumed.optimize_seconds if frame.resumed else 0.0)),
-            frame.number,
+            frame.number - self.part.first + 1,
         )
         try:
             reached = optimize(_noted(steps, seen), frame.resumed, keeping)

@@ -42,6 +42,10 @@ class Inputs:
     protected: Any | None  # where content counts more, [H, W] in [0, 1]; None for nowhere
     chosen: dict[str, Any]  # what `auto` came to, by parameter
 
+    def of_photo(self, photo: Picture) -> Inputs:
+        """These, of another photo of the same size."""
+        return replace(self, photo=photo)
+
 
 class InputLoader:
     """Loads the inputs of one job after another: the last job's are kept, the next one's decoded ahead."""

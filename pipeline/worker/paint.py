@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +17,7 @@ from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings_of
 from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
+from pipeline.jobs.parts import Part
 from pipeline.jobs.previews import LIVE_SIDE
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
@@ -88,6 +89,7 @@ def paint(
     loader: InputLoader,
     should_stop: Callable[[], bool],
     upcoming: Path | None = None,
+    part: Part | None = None,
 ) -> bool:
     """Paint the picture of a job, or go on with it, and leave it in a folder.
 
@@ -99,6 +101,7 @@ def paint(
         loader: of its images.
         should_stop: asked between steps.
         upcoming: a queued job's folder, whose images are decoded meanwhile.
+        part: of a clip that is to be painted alone; None for all of it, or a photo.
 
     Returns:
         Whether it is done; if not, it was told to stop and has left a checkpoint.
@@ -116,7 +119,8 @@ def paint(
         card.reset_peak()
     leave_painter(folder, session)
     work = _prepared(job, sources, session, options, loader, upcoming)
-    run = _Run(work, job, sources, folder, options, should_stop, _fingerprint(job, work.parameters, session), started)
+    valid_with = _fingerprint(job, work.parameters, session)
+    run = _Run(work, job, sources, folder, options, should_stop, valid_with, started, part)
     painted = _clip_painted(run) if job.kind != "photo" else _photo_painted(run)
     if painted is None:
         return False
@@ -137,6 +141,7 @@ class _Run(NamedTuple):
     should_stop: Callable[[], bool]
     valid_with: str
     started: float  # of ``time.perf_counter``
+    part: Part | None
 
 
 class _Painted(NamedTuple):
@@ -191,16 +196,20 @@ def _clip_painted(run: _Run) -> _Painted | None:
         options.checkpoint_seconds,
         run.should_stop,
         run.valid_with,
+        run.part or Part(),
     )
     rows = clip.paint()
     chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own faces
-    encoding = Encoding(run.job, run.sources, run.folder, options.max_pixels, run.should_stop, chosen)
-    encoded = encoding.files(rows) if rows else None
-    if rows is None or encoded is None:
-        return None
-    output, photo, picture = encoded
-    given = replace(work.given, photo=Picture(photo, None))
-    leave_previews(run.folder, Picture(picture, None), given, shows_itself=False)
+    if run.part and rows is not None:  # whoever has all of them makes a file of them
+        height, width = work.given.photo.rgb.shape[:2]
+        output = Output.of(f"{run.job.name}.part", width, height, b"")
+    else:
+        encoding = Encoding(run.job, run.sources, run.folder, options.max_pixels, run.should_stop, chosen)
+        encoded = encoding.files(rows) if rows else None
+        if rows is None or encoded is None:
+            return None
+        output, given = encoded.output, work.given.of_photo(Picture(encoded.photo, None))
+        leave_previews(run.folder, Picture(encoded.picture, None), given, shows_itself=False)
     seconds, steps = sum(row.seconds for row in rows), sum(row.steps for row in rows)
     done = _done(work.session, setup_seconds, seconds, steps, chosen, output)
     done = done.model_copy(update={"frames": [row.model_dump() for row in rows]})
@@ -211,7 +220,7 @@ def _note(run: _Run, steps_before: int) -> None:
     """Keep what a picture took, of this process's first with all that went before it."""
     global _has_painted
     seconds = time.perf_counter() - run.started
-    is_first, _has_painted = not _has_painted, True
+    is_first, _has_painted = not _has_painted and run.part is None, True
     if is_first and run.job.started_at:
         seconds = (datetime.now(UTC) - datetime.fromisoformat(run.job.started_at)).total_seconds()
     paces, seen = Paces(run.options.paces, run.options.device), losses.read(run.folder)

@@ -19,12 +19,12 @@ from typing import Any
 
 from pipeline import console, storage
 from pipeline.errors import EnvironmentFault, JobError
-from pipeline.jobs import attempt, result, variants
+from pipeline.jobs import attempt, parts, result, variants
 from pipeline.jobs.attempt import Fence
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import Failed, Outcome
 from pipeline.jobs.spool import STOP
-from pipeline.worker import sweep
+from pipeline.worker import scenes, sweep
 from pipeline.worker.child import READY, STOP_SIGNALS, Order
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
@@ -111,9 +111,9 @@ def do(order: Order, options: Options) -> Outcome:
         if job.attempts > order.attempt:
             return Outcome("lost")
         own = attempt.begin(order.folder, order.attempt, attempt.Worker(address=order.address), order.variant)
-        if order.variant == variants.SHEET:
-            return _guarded(own, job, lambda: sweep.leave_result(own, job))
-        if order.variant is not None:
+        if order.variant is not None and job.kind == "photo":
+            if order.variant == variants.SHEET:
+                return _guarded(own, job, lambda: sweep.leave_result(own, job))
             job = variants.records(job)[order.variant - 1]
         return _attempt(job, own, order, options)
     except FileExistsError:  # a cluster runs a task again when it has lost sight of the worker that had it
@@ -132,7 +132,18 @@ def _attempt(job: Job, own: Path, order: Order, options: Options) -> Outcome:
     def should_stop() -> bool:
         return bool(_terminated) or not fence.holds() or storage.is_there(order.folder / STOP)
 
-    outcome = _guarded(own, job, lambda: paint(job, order.folder, own, options, _inputs, should_stop, order.upcoming))
+    def work() -> bool:
+        attempt_folder = attempt.place(order.folder, order.attempt)
+        part = None
+        if order.variant is not None and job.kind != "photo":
+            if order.variant == variants.SCOUT:
+                return scenes.look(job, order.folder, attempt_folder, options.max_pixels, should_stop)
+            if order.variant == variants.SHEET:
+                return scenes.join(job, order.folder, own, options, _inputs, should_stop)
+            part = parts.read(attempt_folder)[order.variant - 1]
+        return paint(job, order.folder, own, options, _inputs, should_stop, order.upcoming, part)
+
+    outcome = _guarded(own, job, work)
     if outcome.kind == "stopped":
         attempt.leave(own)
         return Outcome("stopped" if fence.holds() else "lost")

@@ -51,6 +51,11 @@ class TestPlaces:
             (["trip/style.jpg", "trip/style.png"], "trip: style.jpg is its style, and style.png is not looked at"),
             (["trip/1.HEIC"], "trip has photos and no style: only what a manifest names is painted;"),
             (["trip/day 1/1.jpg"], "trip has photos and no style: only what a manifest names is painted;"),
+            (
+                ["shot/a1.jpg", "shot/a2.jpg"],
+                "shot has photos and no style: only what a manifest names is painted; put a painting into it as"
+                " shot/style.jpg, and each is painted like that; or are they frames of a clip? A manifest with",
+            ),
             (["family/wave/style.jpg"], "family/wave is not looked at: a style folder lies in the inbox itself; move"),
             (["trip.zip"], "trip.zip is not looked at: an archive; unpack it, and drop the folder"),
         ],

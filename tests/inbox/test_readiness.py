@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 import pytest
 
 from pipeline.errors import IncompleteImageError
-from pipeline.inbox import places, readiness
-from pipeline.inbox.readiness import Judge, Ready, Rejected, Verdict, Waiting
-from pipeline.manifest.model import Limits
+from pipeline.inbox import decoding, places
+from pipeline.inbox.decoding import BeingDecodedError, Decoder
+from pipeline.inbox.readiness import Ready, Rejected, Verdict, Waiting
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
 from tests.conftest import picture, wait_for
@@ -62,7 +62,7 @@ class TestReadiness:
     def test_an_image_that_takes_long_to_decode_does_not_hold_up_the_scan(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(readiness, "DECODE_SECONDS", 0.0)
+        monkeypatch.setattr(decoding, "DECODE_SECONDS", 0.0)
         let_go, verify = threading.Event(), images.verify
 
         def slow(file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool) -> tuple[int, int]:
@@ -231,7 +231,7 @@ def test_an_image_at_fault_is_told_again_without_its_history(folder: Path) -> No
     depths = []
     for _ in range(5):
         only(inbox)
-        (error,) = [found for found in inbox._judge._decoded.values() if isinstance(found, Exception)]
+        (error,) = [found for found in inbox._judge.decoder._decoded.values() if isinstance(found, Exception)]
         depth, frame = 0, error.__traceback__
         while frame:
             depth, frame = depth + 1, frame.tb_next
@@ -269,19 +269,19 @@ def test_what_is_known_of_a_broken_image_holds_none_of_its_pixels(folder: Path) 
     pytest.importorskip("distributed.protocol.pickle")
     picture(2000, 1500, seed=3).save(folder / "photo.png")
     os.truncate(folder / "photo.png", os.path.getsize(folder / "photo.png") // 2)
-    judge = Judge(0.0, 600.0, Limits(), trust_times=False)
+    decoder = Decoder(10**8, 10)
     with (folder / "photo.png").open("rb") as file:
-        wait_for(lambda: is_decoded(judge, file))
-    (found,) = judge._decoded.values()
+        wait_for(lambda: is_decoded(decoder, file))
+    (found,) = decoder._decoded.values()
     assert isinstance(found, IncompleteImageError)
     assert (found.__traceback__, found.__context__) == (None, None)
     assert str(found).startswith("photo.png: ")
 
 
-def is_decoded(judge: Judge, file: BinaryIO) -> bool:
+def is_decoded(decoder: Decoder, file: BinaryIO) -> bool:
     try:
-        judge.decode(file, "photo.png", (0, 0, 0, 0))
-    except readiness.BeingDecodedError:
+        decoder.film(file, "photo.png", (0, 0, 0, 0))
+    except BeingDecodedError:
         return False
     except IncompleteImageError:
         pass

@@ -166,6 +166,19 @@ def test_a_folder_waits_until_each_frame_is_whole(folder: Path, part: float) -> 
     assert "shot/2.png" in found.reason
 
 
+def test_frames_that_no_look_is_long_enough_for_are_looked_at_a_few_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.inbox.series.LOOK_SECONDS", 0.0003)
+    frames(folder, *(f"{number}.png" for number in range(9)))
+    picture(seed=2).save(folder / "painting.png")
+    (folder / "job.json").write_text(json.dumps({"content": "shot", "style": "painting.png", "frames": True}))
+    inbox = at_once(folder, limits=LIMITS)
+    found = [only(inbox) for _ in range(30)]
+    assert isinstance(found[1], Waiting)
+    assert isinstance(found[-1], Ready)
+
+
 @pytest.mark.parametrize("form", ["gif", "webp", "png"])
 def test_an_animation_is_a_clip_where_its_manifest_says_so_and_waits_until_it_is_whole(folder: Path, form: str) -> None:
     images = [picture(64, 48, seed=number) for number in range(5)]
@@ -189,7 +202,9 @@ def test_a_picture_that_does_not_move_is_a_photo_whatever_its_manifest_says(fold
 
 
 def test_a_copy_that_is_none_of_ours_is_told(tmp_path: Path) -> None:
-    for number, data in enumerate((b"no tar" * 200, series.header(series.Numbered("a.png", "../../etc/x"), 0))):
+    foreign = series.header(series.Numbered("a.png", "../../etc/x"), 0)
+    cut_off = series.header(series.Numbered("1.png", "1"), 5000) + b"\x89PNG"
+    for number, data in enumerate((b"no tar" * 200, foreign, cut_off)):
         (tmp_path / str(number)).write_bytes(data + series.END)
         with (tmp_path / str(number)).open("rb") as file, pytest.raises(ImageError, match="its copy"):
             list(series.frames_of(file, "shot", 10**6))

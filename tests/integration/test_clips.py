@@ -107,7 +107,11 @@ def test_submit_takes_a_video_and_tells_its_time(place: Place) -> None:
     (place.inbox / "videos").rename(place.root / "videos")
     (place.inbox / "painting.png").rename(place.root / "painting.png")
     settings = ["image_size=64", "epochs=1", "steps_per_epoch=6", "frame_steps=3", "protect=off"]
-    done = place.run("submit", "videos", "--style", "painting.png", *(f"--set={one}" for one in settings))
+    asked = ("submit", "videos", "--style", "painting.png", *(f"--set={one}" for one in settings))
+    tried = place.run(*asked, "--dry-run").stdout.splitlines()
+    assert tried[0] == "one: one.mp4, 6 frames"
+    assert tried[1].startswith("6 frames; how long that takes is not measured yet")
+    done = place.run(*asked)
     assert done.returncode == 0, done.stderr
     assert place.run("run").returncode == 0
     assert len(only(place)["frames"]) == 6

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.jobs import attempt
-from tests.conftest import Place, wait_for
+from tests.conftest import STAND_IN, Place, wait_for
 
 
 @pytest.mark.stand_in
@@ -57,3 +58,45 @@ def test_without_a_scheduler_no_job_is_blamed(place: Place) -> None:
     assert "the scheduler of the cluster cannot be reached" in done.stderr
     assert place.logs() == []
     assert len(list((place.jobs / "queued").iterdir())) == 1
+
+
+@pytest.mark.stand_in
+@pytest.mark.parametrize("killed", ["nobody", "the runner", "a worker"])
+def test_a_clip_on_two_workers_is_what_it_is_on_one(tmp_path: Path, tiny_weights: Path, killed: str) -> None:
+    """Each paints what lies between two cuts."""
+    pytest.importorskip("av")
+    from tests.integration.test_clips import drop
+    from tests.pictures.test_clips import video
+    from tests.worker.test_clip import cut
+
+    def painted(name: str, *options: str) -> tuple[dict[str, Any], Place]:
+        place = Place(tmp_path / name, tiny_weights)
+        place.environment |= STAND_IN
+        (place.inbox / "clip.mp4").write_bytes(video(draw=cut, sound="aac"))
+        drop(place, parameters={"frame_steps": 30})
+        if killed != "nobody" and options:
+            process = place.start("run", "--checkpoint-seconds", "0", *options, quiet=True)
+            logs = wait_for(
+                lambda: len(found := list(place.jobs.glob("running/*/*/variants/*/loss.jsonl"))) == 2 and found
+            )
+            wait_for(lambda: all(log.read_text().count("\n") > 8 for log in logs))
+            if killed == "a worker":
+                worker = attempt.worker(logs[0].parent)
+                assert worker is not None
+                os.kill(worker.pid, signal.SIGKILL)
+                assert process.wait(timeout=120) == 0
+            process.kill()
+            process.wait()
+        assert place.run("run", *options).returncode == 0
+        (log,) = place.logs()
+        assert place.leftovers() == []
+        return log, place
+
+    (one, _), (two, place) = painted("one"), painted("two", "--workers", "2")
+    assert one["output"]["sha256"] == two["output"]["sha256"]
+    assert one["loss"] == two["loss"]
+    assert [{**row, "seconds": 0} for row in one["frames"]] == [{**row, "seconds": 0} for row in two["frames"]]
+    assert [row["scene"] for row in two["frames"]] == [1, 1, 1, 2, 2, 2]
+    assert one["manifest"] == two["manifest"]
+    assert two["job"]["attempts"] == 1 + (killed != "nobody")
+    assert (place.result(two).parent / "previews" / "film.mp4").exists()

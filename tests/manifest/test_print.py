@@ -87,6 +87,18 @@ def test_a_format_that_ends_before_says_so_and_what_would_do(form: str, most: in
         assert told(of(f"{{width_cm: 1000, dpi: {dpi}}}", f", output_format: {form}"), LANDSCAPE) == ""
 
 
+def test_where_no_dpi_would_do_less_paper_is_asked_for() -> None:
+    assert told(of("{width_cm: 10000, dpi: 2}"), (1, 1000)).endswith("Ask for less paper.")
+
+
+def test_a_print_and_another_size_contradict_each_other() -> None:
+    sentence = told(of("{width_cm: 30}", ", image_size: 768"), LANDSCAPE)
+    assert sentence.endswith("`print` makes 3,543 of the long side, and `image_size` says 768. Leave `image_size` out.")
+    assert told(of("{width_cm: 30}", ", image_size: 3543"), LANDSCAPE) == ""
+    swept = parse(MINIMAL + "parameters: {print: {width_cm: 30}}\nsweep: {image_size: [256, 512]}")
+    assert "Leave `image_size` out" in told(swept, LANDSCAPE)
+
+
 @pytest.mark.parametrize("paper", ["{width_cm: 0.001, dpi: 1}", "{height_cm: 1e-300}", "{width_cm: 0.1, dpi: 300}"])
 def test_a_print_of_no_pixels_is_told(paper: str) -> None:
     assert "and a picture has at least 16. Is the side in cm?" in told(of(paper), LANDSCAPE)
@@ -116,5 +128,9 @@ def test_the_nearer_word_counts_where_a_preset_has_a_print(tmp_path: Path) -> No
     (tmp_path / "wall.yaml").write_text("parameters: {print: {width_cm: 90}}\n")
     text = MINIMAL + "preset: wall\n"
     assert parse_manifest(text.encode(), "a.yaml", presets=tmp_path).sized(*LANDSCAPE).parameters.image_size == 10630
-    text += "parameters: {image_size: 700}\n"
-    assert parse_manifest(text.encode(), "a.yaml", presets=tmp_path).sized(*LANDSCAPE).parameters.image_size == 700
+    sized = parse_manifest(f"{text}parameters: {{image_size: 700}}".encode(), "a.yaml", presets=tmp_path)
+    assert sized.sized(*LANDSCAPE).parameters.image_size == 700
+    (tmp_path / "wall.yaml").write_text("parameters: {image_size: 700}\n")
+    large = parse_manifest(f"{text}parameters: {{print: {{width_cm: 90}}}}".encode(), "a.yaml", presets=tmp_path)
+    assert told(large, LANDSCAPE) == ""
+    assert large.sized(*LANDSCAPE).parameters.image_size == 10630

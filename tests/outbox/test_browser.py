@@ -246,6 +246,17 @@ def test_every_kind_of_result_has_a_picture(browser: Browser, outbox: Outbox) ->
     assert browser.texts(".slider") == [], "without the photo there is nothing to compare"
 
 
+def test_a_clip_that_runs_is_told_by_its_frames(browser: Browser, outbox: Outbox, tmp_path: Path) -> None:
+    found = overview.look(outbox.spool, outbox.outbox, Paces(None))
+    facts = {"step": 600, "steps": 1200, "frame": 1012, "frames": 2400, "scale": 384, "loss": 1.0}
+    running = overview.Running(id="a", name="holiday", stage="painting", **facts)
+    file = tmp_path / "running.html"
+    file.write_text(page.html(found.model_copy(update={"running": [running]}), []), encoding="utf-8")
+    browser.open(file)
+    assert "frame 1,012 of 2,400 · 384 px" in browser.texts(".running .soft")
+    assert browser.one(".progress").get_attribute("aria-valuenow") == "50"
+
+
 def test_a_clip_is_played_beside_what_was_filmed_and_in_step(browser: Browser, tmp_path: Path) -> None:
     pytest.importorskip("av")
     from tests.pictures.test_clips import halves, video
