@@ -84,7 +84,8 @@ def _frame(shared: Path, folder: Path) -> Path:
 
     path = folder / "carphone.png"
     with av.open(shared / "clips" / "carphone.mp4") as clip:
-        next(itertools.islice(clip.decode(video=0), FRAME, None)).to_image().save(path)
+        frame = next(itertools.islice(clip.decode(video=0), FRAME, None))
+        Image.fromarray(frame.to_ndarray(format="rgb24")).save(path)
     return path
 
 
