@@ -20,7 +20,7 @@ WASSERSTEIN_SCALE = 1e4  # about what the same style_weight needs with Gram matr
 DIRECTIONS = 256  # in which a style's features spread most; at 512 channels they hold 99 % of the variance
 CONTENT_POWER = 5  # of the distance beyond the limit
 PROTECTION = 16.0  # times what content weighs elsewhere, where there is no limit
-PROTECTED_LIMIT = 0.1  # of what is protected: at 0.07 a face looks pasted in, at 0.2 it loses its light and dark
+PROTECTED_LIMIT = 0.1  # of what is protected: lower and a face looks pasted in, at 0.2 it loses its light and dark
 
 
 def gram_sums(features: Tensor, weights: Tensor | None = None) -> Tensor:
