@@ -193,8 +193,8 @@ def test_any_image_ends_in_a_clear_failure_or_a_right_result(place: Place, is_lo
     assert "too narrow" in logs["i-012"]["error"]
     assert {logs[f"i-{number:03}"]["status"] for number in (13, 14)} == {"done"}
     assert "the limit is 4,000,000 (--max-pixels)" in logs["i-015"]["error"]
-    for name in ("folder", "pipe"):
-        assert "not an image file" in logs[name]["error"]
+    assert "folder.png: a folder." in logs["folder"]["error"]
+    assert "not an image file" in logs["pipe"]["error"]
     assert place.leftovers() == []
     print(f"images tried: {count + 2}, ran: {sum(log['status'] == 'done' for log in logs.values())}")
 
