@@ -19,11 +19,10 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from pipeline.errors import ImageError, JobError, UsageError
+from pipeline.errors import ImageError, UsageError
 from pipeline.jobs import log
 from pipeline.jobs.losses import Loss, Losses
 from pipeline.jobs.record import Job, JobImage, new_id
-from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import default_name
 from pipeline.manifest.parse import parse_manifest
@@ -176,8 +175,6 @@ class _Named:
             width, height = images.verify(io.BytesIO(data), name, Limits().max_pixels, end_may_lack=True)
             digest = hashlib.sha256(data).hexdigest()
             found[part] = JobImage(file=name, stored=stored, sha256=digest, width=width, height=height)
-        if told := unfit(manifest, {image.file: (image.width, image.height) for image in found.values()}):
-            raise JobError(told)
         return Job.new(new_id(manifest.name), manifest, found)
 
 

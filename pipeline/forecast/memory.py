@@ -16,8 +16,8 @@ BYTES_PER_PIXEL = {
     ("wasserstein", "bfloat16"): 1750,
 }
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
-# Likewise in strips: of a strip, whatever the picture's size, and for each pixel. A whole job of 35 megapixels took 354
-# bytes a pixel, which is more than its last scale alone: what coarser scales had is not wholly used again.
+# Likewise in strips: of a strip, whatever the picture's size, and for each pixel. A whole job of 37 megapixels took 335
+# bytes a pixel, with one pair: more than its last scale alone, as what coarser scales had is not wholly used again.
 IN_STRIPS = {"float32": (2_000_000_000, 530), "bfloat16": (1_600_000_000, 300)}
 IN_STRIPS_OF_LBFGS, OF_EACH_PAIR = 20, 40
 # Of a painting while its statistics are computed; measured at 2048 px. Without a gradient nothing is kept.

@@ -168,15 +168,15 @@ class Manifest(Model):
     def sized(self, width: int, height: int) -> Manifest:
         """With the `image_size` that `print` comes to for a photo of so many pixels; without one as it is.
 
-        Raises:
-            ValidationError: it is too large.
+        Whether a picture may have that size, ``jobs.unfit`` tells.
         """
         if self.parameters.print is None:
             return self
-        asked = self.parameters.model_dump(exclude_unset=True)
-        asked["image_size"] = self.parameters.print.long_side(width, height)
-        asked.setdefault("style_size", asked["image_size"])
-        return self.model_copy(update={"parameters": Parameters.model_validate(asked)})
+        side = self.parameters.print.long_side(width, height)
+        sizes = {"image_size": side}
+        if "style_size" not in self.parameters.model_fields_set:
+            sizes["style_size"] = side
+        return self.model_copy(update={"parameters": self.parameters.model_copy(update=sizes)})
 
     def _names(self, contents: list[Any]) -> list[str]:
         """Names for the variants, by their photos: these alone where they tell all apart, also from the whole."""

@@ -29,6 +29,9 @@ PARAMETERS = ("image_size", "style_size", "style_scale", "color", "denoise", "in
 LEAST_SIDE, MOST_SIDE = 512, 1024  # that faces are looked for at: small ones are found, and it takes no second
 DIGITS = 4  # of a face's box
 
+# What a ``Style`` of the engine has, which this room does not load.
+StyleFields = tuple[Rgb, float, str, Any | None, Any | None, int]
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -37,7 +40,7 @@ class Inputs:
     content: Picture  # what is painted: denoised if that is asked for
     photo: Picture  # the content image as it was dropped, at the size of the result
     paintings: list[Rgb]  # the style images in their own colours
-    styles: list[tuple[Any, float, str, Any | None, Any | None, int]]  # what a ``Style`` of the engine has
+    styles: list[StyleFields]
     start: Any | None  # RGB [H, W, 3] of any size; None for the content image or noise
     protected: Any | None  # where content counts more, [H, W] in [0, 1]; None for nowhere
     chosen: dict[str, Any]  # what `auto` came to, by parameter
@@ -100,33 +103,8 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
     Raises:
         ImageError: an image cannot be used, or its copy is gone.
     """
-    manifest = _manifest(job)
-    parameters = manifest.parameters
-
-    def picture(part: str, long_side: float) -> Picture:
-        image = job.images[part]
-        try:
-            with storage.open_file(folder / image.stored) as file:
-                if part == "content" and job.kind != "photo":
-                    return clips.first_frame(file, job, max(1, round(long_side)), max_pixels)
-                return images.decoded(file, max(1, round(long_side)), image.file, max_pixels)
-        except storage.OddError as error:
-            raise ImageError(
-                f"{image.file}: its copy in the job's folder is {error.strerror}.", "Drop it again."
-            ) from None
-        except FileNotFoundError:
-            if not storage.is_folder(folder):  # the share is gone, not the image
-                raise
-            raise ImageError(f"{image.file}: its copy is gone from the job's folder.", "Drop the job again.") from None
-
-    def mask(part: str, like: Any) -> Any:
-        height, width = like.shape[:2]
-        grey = picture(part, max(height, width)).rgb.mean(-1)
-        if grey.max() < 1 / 255:
-            raise ImageError(f"{job.images[part].file}: black all over.", "White is where a mask counts.")
-        return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX), np.float32)
-
-    photo = picture("content", parameters.image_size)
+    parameters, copies = _manifest(job).parameters, _Copies(folder, job, max_pixels)
+    photo = copies.picture("content", parameters.image_size)
     chosen: dict[str, Any] = {}
     strength = parameters.denoise
     if strength == "auto":
@@ -135,40 +113,92 @@ def load(folder: Path, job: Job, max_pixels: int) -> Inputs:
     if parameters.total_variation_weight == "auto":
         noise = advice.noise(content.rgb)
         chosen["total_variation_weight"] = advice.suggested_total_variation_weight(noise)
-    paintings, styles = [], []
-    height, width = photo.rgb.shape[:2]
-    for number, entry in enumerate(manifest.style, 1):
-        part = f"style-{number}"
-        own = max(job.images[part].width, job.images[part].height)
-        painting = picture(part, style_side(parameters, height, width, own)).rgb
-        paintings.append(painting)
-        if parameters.color == "match":
-            painting = color.matched(painting, content.rgb)
-        pixels = hashlib.sha256(painting.tobytes())
-        region, part_of_style = None, None
-        if entry.content_mask:
-            region = mask(f"mask-{number}-content", content.rgb)
-        if entry.style_mask:
-            part_of_style = mask(f"mask-{number}-style", painting)
-            pixels.update(part_of_style.tobytes())
-        side = round(parameters.style_size * parameters.style_scale)
-        styles.append((painting, entry.weight, pixels.hexdigest(), region, part_of_style, side))
+    paintings, styles = _styles(copies, content.rgb)
     start = None
     if parameters.init == "style":
         start = styles[0][0]
     elif parameters.init == "file":
-        start = picture("init", parameters.image_size).rgb
-    protect, protected = parameters.protect, None
+        start = copies.picture("init", parameters.image_size).rgb
+    protect: Any = parameters.protect
     if protect in ("auto", "faces"):
-        side = min(max(parameters.image_size, LEAST_SIDE), MOST_SIDE)
-        protect = faces(photo.rgb if side == parameters.image_size else picture("content", side).rgb)
+        protect = _faces(copies, photo.rgb)
         chosen["protect"] = protect or "off"
+    return Inputs(content, photo, paintings, styles, start, _protected(copies, protect, content.rgb), chosen)
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """The copies of a job's images in its folder."""
+
+    folder: Path
+    job: Job
+    max_pixels: int
+
+    def picture(self, part: str, long_side: float) -> Picture:
+        """One of them at a size; of a clip its first frame."""
+        image, side = self.job.images[part], max(1, round(long_side))
+        try:
+            with storage.open_file(self.folder / image.stored) as file:
+                if part == "content" and self.job.kind != "photo":
+                    return clips.first_frame(file, self.job, side, self.max_pixels)
+                return images.decoded(file, side, image.file, self.max_pixels)
+        except storage.OddError as error:
+            raise ImageError(
+                f"{image.file}: its copy in the job's folder is {error.strerror}.", "Drop it again."
+            ) from None
+        except FileNotFoundError:
+            if not storage.is_folder(self.folder):  # the share is gone, not the image
+                raise
+            raise ImageError(f"{image.file}: its copy is gone from the job's folder.", "Drop the job again.") from None
+
+    def mask(self, part: str, like: Rgb) -> Any:
+        """One of them as a mask ``[H, W]`` in [0, 1], as high and wide as an image."""
+        height, width = like.shape[:2]
+        grey = self.picture(part, max(height, width)).rgb.mean(-1)
+        if grey.max() < 1 / 255:
+            raise ImageError(f"{self.job.images[part].file}: black all over.", "White is where a mask counts.")
+        return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX), np.float32)
+
+
+def _styles(copies: _Copies, content: Rgb) -> tuple[list[Rgb], list[StyleFields]]:
+    """``Inputs.paintings`` and ``Inputs.styles`` of a job."""
+    manifest = _manifest(copies.job)
+    parameters, (height, width) = manifest.parameters, content.shape[:2]
+    nominal = round(parameters.style_size * parameters.style_scale)
+    paintings, styles = [], []
+    for number, entry in enumerate(manifest.style, 1):
+        part = f"style-{number}"
+        own = max(copies.job.images[part].width, copies.job.images[part].height)
+        painting = copies.picture(part, style_side(parameters, height, width, own)).rgb
+        paintings.append(painting)
+        if parameters.color == "match":
+            painting = color.matched(painting, content)
+        pixels = hashlib.sha256(painting.tobytes())
+        region, part_of_style = None, None
+        if entry.content_mask:
+            region = copies.mask(f"mask-{number}-content", content)
+        if entry.style_mask:
+            part_of_style = copies.mask(f"mask-{number}-style", painting)
+            pixels.update(part_of_style.tobytes())
+        styles.append((painting, entry.weight, pixels.hexdigest(), region, part_of_style, nominal))
+    return paintings, styles
+
+
+def _faces(copies: _Copies, photo: Rgb) -> list[Box]:
+    """Where the faces of a job's photo are."""
+    size = _manifest(copies.job).parameters.image_size
+    side = min(max(size, LEAST_SIDE), MOST_SIDE)
+    return faces(photo if side == size else copies.picture("content", side).rgb)
+
+
+def _protected(copies: _Copies, protect: Any, content: Rgb) -> Any | None:
+    """``Inputs.protected``, of a mask's path, of boxes, or of nothing."""
     if mask_of(protect):
-        protected = mask("protect", content.rgb)
-    elif isinstance(protect, list) and protect:
+        return copies.mask("protect", content)
+    if isinstance(protect, list) and protect:
         boxes = [(box.x, box.y, box.width, box.height) for box in protect]
-        protected = protection.ellipses(boxes, *content.rgb.shape[:2])
-    return Inputs(content, photo, paintings, styles, start, protected, chosen)
+        return protection.ellipses(boxes, *content.shape[:2])
+    return None
 
 
 def faces(photo: Rgb) -> list[Box]:

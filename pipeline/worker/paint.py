@@ -167,7 +167,6 @@ def _photo_painted(run: _Run) -> _Painted | None:
     """Paint a photo, and write its previews; None when told to stop."""
     work, folder = run.work, run.folder
     height, width = work.given.content.rgb.shape[:2]
-    require_disk(Painting(work.parameters, width, height), folder)
     stages = work.session.stylizer.stages(height, width, work.parameters)
     resumed = _resume(folder, run.job, run.valid_with, stages, work.parameters.steps_per_frame)
     setup_seconds = time.perf_counter() - run.started

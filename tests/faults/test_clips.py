@@ -18,7 +18,7 @@ from PIL import Image
 from tests.conftest import SMALL, Place, picture
 from tests.faults.conftest import PARTS
 from tests.faults.test_kills import faulty, steps
-from tests.pictures.test_clips import KINDS, halves, video
+from tests.pictures.test_clips import KINDS, halves, sound_alone, video
 
 av = pytest.importorskip("av")
 
@@ -86,17 +86,6 @@ def transparent() -> bytes:
             frame.pts, frame.time_base = number, Fraction(1, 10)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    return buffer.getvalue()
-
-
-def sound_alone() -> bytes:
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", "mp4") as container:
-        track = container.add_stream("aac", rate=48_000, layout="mono")
-        tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        tone.rate = 48_000
-        container.mux(track.encode(tone))
-        container.mux(track.encode())
     return buffer.getvalue()
 
 

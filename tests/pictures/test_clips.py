@@ -95,6 +95,17 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+def sound_alone() -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", "mp4") as container:
+        track = container.add_stream("aac", rate=48_000, layout="mono")
+        tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        tone.rate = 48_000
+        container.mux(track.encode(tone))
+        container.mux(track.encode())
+    return buffer.getvalue()
+
+
 class TestReading:
     @pytest.mark.parametrize("kind", KINDS)
     def test_every_kind_gives_its_frames_and_their_colours(self, kind: str) -> None:
@@ -216,15 +227,8 @@ class TestWhatIsNoVideo:
             verify(data)
 
     def test_sound_alone_is_none(self) -> None:
-        buffer = io.BytesIO()
-        with av.open(buffer, "w", "mp4") as container:
-            track = container.add_stream("aac", rate=48_000, layout="mono")
-            tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-            tone.rate = 48_000
-            container.mux(track.encode(tone))
-            container.mux(track.encode())
         with pytest.raises(ImageError, match="has no picture, only sound"):
-            verify(buffer.getvalue())
+            verify(sound_alone())
 
     def test_frames_beyond_the_limit_are_refused_before_they_are_decoded(self) -> None:
         with pytest.raises(ImageError, match=r"64×48 pixels; the limit is 1,000 \(--max-pixels\)"):
