@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import JobError
 from pipeline.forecast.paces import Paces
-from pipeline.forecast.work import Painting, paintings_of
+from pipeline.forecast.work import paintings_of
 from pipeline.jobs import checkpoint, losses, result, snapshots
 from pipeline.jobs.checkpoint import Checkpoint
 from pipeline.jobs.parts import Part
@@ -118,6 +118,8 @@ def paint(
     if on_card:
         card.reset_peak()
     leave_painter(folder, session)
+    for painting in paintings_of(job) if job.kind == "photo" else []:  # one, and a clip reckons with its frames
+        require_disk(painting, folder)
     work = _prepared(job, sources, session, options, loader, upcoming)
     valid_with = _fingerprint(job, work.parameters, session)
     run = _Run(work, job, sources, folder, options, should_stop, valid_with, started, part)
