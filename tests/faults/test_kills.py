@@ -311,16 +311,17 @@ class TestWorker:
         assert log["job"]["attempts"] == 2
         assert log["loss"]["step"] == list(range(1, 101))
 
+    @pytest.mark.stand_in
     def test_a_worker_that_somebody_else_tells_to_end_is_replaced_and_the_job_goes_on(self, place: Place) -> None:
         place.pair()
-        place.manifest("a.yaml", parameters={"steps_per_epoch": 600, "pyramid": "off"})
+        place.manifest("a.yaml", parameters={"steps_per_epoch": 100, "pyramid": "off"})
         process = place.start("run", "--checkpoint-seconds", "0")
         os.kill(wait_for(lambda: _worker_on(place, process.pid, "a")), signal.SIGTERM)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         (log,) = place.logs()
         assert log["job"]["attempts"] == 2
-        assert log["loss"]["step"] == list(range(1, 601))
+        assert log["loss"]["step"] == list(range(1, 101))
 
     @pytest.mark.parametrize("number", [pytest.param(signal.SIGKILL, marks=pytest.mark.stand_in), signal.SIGTERM])
     def test_a_worker_that_dies_while_idle_is_replaced(self, place: Place, number: signal.Signals) -> None:
@@ -370,6 +371,7 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
+@pytest.mark.stand_in
 def test_a_checkpoint_of_other_parameters_is_refused_saying_so(place: Place) -> None:
     place.pair()
     place.manifest("a.yaml", parameters={"steps_per_epoch": 3000, "pyramid": "off"})

@@ -82,6 +82,7 @@ def test_where_the_style_says_again_another_style_paints_it_without_a_word(folde
 @pytest.mark.stand_in
 def test_run_status_and_page_tell_the_job_and_how_to_repeat_it(place: Place) -> None:
     place.photo("wave/style.jpg", seed=1)
+    (place.inbox / "wave" / "style.yaml").write_text("parameters: {image_size: 64, epochs: 1, steps_per_epoch: 3}")
     first = place.photo("wave/day 1/a.png", seed=2)
     assert place.run("run").returncode == 0
     (log,) = place.logs()
