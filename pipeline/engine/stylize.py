@@ -121,7 +121,9 @@ class Stylizer:
                 image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
                 tensors = optimizer.start(image, steps)
             targets = self._targets.at(content, scaled, styles, side / full_side, parameters, protected, anchor)
-            for state, records in self._calls(State(number, index, tensors), done_before, targets, parameters):
+            strip_pixels = strips.pixels(scaled.shape[1:3], content.shape[:2], self._extractor.precision)
+            graph = self._graph(tensors, targets, parameters, strip_pixels)
+            for state, records in self._calls(graph, State(number, index, tensors), done_before, targets, parameters):
                 tensors = state.tensors
                 for total, content_part, style_part, variation, temporal in records:
                     number += 1
@@ -134,10 +136,9 @@ class Stylizer:
             image = optimizer.result(tensors)
 
     def _calls(
-        self, state: State, last: int, targets: Targets, parameters: Parameters
+        self, advance: Any, state: State, last: int, targets: Targets, parameters: Parameters
     ) -> Iterator[tuple[State, list[list[float]]]]:
         """The calls of a scale's graph up to its last step: the state after each, and the losses of its steps."""
-        advance = self._graph(state.tensors, targets, parameters)
         weights, rates = _loss_weights(parameters), _rates(parameters)
         count = 1  # the first call of a size takes longer than its steps
         while state.step < last:
@@ -184,12 +185,11 @@ class Stylizer:
         waited for something."""
         return max(1, min(2 * count, int(count * self._call_seconds / seconds), STEPS_A_CALL))
 
-    def _graph(self, tensors: tuple[Tensor, ...], targets: Targets, parameters: Parameters) -> Any:
+    def _graph(self, tensors: tuple[Tensor, ...], targets: Targets, parameters: Parameters, strip_pixels: int) -> Any:
         """Any number of steps up to ``STEPS_A_CALL`` as a graph, traced once for images of any size and weights of any
         value. Nothing of the device is looked at within it: it would have to wait for all that was begun."""
         content_layers, style_layers = map(tuple, balance.layers(parameters))
         regions, masks = len(targets.style), len(targets.masks)
-        strip_pixels = strips.pixels(tensors[0].shape[1], tensors[0].shape[2], self._extractor.precision)
         is_limited = parameters.content_limit != "off"
         of_what = (parameters.optimizer, parameters.style_loss, content_layers, style_layers, is_limited)
         of_state = tf.nest.map_structure(lambda t: any_size(t.shape), tensors)

@@ -85,7 +85,9 @@ class TargetStore:
         targets, masks = [], []
         for group in regions:
             share = sum(style.weight for style in group)
-            statistics = [self._style_statistics(style, ratio, layers, parameters.style_loss) for style in group]
+            statistics = [
+                self._style_statistics(style, ratio, layers, parameters.style_loss, photo.shape[:2]) for style in group
+            ]
             mixed = [
                 tf.add_n([found * (style.weight / share) for found, style in zip(of_layer, group, strict=True)])
                 for of_layer in zip(*statistics, strict=True)
@@ -97,7 +99,7 @@ class TargetStore:
         shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
         key = (content.shape, content_layers)
         if key not in self._content_targets:
-            strip_pixels = strips.pixels(content.shape[1], content.shape[2], self._extractor.precision)
+            strip_pixels = strips.pixels(content.shape[1:3], photo.shape[:2], self._extractor.precision)
             self._content_targets[key] = self._content_graph(content_layers, strip_pixels)(content)
         where = [] if protected is None else [scales.resize_mask(protected, content)]
         near = [] if anchor is None else [scales.resize(anchor[0], ratio), scales.resize_mask(anchor[1], content)]
@@ -109,15 +111,18 @@ class TargetStore:
         ]
         return Targets(of_content, whole, targets, masks, shares / tf.reduce_sum(shares), where, near)
 
-    def _style_statistics(self, style: Style, ratio: float, layers: tuple[str, ...], loss: str) -> list[Tensor]:
-        if style.side is not None and style.side != max(style.image.shape[:2]):
-            ratio = min(1.0, ratio * style.side / max(style.image.shape[:2]))
-        key = (style.key, style.image.shape, ratio, layers, loss)
+    def _style_statistics(
+        self, style: Style, ratio: float, layers: tuple[str, ...], loss: str, full: tuple[int, int]
+    ) -> list[Tensor]:
+        height, width = style.image.shape[:2]
+        if style.side is not None and style.side != max(height, width):
+            ratio = min(1.0, ratio * style.side / max(height, width))
+        strip_pixels = strips.pixels(scales.size(height, width, ratio), full, self._extractor.precision)
+        key = (style.key, style.image.shape, ratio, layers, loss, strip_pixels)
         if key not in self._styles:
             scaled = scales.resize(style.image, ratio)
             require_size(scaled[0], "the style image", layers)
             masks = [] if style.part is None else [scales.resize_mask(style.part, scaled)]
-            strip_pixels = strips.pixels(scaled.shape[1], scaled.shape[2], self._extractor.precision)
             self._styles[key] = self._statistics_graph(layers, loss, bool(masks), strip_pixels)(scaled, masks)
             if len(self._styles) > KEPT_STYLES:
                 self._styles.popitem(last=False)
@@ -154,9 +159,9 @@ class TargetStore:
         of_content = [float(tf.reduce_sum(whole)) for whole in targets.whole_content]
         content_layers, style_layers = map(tuple, balance.layers(parameters))
         loss = STYLE_LOSSES[parameters.style_loss]
-        nothing = [
-            tf.zeros_like(s) for s in self._style_statistics(styles[0], 1.0, style_layers, parameters.style_loss)
-        ]
+        full = content.shape[:2]
+        of_first = self._style_statistics(styles[0], 1.0, style_layers, parameters.style_loss, full)
+        nothing = [tf.zeros_like(s) for s in of_first]
         of_regions = np.stack([loss.distances(nothing, of_region) for of_region in targets.style])
         of_style = np.asarray(targets.shares) @ of_regions
         return (

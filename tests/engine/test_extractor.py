@@ -132,10 +132,21 @@ class TestStrips:
             graph(picture_of(height, 40))
         assert len(traces) == 1
 
-    def test_whether_a_picture_is_done_in_strips_depends_on_its_size_and_precision_alone(self) -> None:
-        assert strips.pixels(1500, 1600, "float32") == 0
-        assert strips.pixels(2500, 1600, "float32") == strips.PIXELS
-        assert strips.pixels(2500, 1600, "bfloat16") == 0
+    @pytest.mark.parametrize(
+        ("size", "full", "precision", "are_there"),
+        [
+            ((1500, 1600), (1500, 1600), "float32", False),
+            ((2500, 1600), (2500, 1600), "float32", True),
+            ((2500, 1600), (2500, 1600), "bfloat16", False),
+            ((1500, 1600), (3000, 3200), "bfloat16", True),  # a coarser scale of a large picture
+            ((750, 800), (3000, 3200), "bfloat16", False),
+            ((3000, 3200), (500, 500), "bfloat16", True),  # a large painting beside a small picture
+        ],
+    )
+    def test_whether_there_are_strips_depends_on_sizes_and_precision_alone(
+        self, size: tuple[int, int], full: tuple[int, int], precision: str, are_there: bool
+    ) -> None:
+        assert (strips.pixels(size, full, precision) > 0) == are_there
 
 
 def picture_of(height: int, width: int, seed: int = 1) -> Any:
