@@ -57,7 +57,7 @@ def write(
     second = list(itertools.islice(coming, 1))
     options = {"crf": str(crf)}
     if codec == "h264":
-        options["x264-params"] = "cpu-independent=1"  # with AVX-512 alone one file in a thousand had other bytes
+        options["x264-params"] = "cpu-independent=1"  # else its AVX-512 code gives one file in a thousand other bytes
     elif not second:
         options["x265-params"] = "bframes=0"  # of a frame alone x265 tells no time to decode it at, or any
     height, width = first.levels.shape[:2]
