@@ -78,13 +78,11 @@ def _refused(work: list[Painting], jobs: Path) -> list[str]:
 def _told(jobs: list[list[Painting]]) -> str:
     """How much work jobs are, and how long it takes here."""
     from pipeline.forecast.paces import Paces, cache_file
-    from pipeline.forecast.words import told
+    from pipeline.forecast.words import counted, told
 
     work = [painting for job in jobs for painting in job]
-    found = Paces(cache_file()).estimate(work)
-    if work and all(painting.frames > 1 for painting in work):
-        return told(sum(painting.frames for painting in work), found, "frame")
-    return told(len(work), found)
+    count, of = counted(work)
+    return told(count, Paces(cache_file()).estimate(work), of)
 
 
 def renew_page(spool: Spool, outbox: Path) -> None:

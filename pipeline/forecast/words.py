@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.forecast.paces import Estimate
+from pipeline.forecast.work import Painting
 
 
 def spoken(seconds: float) -> str:
@@ -16,6 +19,13 @@ def spoken(seconds: float) -> str:
     if hours < 24:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
+
+
+def counted(work: Sequence[Painting], more: int = 0) -> tuple[int, str]:
+    """How much work there is, with so many pictures more, and of what: of frames, where there is nothing but clips."""
+    if work and not more and all(painting.frames > 1 for painting in work):
+        return sum(painting.frames for painting in work), "frame"
+    return len(work) + more, "picture"
 
 
 def told(count: int, found: Estimate | None, of: str = "picture") -> str:

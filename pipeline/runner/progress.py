@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tqdm.utils import disp_len, disp_trim
 
 from pipeline.forecast.paces import Estimate, Paces
-from pipeline.forecast.words import spoken, told
+from pipeline.forecast.words import counted, spoken, told
 from pipeline.forecast.work import paintings_left
 from pipeline.jobs import attempt
 from pipeline.jobs.record import Job, RecordError
@@ -76,7 +76,7 @@ class Progress:
     def left(self, workers: int = 1) -> tuple[int, Estimate | None]:
         """How many jobs are queued, and about how long they take from a cold start."""
         with contextlib.suppress(OSError):  # the folder may be gone
-            return len(self._spool.in_order()), self._ahead((), workers, is_warm=False)[1]
+            return len(self._spool.in_order()), self._ahead((), workers, is_warm=False)[0]
         return 0, None
 
     def close(self) -> None:
@@ -84,8 +84,8 @@ class Progress:
         for bar in sorted(self._bars.values(), key=lambda bar: bar.pos):  # lines count downwards from 0
             bar.close()
 
-    def _ahead(self, running: Sequence[Running], workers: int, is_warm: bool) -> tuple[int, Estimate | None]:
-        """How many pictures are to be painted, and about how long they take; of a long queue by the first."""
+    def _ahead(self, running: Sequence[Running], workers: int, is_warm: bool) -> tuple[Estimate | None, int, str]:
+        """About how long what is to be painted takes, of a long queue by the first; how much it is, and of what."""
         folders = [self._spool.running / job.id for job in running]
         folders += [self._spool.queued / job_id for job_id in self._spool.in_order()]
         work = []
@@ -93,14 +93,15 @@ class Progress:
             with contextlib.suppress(OSError, RecordError):  # it fails, which takes no time
                 job = Job.load(folder)
                 work += paintings_left(job, attempt.earlier_losses(folder, job.attempts + 1))
-        count = len(work) + len(folders[RECORDS:])
+        more = len(folders[RECORDS:])
         found = self._paces.estimate(work, workers, is_warm)
-        return count, found and dataclasses.replace(found, seconds=found.seconds * count / len(work))
+        found = found and dataclasses.replace(found, seconds=found.seconds * (len(work) + more) / len(work))
+        return found, *counted(work, more)
 
     def _tell(self, running: Sequence[Running], workers: int) -> None:
-        count, found = self._ahead(running, workers, is_warm=self._has_told_count)  # by then one has been painted
+        found, count, of = self._ahead(running, workers, is_warm=self._has_told_count)  # by then one has been painted
         if count and (found or not self._has_told_count):
-            log.info("%s", told(count, found))
+            log.info("%s", told(count, found, of))
         self._has_told_count, self._has_told_time = True, found is not None
 
     def _draw(self, running: Sequence[Running], queue: Queue, tally: Tally | None) -> None:

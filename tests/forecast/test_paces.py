@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import storage
 from pipeline.forecast.paces import FIXED_PIXELS, Device, Estimate, Measured, Pace, Paces
-from pipeline.forecast.words import spoken, told
+from pipeline.forecast.words import counted, spoken, told
 from pipeline.forecast.work import Painting, paintings_of
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.record import Job, JobImage, now
@@ -288,4 +288,13 @@ def test_work_is_told_in_a_line() -> None:
     assert told(1, Estimate(30_000, "NVIDIA H200", is_reckoned=True)) == (
         "1 picture, about 8 h 20 min on this NVIDIA H200, reckoned from the nearest size that was painted here"
     )
+    assert told(12, None, "frame").startswith("12 frames; ")
     assert told(1, None) == "1 picture; how long that takes is not measured yet on this machine"
+
+
+def test_clips_are_counted_by_their_frames_where_there_is_nothing_else() -> None:
+    photo = Painting(Parameters(), 640, 480)
+    clip = Painting(Parameters(frame_steps=30), 640, 480, further_steps=330)
+    assert counted([clip, clip]) == (24, "frame")
+    assert counted([clip, photo]) == counted([clip], more=1) == (2, "picture")
+    assert counted([]) == (0, "picture")
