@@ -59,6 +59,8 @@ def client(local: LocalCluster) -> Iterator[Client]:
     with Client(local.scheduler_address, set_as_default=False) as client:
         yield client
         HELD.set()
+        # A job that began only when the next test has cleared it would hold a worker for a minute.
+        wait_for(lambda: not any(worker.state.executing for worker in local.workers.values()))
 
 
 @pytest.fixture
