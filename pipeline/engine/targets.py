@@ -21,6 +21,7 @@ from pipeline.manifest.schedule import smallest_side
 
 MASK = tf.TensorSpec([1, None, None, 1])
 PROTECTED_SHARE = 0.5  # that does not count in a style's statistics
+CHANNELS = 64  # of the first block, by which strips are measured
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 
 
@@ -98,14 +99,14 @@ class TargetStore:
                 masks.append(scales.resize_mask(region, content))
         shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
         key = (content.shape, content_layers)
+        strip_pixels = strips.pixels(content.shape[1:3], photo.shape[:2], self._extractor.precision)
         if key not in self._content_targets:
-            strip_pixels = strips.pixels(content.shape[1:3], photo.shape[:2], self._extractor.precision)
             self._content_targets[key] = self._content_graph(content_layers, strip_pixels)(content)
         where = [] if protected is None else [scales.resize_mask(protected, content)]
         near = [] if anchor is None else [scales.resize(anchor[0], ratio), scales.resize_mask(anchor[1], content)]
         of_content = self._content_targets[key]
         whole = [
-            objective.content_sums(tf.zeros_like(target), target, *(objective.shares(mask, layer) for mask in where))
+            _content_sums_of_nothing(target, [objective.shares(mask, layer) for mask in where], strip_pixels)
             / tf.cast(tf.size(target), tf.float32)
             for layer, target in zip(content_layers, of_content, strict=True)
         ]
@@ -168,6 +169,17 @@ class TargetStore:
             dict(zip(content_layers, of_content, strict=True)),
             dict(zip(style_layers, of_style.tolist(), strict=True)),
         )
+
+
+def _content_sums_of_nothing(target: Tensor, shares: list[Tensor], strip_pixels: int) -> Tensor:
+    """``objective.content_sums`` of a picture without features; in strips of as many numbers as the first block's."""
+    _, height, width, channels = target.shape
+    step = max(1, strip_pixels * CHANNELS // (width * channels)) if strip_pixels else height
+    found = []
+    for top in range(0, height, step):
+        part, *of_part = (one[:, top : top + step] for one in (target, *shares))
+        found.append(objective.content_sums(tf.zeros_like(part), part, *of_part))
+    return tf.add_n(found)
 
 
 def any_size(shape: Sequence[int]) -> tf.TensorSpec:

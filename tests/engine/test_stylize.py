@@ -380,6 +380,15 @@ class TestProtection:
         np.testing.assert_allclose(mask[0, :, :32], elsewhere * (1 - PROTECTED_SHARE))
         np.testing.assert_allclose(mask[0, :, 32:], elsewhere)
 
+    def test_what_a_photo_has_is_the_same_in_strips(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given = PHOTO, tf.constant(PHOTO[None]), [PAINTING], 1.0, parameters(), self.WHERE
+        whole = TargetStore(Extractor(tiny_kernels(), "float32")).at(*given)
+        monkeypatch.setattr("pipeline.engine.strips.pixels", lambda *sizes: 1)  # rows one by one
+        found = TargetStore(Extractor(tiny_kernels(), "float32")).at(*given)
+        assert found.whole_content[0].shape == (2,)  # of the rest, and of what is protected
+        for one, other in zip(found.whole_content, whole.whole_content, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5)
+
     @pytest.mark.parametrize("at", [5, 12, 13])
     def test_it_resumes_to_the_same_bytes(self, stylizer: Stylizer, at: int) -> None:
         whole = self.steps(stylizer)
