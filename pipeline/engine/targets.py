@@ -21,7 +21,6 @@ from pipeline.manifest.schedule import smallest_side
 
 MASK = tf.TensorSpec([1, None, None, 1])
 PROTECTED_SHARE = 0.5  # that does not count in a style's statistics
-CHANNELS = 64  # of the first block, by which strips are measured
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 
 
@@ -105,8 +104,9 @@ class TargetStore:
         where = [] if protected is None else [scales.resize_mask(protected, content)]
         near = [] if anchor is None else [scales.resize(anchor[0], ratio), scales.resize_mask(anchor[1], content)]
         of_content = self._content_targets[key]
+        rows = int(strips.rows(strip_pixels, content.shape[2])) if strip_pixels else content.shape[1]
         whole = [
-            _content_sums_of_nothing(target, [objective.shares(mask, layer) for mask in where], strip_pixels)
+            _content_sums_of_nothing(target, [objective.shares(mask, layer) for mask in where], rows)
             / tf.cast(tf.size(target), tf.float32)
             for layer, target in zip(content_layers, of_content, strict=True)
         ]
@@ -171,13 +171,11 @@ class TargetStore:
         )
 
 
-def _content_sums_of_nothing(target: Tensor, shares: list[Tensor], strip_pixels: int) -> Tensor:
-    """``objective.content_sums`` of a picture without features; in strips of as many numbers as the first block's."""
-    _, height, width, channels = target.shape
-    step = max(1, strip_pixels * CHANNELS // (width * channels)) if strip_pixels else height
+def _content_sums_of_nothing(target: Tensor, shares: list[Tensor], rows: int) -> Tensor:
+    """``objective.content_sums`` of a picture without features, so many rows at a time."""
     found = []
-    for top in range(0, height, step):
-        part, *of_part = (one[:, top : top + step] for one in (target, *shares))
+    for top in range(0, target.shape[1], rows):
+        part, *of_part = (one[:, top : top + rows] for one in (target, *shares))
         found.append(objective.content_sums(tf.zeros_like(part), part, *of_part))
     return tf.add_n(found)
 

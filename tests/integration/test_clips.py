@@ -116,7 +116,9 @@ def test_submit_takes_a_video_and_tells_its_time(place: Place) -> None:
     assert tried[1].startswith("6 frames; how long that takes is not measured yet")
     done = place.run(*asked)
     assert done.returncode == 0, done.stderr
-    assert place.run("run").returncode == 0
+    done = place.run("run")
+    assert done.returncode == 0
+    assert "6 frames; how long that takes is not measured yet" in done.stderr
     assert len(only(place)["frames"]) == 6
 
 

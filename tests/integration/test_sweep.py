@@ -73,8 +73,10 @@ def test_an_interrupted_sweep_goes_on_where_it_was(place: Place) -> None:
     assert process.wait(timeout=60) == 0
     (first,) = place.jobs.glob("queued/*/attempt-1/variants/001/result/result.json")
     untouched = first.stat().st_mtime_ns
+    (interrupted_at,) = (path.read_text().count("\n") for path in place.jobs.glob("queued/*/*/variants/002/loss.jsonl"))
     again = place.start("run", quiet=True)
-    wait_for(lambda: list(place.jobs.glob("running/*/attempt-2/variants/002/loss.jsonl")) or again.poll() is not None)
+    second = "running/*/attempt-2/variants/002/loss.jsonl"
+    wait_for(lambda: [p for p in place.jobs.glob(second) if p.read_text().count("\n") > interrupted_at])
     (first,) = place.jobs.glob("*/*/attempt-2/variants/001/result/result.json")
     assert first.stat().st_mtime_ns == untouched
     assert again.wait(timeout=120) == 0
