@@ -131,7 +131,11 @@ def at_work(place: Place, name: str, number: int = 1, steps: int = 5) -> attempt
                     return attempt.worker(folder)
         return None
 
-    return wait_for(look)  # type: ignore[no-any-return]
+    try:
+        return wait_for(look)  # type: ignore[no-any-return]
+    except AssertionError as error:
+        entries = [str(path.relative_to(place.jobs)) for path in sorted(place.jobs.glob("*/*/**/*"))]
+        raise AssertionError(f"nobody is at attempt {number} of {name}: {entries}") from error
 
 
 def at_variants(place: Place, name: str) -> list[attempt.Worker]:
@@ -329,7 +333,7 @@ def test_a_job_that_is_cancelled_on_a_frozen_worker_ends_all_the_same(
 
 @together
 def test_a_scheduler_that_is_killed_and_started_again(place: Place, cluster: Cluster) -> None:
-    drop(place, "a", "b", steps=cluster.steps)
+    drop(place, "a", "b", steps=2 * cluster.steps)
     process = place.start("watch")
     at_work(place, "a")
     at_work(place, "b")
@@ -358,7 +362,7 @@ def test_a_scheduler_that_cannot_be_reached_for_a_while(place: Place, cluster: C
 def test_a_killed_runners_workers_are_fenced_off_and_one_that_is_told_to_end_takes_its_jobs_back(
     place: Place, cluster: Cluster
 ) -> None:
-    drop(place, "a", "b", steps=cluster.steps)
+    drop(place, "a", "b", steps=4 * cluster.steps)  # so that neither ends before the other has begun
     killed = place.start("run", quiet=True)
     first = [at_work(place, name) for name in "ab"]
     killed.kill()
