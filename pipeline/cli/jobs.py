@@ -107,7 +107,7 @@ def user() -> str:
     "--style", "styles", metavar="PAINTING…", type=FILE, multiple=True, help="The painting, or several to mix."
 )
 @click.option("--name", help="The job's name, or of several what they begin with; default: the photo's.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter, or preset or priority.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter, or a field of the manifest.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be written, and write nothing.")
 @inbox_option
 @jobs_option
@@ -131,13 +131,15 @@ def submit(
 ) -> None:
     """Write a job into the inbox for each photo.
 
-    Each PHOTO is painted like the PAINTING, or like several of them mixed. A PHOTO is a file, a folder of photos, or a
-    quoted pattern such as "holiday/**/*.jpg". Everything is tried before anything is written.
+    Each PHOTO is painted like the PAINTING, or like several of them mixed. A PHOTO is a file (a video, too), a folder
+    of photos, or a quoted pattern such as "holiday/**/*.jpg". With frames=true a folder is one clip, of numbered
+    frames, and an animated picture is one. Everything is tried before anything is written.
 
     \b
     Examples:
       stylistic submit holiday --style wave.jpg --set image_size=768
       stylistic submit "trip/*.jpg" --style wave.jpg scream.jpg --dry-run
+      stylistic submit shot --style wave.jpg --set frames=true
     """
     from pipeline.forecast.paces import Paces, cache_file
     from pipeline.inbox import submit as submitting
@@ -146,8 +148,9 @@ def submit(
 
     if not photos:
         raise UsageError("no photo.", "Name photos before --style: what follows it are paintings.")
+    given = submitting.read_settings(settings)
     if styles:
-        found, unread = submitting.find_photos(photos, ignore)
+        found, unread = submitting.find_photos(photos, ignore, given.frames)
         if unread:
             click.echo(printable(f"{told_unread(unread)}."), err=True)
     elif len(photos) > 1:  # as it was before there was --style: one photo, then the paintings
@@ -155,7 +158,7 @@ def submit(
         found, styles = {photo: f"{photo.stem}-{others[0].name}"}, tuple(others)
     else:
         raise UsageError(f"{photos[0]}: like which painting?", "Name it with --style, after the photos.")
-    planned = submitting.plan(found, styles, name, settings, Limits(**limits), presets, Paces(cache_file()))
+    planned = submitting.plan(found, styles, name, given, Limits(**limits), presets, Paces(cache_file()))
     if dry_run:
         for job in planned:
             frames, cost = sum(painting.frames for painting in job.paintings), _cost_of(job.paintings)

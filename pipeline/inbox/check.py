@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from pipeline import storage
 from pipeline.errors import JobError, ManifestError
@@ -13,7 +13,6 @@ from pipeline.forecast.work import Painting, paintings
 from pipeline.inbox import films as films_of
 from pipeline.inbox import patterns, series
 from pipeline.inbox.places import Places
-from pipeline.inbox.stability import Signature
 from pipeline.jobs import clips
 from pipeline.jobs.unfit import unfit
 from pipeline.manifest.model import Limits
@@ -63,7 +62,7 @@ def check(
     for part, image in manifest.images.items():
         try:
             if part == "content" and series.is_asked_for(manifest, places):
-                films[image] = series.judged(places, manifest, limits.max_frames, _verified(limits)).film
+                films[image] = series.judged(places, image, limits.max_frames, series.at_once(limits)).film
                 continue
             may_be_animated = manifest.frames and part == "content"
             with places.open(image) as opened:
@@ -84,10 +83,3 @@ def check(
     if narrow := unfit(manifest, sizes):
         return Checked([f"{file}: {narrow}"], [])
     return Checked([], paintings(manifest, sizes, frames=frames))
-
-
-def _verified(limits: Limits) -> series.Verify:
-    def verify(file: BinaryIO, name: str, _: Signature) -> Film:
-        return clips.verify(file, name, limits.max_pixels, end_may_lack=True)
-
-    return verify

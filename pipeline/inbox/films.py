@@ -32,7 +32,7 @@ def frames(manifest: Manifest, film: Film, limits: Limits, paces: Paces) -> int:
     except TooLongError as error:
         work = paintings(manifest, {manifest.content: film[:2]}, frames=error.frames)
         said = told(error.frames, paces.estimate(work), "frame")
-        raise TooLongError(manifest.content, error.frames, error.limit, said) from None
+        raise TooLongError(manifest.content, error.frames, error.limit, error.is_video, said) from None
 
 
 def stills(names: Iterable[str]) -> frozenset[str]:

@@ -199,7 +199,7 @@ class Judge:
             try:
                 if part == "content" and series.is_asked_for(manifest, drop.places):
                     signatures.append(NO_FILE)
-                    found = series.judged(drop.places, manifest, self.limits.max_frames, self.decoder.film, seen.files)
+                    found = series.judged(drop.places, name, self.limits.max_frames, self.decoder.film, seen.files)
                     films.append(found.film)
                     continue
                 with drop.places.open(name) as file:

@@ -15,7 +15,8 @@ from pipeline import storage
 from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, short
 from pipeline.inbox.places import Places
 from pipeline.inbox.stability import Signature, Stability, signature_of
-from pipeline.manifest.model import Manifest
+from pipeline.jobs import clips
+from pipeline.manifest.model import Limits, Manifest
 from pipeline.pictures import series
 from pipeline.pictures.clips import Film
 from pipeline.pictures.series import Numbered
@@ -53,9 +54,18 @@ def is_asked_for(manifest: Manifest, places: Places) -> bool:
     return is_folder
 
 
+def at_once(limits: Limits) -> Verify:
+    """What judges a frame wherever it is asked of one, as nobody else waits."""
+
+    def verify(file: BinaryIO, name: str, _: Signature) -> Film:
+        return clips.verify(file, name, limits.max_pixels, end_may_lack=True)
+
+    return verify
+
+
 def judged(
     places: Places,
-    manifest: Manifest,
+    name: str,
     most: int,
     verify: Verify,
     files: Stability | None = None,
@@ -64,7 +74,7 @@ def judged(
 
     Args:
         places: where they are.
-        manifest: that names their folder.
+        name: of their folder, as a manifest has it.
         most: frames; of more the first alone is looked at.
         verify: as ``clips.verify``, of a frame.
         files: by which they are at rest; None to take them as they are.
@@ -74,7 +84,7 @@ def judged(
         JobError: they are no clip.
         FileNotFoundError: the folder is not there, or one of them has just gone.
     """
-    name, spent = manifest.content, 0.0  # seconds of decoding; what has been before takes none
+    spent = 0.0  # seconds of decoding; what has been before takes none
     folder, names = _listed(places, name)
     frames = series.numbered(name, names)
     is_settled = files is None or _is_settled(files, folder)

@@ -1,21 +1,23 @@
-"""Jobs written into the inbox by a command: photos and paintings from anywhere, a job folder for each photo."""
+"""Jobs written into the inbox by a command: photos, clips and paintings from anywhere, a job folder for each."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from pipeline import storage
-from pipeline.errors import ImageError, ManifestError, UsageError
+from pipeline.errors import ImageError, JobError, ManifestError, UsageError
 from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings
-from pipeline.inbox import films, foreign_paths, jobfolder, patterns
+from pipeline.inbox import films, foreign_paths, jobfolder, patterns, series
 from pipeline.inbox.drops import is_photo
 from pipeline.inbox.ignored import Ignored
+from pipeline.inbox.places import Places
+from pipeline.inbox.series import Series
 from pipeline.jobs import clips
 from pipeline.jobs.unfit import unfit
 from pipeline.manifest.document import read_document, write_document
@@ -28,6 +30,8 @@ from pipeline.pictures.clips import Film
 
 log = logging.getLogger(__name__)
 
+MANIFEST = "job.yaml"
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -35,17 +39,31 @@ class Submission:
 
     manifest: Manifest
     text: bytes  # its job.yaml
-    copies: dict[Path, str]  # each image's file name in the job folder
+    copies: Mapping[Path, str]  # each image's path in the job folder
     paintings: list[Painting]
 
 
-def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[Path, str], list[str]]:
+class Settings(NamedTuple):
+    """What ``key=value`` stand for: fields of a manifest, and its parameters."""
+
+    fields: dict[str, Any]
+    parameters: dict[str, Any]
+
+    @property
+    def frames(self) -> bool:
+        return self.fields.get("frames") is True
+
+
+def find_photos(
+    given: Sequence[str], ignore: Sequence[str] = (), frames: bool = False
+) -> tuple[dict[Path, str], list[str]]:
     """The photos that files, folders and patterns stand for, each with what its job is named after, and the pictures
     among them that are of a kind that is not read.
 
     Args:
         given: each of them.
         ignore: patterns of what in folders is none of them.
+        frames: whether a folder is one clip, of numbered frames.
 
     Raises:
         UsageError: one of them stands for nothing.
@@ -55,7 +73,10 @@ def find_photos(given: Sequence[str], ignore: Sequence[str] = ()) -> tuple[dict[
     for one in given:
         path = Path(one)
         others: list[Path] = []
-        if path.is_dir():
+        if frames and path.is_dir():
+            path = Path(os.path.abspath(path))  # so that it has a name, be it given as "."
+            photos = {path: path.name}
+        elif path.is_dir():
             folder = storage.real(path)
             ignored = Ignored.by(ignore, folder)
             names = patterns.photos(folder, "**/*", is_photo, ignored)
@@ -79,7 +100,7 @@ def plan(
     photos: dict[Path, str],
     styles: Sequence[Path],
     name: str | None,
-    settings: Sequence[str],
+    settings: Settings,
     limits: Limits,
     presets: Path | None = None,
     paces: Paces | None = None,
@@ -87,10 +108,10 @@ def plan(
     """The jobs that paint photos like paintings, after everything about them has been tried; writes nothing.
 
     Args:
-        photos: what each job is named after, by the photo's path.
+        photos: what each job is named after, by the path of the photo, or of the folder of frames.
         styles: the painting or paintings.
         name: of the job where there is one photo, else what comes before the photo's.
-        settings: ``key=value``: a parameter, or ``preset`` or ``priority``; values as in a manifest.
+        settings: of all of them.
         limits: refused beyond.
         presets: a folder of presets of one's own.
         paces: what is known of this machine.
@@ -98,7 +119,6 @@ def plan(
     Raises:
         UsageError: with every setting and image that cannot be used.
     """
-    fields, parameters = read_settings(settings)
     planned: list[tuple[Manifest, bytes, dict[Path, str]]] = []
     for photo, called in photos.items():
         copies = _file_names([photo, *styles])
@@ -107,8 +127,8 @@ def plan(
             "content": copies[photo],
             "style": given if len(given) > 1 else given[0],
             "name": name if name and len(photos) == 1 else jobfolder.name_of(called, name or ""),
-            **fields,
-            "parameters": parameters,
+            **settings.fields,
+            "parameters": settings.parameters,
         }
         text = write_document(data)
         try:
@@ -116,7 +136,10 @@ def plan(
         except ManifestError as error:  # every job's alike
             raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
         planned.append((manifest, text, copies))
-    verified = _films(dict.fromkeys([*styles, *photos]), limits, photos if fields.get("frames") is True else ())
+    clips_of = _series([photo for photo in photos if settings.frames and photo.is_dir()], limits)
+    files = [file for file in dict.fromkeys([*styles, *photos]) if file not in clips_of]
+    verified = _films(files, limits, photos if settings.frames else ())
+    verified |= {folder: found.film for folder, found in clips_of.items()}
     submissions, problems = [], []
     for photo, (manifest, text, copies) in zip(photos, planned, strict=True):
         sizes = {copies[image]: verified[image][:2] for image in copies}
@@ -127,8 +150,11 @@ def plan(
             continue
         if narrow := unfit(manifest, sizes):
             problems.append(narrow)
-        else:
-            submissions.append(Submission(manifest, text, copies, paintings(manifest, sizes, frames=frames)))
+            continue
+        if photo in clips_of:
+            folder = copies.pop(photo)
+            copies |= {photo / frame.name: f"{folder}/{frame.name}" for frame in clips_of[photo].frames}
+        submissions.append(Submission(manifest, text, copies, paintings(manifest, sizes, frames=frames)))
     if problems:
         raise UsageError("\n".join(problems))
     return submissions
@@ -147,9 +173,10 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
         storage.make_folder(draft)
         try:
             for source, copy in submission.copies.items():
+                storage.ensure_folder((draft / copy).parent)
                 with _opened(source) as file:
                     storage.at_once(storage.copy_stream(file, draft / copy))
-            storage.write_atomic(draft / "job.yaml", submission.text)
+            storage.write_atomic(draft / MANIFEST, submission.text)
             yield jobfolder.deliver(draft, inbox, name)
         except BaseException:
             storage.remove(draft)
@@ -177,8 +204,8 @@ def _matching(pattern: Path, is_meant: Callable[[str], bool], ignore: Sequence[s
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
 
 
-def read_settings(settings: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of a manifest, and the parameters, that ``key=value`` stand for.
+def read_settings(settings: Sequence[str]) -> Settings:
+    """What ``key=value`` stand for: a parameter, or ``preset`` or ``priority``; values as in a manifest.
 
     Raises:
         UsageError: one is not of this form.
@@ -194,21 +221,41 @@ def read_settings(settings: Sequence[str]) -> tuple[dict[str, Any], dict[str, An
             (fields if own else parameters)[key] = read_document(text.encode(), f"--set {key}").data
         except ManifestError as error:
             raise UsageError(str(error)) from None
-    return fields, parameters
+    return Settings(fields, parameters)
 
 
 def _file_names(files: Iterable[Path]) -> dict[Path, str]:
-    """A name for each in one folder: its own, but for a second one of that name."""
+    """A name for each beside a manifest: its own, but for a second one of that name."""
     names: dict[Path, str] = {}
     for file in files:
         if file in names:
             continue
         name, number = file.name, 1
-        while name.casefold() in map(str.casefold, names.values()):
+        while name.casefold() in (MANIFEST, *map(str.casefold, names.values())):
             number += 1
             name = beginning(file.stem, 200) + f"-{number}{file.suffix}"
         names[file] = name
     return names
+
+
+def _series(folders: Iterable[Path], limits: Limits) -> dict[Path, Series]:
+    """The frames of folders, each of which is read to its end.
+
+    Raises:
+        UsageError: with every folder that cannot be used.
+    """
+    found, problems = {}, []
+    for folder in folders:
+        anywhere = Places(folder.parent, folder.parent, (Path(folder.anchor),))  # whoever submits may read where he may
+        try:
+            found[folder] = series.judged(anywhere, folder.name, limits.max_frames, series.at_once(limits))
+        except JobError as error:
+            problems.append(str(error))
+        except OSError as error:
+            problems.append(f"{error.filename or folder}: cannot be read ({error.strerror}).")
+    if problems:
+        raise UsageError("\n".join(problems))
+    return found
 
 
 def _films(files: Iterable[Path], limits: Limits, animated: Container[Path]) -> dict[Path, Film]:

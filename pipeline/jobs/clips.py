@@ -26,12 +26,13 @@ KINDS = {"photo": "a photo", "video": "a video", "animation": "an animation", "s
 class TooLongError(ImageError):
     """A clip of more ``frames`` than are painted, of ``limit``."""
 
-    def __init__(self, name: str, frames: int, limit: int, told: str = "") -> None:
+    def __init__(self, name: str, frames: int, limit: int, is_video: bool, told: str = "") -> None:
+        part = "Name a part of it by `start` and `end`, in seconds" if is_video else "Leave some of them out"
         super().__init__(
             f"{name}: {told or f'{frames:,} frames'}; the limit is {limit:,} (--max-frames).",
-            "Name a part of it by `start` and `end`, in seconds, or raise the limit.",
+            f"{part}, or raise the limit.",
         )
-        self.frames, self.limit = frames, limit
+        self.frames, self.limit, self.is_video = frames, limit, is_video
 
 
 def verify(
@@ -75,7 +76,7 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
     part = (end - start) / film.seconds if film.seconds else 1.0
     count = max(1, round(film.frames * min(1.0, part)))
     if count > limits.max_frames:
-        raise TooLongError(name, count, limits.max_frames)
+        raise TooLongError(name, count, limits.max_frames, film.kind == "video")
     each = parameters.frame_steps
     steps = manifest.steps + (count - 1) * each
     if steps > limits.max_steps:

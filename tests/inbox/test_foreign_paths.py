@@ -144,4 +144,4 @@ def test_backslashes_in_double_quotes_are_answered_with_what_to_write(folder: Pa
 def test_submit_says_so_too(folder: Path, path: str) -> None:
     pair(folder)
     with pytest.raises(UsageError, match="Name a file on this machine"):
-        submit.plan(submit.find_photos([path])[0], [folder / "painting.png"], None, [], Limits())
+        submit.plan(submit.find_photos([path])[0], [folder / "painting.png"], None, submit.read_settings([]), Limits())

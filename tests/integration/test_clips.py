@@ -122,6 +122,51 @@ def test_submit_takes_a_video_and_tells_its_time(place: Place) -> None:
     assert len(only(place)["frames"]) == 6
 
 
+@pytest.mark.stand_in
+@pytest.mark.parametrize("given", ["{root}/shot/", "linked", "job.yaml", ".shot"])
+def test_submit_takes_a_folder_of_frames_as_one_clip(place: Place, given: str) -> None:
+    shot = place.root / (given if given in ("job.yaml", ".shot") else "shot")
+    shot.mkdir()
+    for number in range(1, 4):
+        Image.fromarray(moving(number)).save(place.root / f"elsewhere{number}.png")
+        (shot / f"f{number}.png").symlink_to(place.root / f"elsewhere{number}.png")
+    (shot / "notes.txt").write_text("no frame")
+    (place.root / "linked").symlink_to(shot)
+    painting = place.photo("painting.png", seed=2).rename(place.root / "painting.png")
+    settings = ["frames=true", "image_size=64", "epochs=1", "steps_per_epoch=6", "frame_steps=3", "protect=off"]
+    asked = (given.format(root=place.root), "--style", painting.name, *(f"--set={one}" for one in settings))
+    tried = place.run("submit", *asked, "--dry-run").stdout.splitlines()
+    assert tried[0].endswith(", 3 frames")
+    done = place.run("submit", *asked)
+    assert done.returncode == 0, done.stderr
+    (shot / "f4.png").write_bytes(b"comes later")
+    assert place.run("run").returncode == 0
+    log = only(place)
+    assert sorted(os.listdir(place.result(log))) == ["1.png", "2.png", "3.png"]
+
+
+@pytest.mark.stand_in
+def test_submit_says_what_is_wrong_with_a_folder_of_frames(place: Place) -> None:
+    shot = place.root / "shot"
+    shot.mkdir()
+    painting = place.photo("painting.png", seed=2).rename(place.root / "painting.png")
+    asked = ("submit", str(shot), "--style", painting.name, "--set=frames=true")
+    assert "shot: no numbered frames in it, such as 0001.png." in place.run(*asked).stderr
+    for number in range(1, 4):
+        Image.fromarray(moving(number)).save(shot / f"{number}.png")
+    said = place.run(*asked, "--max-frames=2").stderr
+    assert "3 frames" in said
+    assert "Leave some of them out, or raise the limit." in said
+    Image.fromarray(moving(0)[:40]).save(shot / "4.png")
+    done = place.run(*asked)
+    assert "4.png has 64×40 pixels, 1.png 64×48; frames of a clip are of one size." in done.stderr
+    assert done.returncode == 2
+    (shot / "4.png").unlink()
+    os.mkfifo(shot / "5.png")
+    assert "5.png" in place.run(*asked).stderr
+    assert list(place.inbox.iterdir()) == []
+
+
 def test_a_folder_of_frames_becomes_a_folder_of_frames_and_an_animation_a_video(place: Place) -> None:
     shot = place.inbox / "cut" / "shot"
     shot.mkdir(parents=True)
