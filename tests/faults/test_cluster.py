@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from pipeline.jobs import attempt
-from tests.conftest import Place, wait_for, wait_until_said
+from tests.conftest import STAND_IN, Place, wait_for, wait_until_said
 from tests.faults.conftest import INJECTED
 
 together = pytest.mark.xdist_group("cluster")  # of one process: it is started once
@@ -224,6 +224,35 @@ def test_a_sweep_is_painted_by_all_workers_and_goes_on_when_one_of_them_is_kille
         [place.result(log).with_name(row["file"]).read_bytes() for row in log["variants"]] for log in (killed, whole)
     ]
     assert pictures[0] == pictures[1]
+    assert place.leftovers() == []
+
+
+@together
+@pytest.mark.stand_in
+def test_a_clips_parts_are_painted_by_all_workers_to_the_bytes_of_one_machine(
+    place: Place, cluster: Cluster, tmp_path: Path, tiny_weights: Path
+) -> None:
+    pytest.importorskip("av")
+    from tests.integration.test_clips import drop as drop_clip
+    from tests.pictures.test_clips import video
+    from tests.worker.test_clip import cut
+
+    here = Place(tmp_path / "here", tiny_weights)
+    here.environment |= STAND_IN
+    for one in (place, here):
+        (one.inbox / "clip.mp4").write_bytes(video(draw=cut, sound="aac"))
+        drop_clip(one, name="a.yaml", parameters={"frame_steps": 30})
+    process = place.start("run")
+    first, second = wait_for(lambda: (found := at_variants(place, "a")) and len(found) == 2 and found)
+    assert first.address != second.address
+    os.kill(first.pid, signal.SIGKILL)
+    finish(process)
+    assert here.run("run").returncode == 0
+    (there,), (alone,) = place.logs(), here.logs()
+    assert there["job"]["attempts"] == 2
+    assert there["output"]["sha256"] == alone["output"]["sha256"]
+    assert there["loss"] == alone["loss"]
+    assert [row["scene"] for row in there["frames"]] == [1, 1, 1, 2, 2, 2]
     assert place.leftovers() == []
 
 
