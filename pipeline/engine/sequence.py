@@ -24,8 +24,8 @@ class Frame(NamedTuple):
 class Kept(NamedTuple):
     """What of earlier frames a frame keeps."""
 
-    start: Image  # [H, W, 3]: their paint where it is known where it has gone, the photo elsewhere
-    picture: Image  # [H, W, 3]: the same paint, of no meaning elsewhere
+    start: Image  # [H, W, 3]: their paint, also where it can only be guessed where it has gone
+    picture: Image  # [H, W, 3]: the same paint where that is known, of no meaning elsewhere
     where: Image  # [H, W], 1 where it is known, 0 elsewhere
     from_last: Image  # [H, W], 1 where it is that of the last frame
 
@@ -40,7 +40,8 @@ def kept(photo: Image, earlier: Mapping[int, Frame], cut: float = CUT) -> Kept |
     """What a frame keeps of those before it; None where another scene has begun.
 
     Each pixel is taken from the nearest frame in which it can be found, so that what was hidden for a moment comes back
-    as it was (Ruder et al. 2016, https://arxiv.org/abs/1604.08610, section 5).
+    as it was (Ruder et al. 2016, https://arxiv.org/abs/1604.08610, section 5). Where it is found in none, the frame
+    starts from the last one's paint all the same: the few steps that it gets do not paint over a photo.
 
     Args:
         photo: the frame, RGB ``[H, W, 3]`` float32 in [0, 1].
@@ -48,17 +49,17 @@ def kept(photo: Image, earlier: Mapping[int, Frame], cut: float = CUT) -> Kept |
         cut: the part of the pixels under which it has.
     """
     where = np.zeros(photo.shape[:2], np.float32)
-    picture, from_last = np.zeros_like(photo), where
+    picture, last, from_last = np.zeros_like(photo), photo, where
     for ago in sorted(earlier):
         before = earlier[ago]
         back, found = _followed(before.photo, photo)
         if ago == 1 and found.mean() < cut:
             return None
-        new = found * (1.0 - where)
-        picture += new[..., None] * np.clip(flow.warped(before.painted, back), 0.0, 1.0)
+        moved, new = np.clip(flow.warped(before.painted, back), 0.0, 1.0), found * (1.0 - where)
+        picture += new[..., None] * moved
         where = where + new
-        from_last = new if ago == 1 else from_last
-    return Kept(picture + (1.0 - where[..., None]) * photo, picture, where, from_last)
+        last, from_last = (moved, new) if ago == 1 else (last, from_last)
+    return Kept(picture + (1.0 - where[..., None]) * last, picture, where, from_last)
 
 
 def is_cut(before: Image, photo: Image, cut: float = CUT) -> bool:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.engine import flow
+from pipeline.engine import flow, sequence
+from pipeline.engine.sequence import Frame
 
 HEIGHT, WIDTH = 96, 128
 
@@ -95,3 +96,21 @@ def test_pictures_too_small_for_any_flow_are_taken_for_still(size: tuple[int, in
     assert found.shape == (*size, 2)
     if min(size) < flow.LEAST_SIDE:
         assert not found.any()
+
+
+def test_a_frame_starts_from_paint_alone_and_is_held_only_where_it_is_known() -> None:
+    """The paint is dark, the photos are not: none of them shows through where the figure has uncovered the ground."""
+    frames = [Frame(scene(x), 0.1 * scene(x)) for x in (30, 40)]
+    kept = sequence.kept(scene(50), {1: frames[1], 2: frames[0]})
+    assert kept is not None
+    uncovered = np.s_[34:66, 42:48]
+    assert kept.where[uncovered].mean() < 0.5
+    assert kept.where.mean() > 0.8
+    assert kept.start.max() <= 0.1 + 1e-6
+    known = kept.where > 0
+    np.testing.assert_array_equal(kept.start[known], kept.picture[known])
+    assert np.abs(kept.start - 0.1 * scene(50))[known].mean() < 0.002
+
+
+def test_another_scene_keeps_nothing() -> None:
+    assert sequence.kept(window(FIGURE), {1: Frame(window(GROUND), window(GROUND))}) is None
