@@ -22,6 +22,7 @@ from pipeline.jobs.losses import Loss, frame_reached
 from pipeline.jobs.record import Job
 from pipeline.manifest.fields import Model
 from pipeline.manifest.parameters import Parameters
+from pipeline.manifest.schedule import is_large
 
 FIXED_PIXELS = 4000  # that a step costs beside its picture's own: from 128 to 1024 px on 2 cores, within a tenth
 RECENT_STEPS = 20  # that a running job's pace is taken from
@@ -56,7 +57,11 @@ class Measured(Model):
     def pace(self, option: str, painting: Painting) -> Pace | None:
         """That of such pictures on what ``--device`` came to; None before one of them was painted there."""
         device = self.devices.get(option)
-        return self.paces.get(_kind(device.name, painting.parameters)) if device else None
+        if device is None:
+            return None
+        whole, in_strips = (_kind(device.name, painting.parameters, is_in_strips) for is_in_strips in (False, True))
+        own, other = (in_strips, whole) if _is_in_strips(painting, device.precision) else (whole, in_strips)
+        return self.paces.get(own) or self.paces.get(other)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class Paces:
         """
         if self._file is None:
             return
-        known, kind = _load(self._file), _kind(device, painting.parameters)
+        known, kind = _load(self._file), _kind(device, painting.parameters, _is_in_strips(painting, precision))
         new = _rates((painting.pixels(loss.scale), each) for loss, each in _steps(seen))
         if not new:
             return
@@ -205,9 +210,16 @@ def cache_file() -> Path:
     return storage.real(platformdirs.user_cache_path("stylistic")) / "pace.json"
 
 
-def _kind(device: str, parameters: Parameters) -> str:
+def _kind(device: str, parameters: Parameters, is_in_strips: bool) -> str:
     """What a step costs by, beside pixels."""
-    return ", ".join((device, parameters.precision, parameters.style_loss, parameters.optimizer))
+    in_strips = ["in strips"] if is_in_strips else []
+    return ", ".join((device, parameters.precision, parameters.style_loss, parameters.optimizer, *in_strips))
+
+
+def _is_in_strips(painting: Painting, best: str | None) -> bool:
+    """Whether a picture is, its coarser scales among it, where ``best`` is what the precision `auto` comes to."""
+    asked = painting.parameters.precision
+    return is_large(*painting.size, (best or "bfloat16") if asked == "auto" else asked)
 
 
 def _steps(seen: Iterable[Loss]) -> Iterator[tuple[Loss, float]]:

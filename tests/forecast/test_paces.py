@@ -140,6 +140,21 @@ class TestNoting:
         found = Paces(file).estimate([self.PICTURE], is_warm=True)
         assert found is not None and found.seconds == pytest.approx(9 * 0.2)
 
+    def test_a_print_in_strips_and_a_whole_picture_of_the_size_of_its_scales_have_paces_of_their_own(
+        self, file: Path
+    ) -> None:
+        parameters = Parameters(image_size=4096, pyramid={2048: 4, 4096: 3})
+        wall, room = (Painting(parameters.model_copy(update={"image_size": side}), 400, 300) for side in (4096, 2048))
+        strips, whole = losses((2048, 4, 15.0), (4096, 3, 60.0)), losses((2048, 4, 10.0))
+        Paces(file).note("CPU", "bfloat16", wall, strips, 315.0, is_first=False)
+        first = Paces(file).estimate([room], is_warm=True)
+        assert first is not None and first.seconds == pytest.approx(8 * 15)
+        for _ in range(2):
+            Paces(file).note("CPU", "bfloat16", room, whole, 80.0, is_first=False)
+            Paces(file).note("CPU", "bfloat16", wall, strips, 315.0, is_first=False)
+        found = [Paces(file).estimate([one], is_warm=True) for one in (room, wall)]
+        assert [one and one.seconds for one in found] == [pytest.approx(80), pytest.approx(315)]
+
     def test_of_a_picture_that_went_on_only_what_was_left_took_the_time(self, file: Path) -> None:
         went_on = Painting(self.PICTURE.parameters, 400, 300, done=4)
         Paces(file).note("CPU", "float32", went_on, self.SEEN, 4 * 0.5 + 6, is_first=True)
