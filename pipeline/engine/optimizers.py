@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.engine.roots import Tensor
-from pipeline.manifest.schedule import lbfgs_pairs
+from pipeline.manifest.schedule import PAIRS, lbfgs_pairs
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 FirstGuess = Callable[[Tensor], Tensor]
@@ -126,6 +126,7 @@ class LBFGS:
         return LBFGSState(*arrays)
 
     def step(self, evaluate: Evaluate, state: LBFGSState, rates: Rates) -> tuple[LBFGSState, Tensor]:
+        either = tf.where if state.oldest.shape[0] == PAIRS else _forwarded
         losses, gradient = evaluate(state.image)
         move, turn = state.image - state.accepted, gradient - state.gradient
         # Infinite before the first evaluation, which is accepted as it comes.
@@ -134,33 +135,32 @@ class LBFGS:
         bend = _dot(move, turn)
         bends_upward = bend > 1e-6 * tf.sqrt(_dot(move, move) * _dot(turn, turn))
         remembers = accepts & bends_upward & tf.math.is_finite(state.loss)
-        replaced = ((state.oldest > 0.0) & remembers)[:, None]
-        moves = tf.where(replaced, tf.reshape(move, [1, -1]), state.moves)
-        turns = tf.where(replaced, tf.reshape(turn, [1, -1]), state.turns)
         oldest = tf.where(remembers, tf.roll(state.oldest, 1, 0), state.oldest)
-
-        held = ((state.image <= 0.0) & (gradient > 0.0)) | ((state.image >= 1.0) & (gradient < 0.0))
-        free = tf.cast(~held, tf.float32)
-        steepest = -gradient * free
-        preconditioned_turn = _preconditioned(turn)
-        scale = tf.where(remembers, tf.math.divide_no_nan(bend, _dot(turn, preconditioned_turn)), state.scale)
+        moves = _remembered(state.moves, move, state.oldest, remembers)
+        turns = _remembered(state.turns, turn, state.oldest, remembers)
+        scale = tf.where(remembers, tf.math.divide_no_nan(bend, _dot(turn, _preconditioned(turn))), state.scale)
         factor = tf.where(scale > 0.0, scale, 1.0)
-        direction = free * _inverse_hessian(
+
+        with tf.control_dependencies([scale]):  # what that took is free again
+            held = ((state.image <= 0.0) & (gradient > 0.0)) | ((state.image >= 1.0) & (gradient < 0.0))
+            steepest = tf.where(held, 0.0, -gradient)
+        found = _inverse_hessian(
             steepest, moves, turns, oldest, first_guess=lambda image: factor * _preconditioned(image)
         )
+        direction = tf.where(held, 0.0, found)
         descends = _dot(direction, gradient) < 0.0
-        direction = tf.where(descends, direction, steepest)
+        direction = either(descends, direction, steepest)
         # Without curvature nothing tells the length: move the pixels by the learning rate on average.
         first = rates.learning_rate / (tf.reduce_mean(tf.abs(direction)) + 1e-30)
         length = tf.where((scale > 0.0) & descends, 1.0, first)
 
-        accepted = tf.where(accepts, state.image, state.accepted)
-        direction = tf.where(accepts, direction, state.direction)
+        accepted = either(accepts, state.image, state.accepted)
+        direction = either(accepts, direction, state.direction)
         length = tf.where(accepts, length, 0.5 * state.length)
         state = LBFGSState(
             image=tf.clip_by_value(accepted + length * direction, 0.0, 1.0),
             accepted=accepted,
-            gradient=tf.where(accepts, gradient, state.gradient),
+            gradient=either(accepts, gradient, state.gradient),
             loss=tf.where(accepts, tf.minimum(state.loss, losses[0]), state.loss),
             direction=direction,
             length=length,
@@ -173,6 +173,19 @@ class LBFGS:
 
     def result(self, state: LBFGSState) -> Tensor:
         return state.accepted
+
+
+def _forwarded(condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """One of two tensors, and no copy of it; for a picture so large that a GPU need not mind to wait for the answer."""
+    return tf.cond(condition, lambda: yes, lambda: no)
+
+
+def _remembered(history: Tensor, newest: Tensor, oldest: Tensor, remembers: Tensor) -> Tensor:
+    """A history ``[pairs, N]``, in which the newest replaces the oldest if it is to be remembered."""
+    row = tf.reshape(newest, [1, -1])
+    if history.shape[0] == 1:
+        return _forwarded(remembers, row, history)
+    return tf.where(((oldest > 0.0) & remembers)[:, None], row, history)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
