@@ -20,7 +20,7 @@ from pipeline.manifest.schedule import is_large
 
 LEAST_PIXELS = 2**20  # of an image in strips: a smaller one takes less than some strips do
 LEAST_ROWS = 16  # of a strip; at least twice the halo of any block
-PIXELS = 2**18  # of a strip in the first block; deeper ones have as many numbers. Half as many take a tenth more time.
+PIXELS = 7 * 2**15  # of a strip in the first block, each some 5 kB; deeper ones have as many numbers
 
 
 class Strip(NamedTuple):

@@ -123,6 +123,7 @@ class Stylizer:
             targets = self._targets.at(content, scaled, styles, side / full_side, parameters, protected, anchor)
             strip_pixels = strips.pixels(scaled.shape[1:3], content.shape[:2], self._extractor.precision)
             graph = self._graph(tensors, targets, parameters, strip_pixels)
+            image = scaled = None  # a print has no room for them beside its steps
             for state, records in self._calls(graph, State(number, index, tensors), done_before, targets, parameters):
                 tensors = state.tensors
                 for total, content_part, style_part, variation, temporal in records:

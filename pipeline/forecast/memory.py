@@ -16,10 +16,9 @@ BYTES_PER_PIXEL = {
     ("wasserstein", "bfloat16"): 1750,
 }
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
-# Likewise in strips: of a strip, whatever the picture's size, and for each pixel. A whole job of 37 megapixels took 335
-# bytes a pixel, with one pair: more than its last scale alone, as what coarser scales had is not wholly used again.
-IN_STRIPS = {"float32": (2_000_000_000, 530), "bfloat16": (1_600_000_000, 300)}
-IN_STRIPS_OF_LBFGS, OF_EACH_PAIR = 20, 40
+# Likewise in strips: of a strip, whatever the picture's size, and for each pixel; with L-BFGS for each pair, too.
+IN_STRIPS = {"float32": (2_000_000_000, 530), "bfloat16": (1_600_000_000, 240)}
+OF_EACH_PAIR = 55
 # Of a painting while its statistics are computed; measured at 2048 px. Without a gradient nothing is kept.
 BYTES_PER_PIXEL_OF_STYLE = {
     ("gram", "float32"): 700,
@@ -40,7 +39,7 @@ def bytes_needed(height: int, width: int, precision: str, parameters: Parameters
     is_lbfgs = parameters.optimizer == "lbfgs"
     if is_large(height, width, precision):
         of_strip, each = IN_STRIPS[precision]
-        of_lbfgs = IN_STRIPS_OF_LBFGS + OF_EACH_PAIR * _pairs(height, width, parameters)
+        of_lbfgs = OF_EACH_PAIR * _pairs(height, width, parameters)
         return of_strip + height * width * (each + is_lbfgs * of_lbfgs)
     each = BYTES_PER_PIXEL[parameters.style_loss, precision]
     return height * width * (each + is_lbfgs * BYTES_PER_PIXEL_OF_LBFGS)
