@@ -8,6 +8,7 @@ from pipeline.manifest.parameters import Parameters
 
 LARGE = {"float32": 2_500_000, "bfloat16": 5_000_000}  # pixels, by the precision
 PAIRS, FEWER_PAIRS = 10, 3  # of L-BFGS's history, which is most of what a large picture takes
+FEWER_FROM = 2**20  # pixels
 FEW_STEPS = 12  # after which one pair has done as well as any number
 COARSEST_SIDE = 128  # pixels; below it an automatic pyramid gains nothing
 
@@ -35,7 +36,7 @@ def style_side(parameters: Parameters, height: int, width: int, own: int) -> int
 
 def lbfgs_pairs(height: int, width: int, steps: int) -> int:
     """How many moves L-BFGS remembers of a picture that gets so many steps."""
-    if height * width <= LARGE["bfloat16"]:
+    if height * width <= FEWER_FROM:
         return PAIRS
     return FEWER_PAIRS if steps > FEW_STEPS else 1
 
