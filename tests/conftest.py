@@ -190,6 +190,14 @@ SMALL = {"image_size": 64, "style_size": 64, "epochs": 1, "steps_per_epoch": 6}
 
 
 @pytest.fixture
+def hears_hangups() -> Iterator[None]:
+    """Under nohup SIGHUP is ignored, by every process that is started, too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
 def place(tmp_path: Path, tiny_weights: Path, request: pytest.FixtureRequest) -> Place:
     place = Place(tmp_path, tiny_weights)
     if request.node.get_closest_marker("stand_in"):

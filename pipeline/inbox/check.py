@@ -62,7 +62,7 @@ def check(
     for part, image in manifest.images.items():
         try:
             if part == "content" and series.is_asked_for(manifest, places):
-                films[image] = series.judged(places, image, limits.max_frames, series.at_once(limits)).film
+                films[image] = series.judged(places, image, limits.max_frames, series.verifier(limits)).film
                 continue
             may_be_animated = manifest.frames and part == "content"
             with places.open(image) as opened:

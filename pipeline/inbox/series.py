@@ -54,8 +54,8 @@ def is_asked_for(manifest: Manifest, places: Places) -> bool:
     return is_folder
 
 
-def at_once(limits: Limits) -> Verify:
-    """What judges a frame wherever it is asked of one, as nobody else waits."""
+def verifier(limits: Limits) -> Verify:
+    """What looks at a frame as soon as it is asked to, for who has no other work."""
 
     def verify(file: BinaryIO, name: str, _: Signature) -> Film:
         return clips.verify(file, name, limits.max_pixels, end_may_lack=True)

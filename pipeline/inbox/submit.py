@@ -248,7 +248,7 @@ def _series(folders: Iterable[Path], limits: Limits) -> dict[Path, Series]:
     for folder in folders:
         anywhere = Places(folder.parent, folder.parent, (Path(folder.anchor),))  # whoever submits may read where he may
         try:
-            found[folder] = series.judged(anywhere, folder.name, limits.max_frames, series.at_once(limits))
+            found[folder] = series.judged(anywhere, folder.name, limits.max_frames, series.verifier(limits))
         except JobError as error:
             problems.append(str(error))
         except OSError as error:

@@ -18,7 +18,7 @@ from pipeline.jobs.record import Job
 from tests.conftest import COMMAND, Place, wait_for
 from tests.faults.test_kills import children
 
-pytestmark = [pytest.mark.stand_in, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.stand_in, pytest.mark.timeout(1200), pytest.mark.usefixtures("hears_hangups")]
 TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 
 

@@ -16,7 +16,7 @@ from tests.conftest import STAND_IN
 
 
 @pytest.fixture
-def child() -> Iterator[Child]:
+def child(hears_hangups: None) -> Iterator[Child]:
     child = Child(Options(None, 10**8, 30), os.environ | STAND_IN)
     yield child
     if child.is_alive:
