@@ -98,10 +98,11 @@ class LBFGS:
     """L-BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.4) with backtracking, projected on [0, 1].
 
     A trial point that lowers the loss enough is accepted and gives a new direction; another halves the step. Each step
-    is one evaluation either way, and both ways are computed: a GPU would have to wait for the answer. Pixels that are
-    held by a bound do not move. Enough is Armijo's condition, less ``NOISE`` times the loss (Berahas, Byrd and Nocedal
-    2019, https://arxiv.org/abs/1803.10173): bfloat16's rounding hides the last small decreases, and a search that
-    insisted on them would halve its step for ever.
+    is one evaluation either way, and both ways are computed: a GPU would have to wait for the answer. Of a picture so
+    large that its history is short, what is taken is handed on without a copy. Pixels that are held by a bound do not
+    move. Enough is Armijo's condition, less ``NOISE`` times the loss (Berahas, Byrd and Nocedal 2019,
+    https://arxiv.org/abs/1803.10173): bfloat16's rounding hides the last small decreases, and a search that insisted on
+    them would halve its step for ever.
 
     The first guess of the inverse Hessian is a sum over coarser scales (Bramble, Pasciak and Xu 1990,
     https://doi.org/10.2307/2008789), as the loss bends less in a coarse detail of the image than in a fine one. Of
@@ -176,7 +177,7 @@ class LBFGS:
 
 
 def _forwarded(condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """One of two tensors, and no copy of it; for a picture so large that a GPU need not mind to wait for the answer."""
+    """One of two tensors, and no copy of it, for which a GPU has to wait for the answer."""
     return tf.cond(condition, lambda: yes, lambda: no)
 
 

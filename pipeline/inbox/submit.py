@@ -14,10 +14,9 @@ from pipeline.errors import ImageError, JobError, ManifestError, UsageError
 from pipeline.forecast.paces import Paces
 from pipeline.forecast.work import Painting, paintings
 from pipeline.inbox import films, foreign_paths, jobfolder, patterns, series
-from pipeline.inbox.drops import is_photo
+from pipeline.inbox.drops import is_job, is_photo
 from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.places import Places
-from pipeline.inbox.series import Series
 from pipeline.jobs import clips
 from pipeline.jobs.unfit import unfit
 from pipeline.manifest.document import read_document, write_document
@@ -27,10 +26,9 @@ from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import suffixes
 from pipeline.pictures.clips import Film
+from pipeline.pictures.series import Numbered
 
 log = logging.getLogger(__name__)
-
-MANIFEST = "job.yaml"
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,41 @@ def plan(
     Raises:
         UsageError: with every setting and image that cannot be used.
     """
-    planned: list[tuple[Manifest, bytes, dict[Path, str]]] = []
+    planned = list(_asked(photos, styles, name, settings, limits, presets))
+    verified, series_of = _verified([*styles, *photos], limits, photos if settings.frames else ())
+    submissions, problems = [], []
+    for photo, (manifest, text, copies) in zip(photos, planned, strict=True):
+        sizes = {copies[image]: verified[image][:2] for image in copies}
+        try:
+            frames = films.frames(manifest, verified[photo], limits, paces or Paces(None))
+        except ImageError as error:
+            problems.append(str(error))
+            continue
+        if narrow := unfit(manifest, sizes):
+            problems.append(narrow)
+            continue
+        if photo in series_of:
+            folder = copies.pop(photo)
+            copies |= {photo / frame.name: f"{folder}/{frame.name}" for frame in series_of[photo]}
+            if len(copies) + 2 > limits.max_files:  # with their folder and the manifest
+                problems.append(f"{photo}: more than {limits.max_files:,} files (--max-files).")
+                continue
+        submissions.append(Submission(manifest, text, copies, paintings(manifest, sizes, frames=frames)))
+    if problems:
+        raise UsageError("\n".join(problems))
+    return submissions
+
+
+def _asked(
+    photos: dict[Path, str],
+    styles: Sequence[Path],
+    name: str | None,
+    settings: Settings,
+    limits: Limits,
+    presets: Path | None,
+) -> Iterator[tuple[Manifest, bytes, dict[Path, str]]]:
+    """Of each photo the job's manifest, how it is written, and what the images are called beside it; arguments as for
+    ``plan``."""
     for photo, called in photos.items():
         copies = _file_names([photo, *styles])
         given = [copies[style] for style in styles]
@@ -135,29 +167,7 @@ def plan(
             manifest = parse_manifest(text, "the job", None, limits, presets)
         except ManifestError as error:  # every job's alike
             raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
-        planned.append((manifest, text, copies))
-    clips_of = _series([photo for photo in photos if settings.frames and photo.is_dir()], limits)
-    files = [file for file in dict.fromkeys([*styles, *photos]) if file not in clips_of]
-    verified = _films(files, limits, photos if settings.frames else ())
-    verified |= {folder: found.film for folder, found in clips_of.items()}
-    submissions, problems = [], []
-    for photo, (manifest, text, copies) in zip(photos, planned, strict=True):
-        sizes = {copies[image]: verified[image][:2] for image in copies}
-        try:
-            frames = films.frames(manifest, verified[photo], limits, paces or Paces(None))
-        except ImageError as error:
-            problems.append(str(error))
-            continue
-        if narrow := unfit(manifest, sizes):
-            problems.append(narrow)
-            continue
-        if photo in clips_of:
-            folder = copies.pop(photo)
-            copies |= {photo / frame.name: f"{folder}/{frame.name}" for frame in clips_of[photo].frames}
-        submissions.append(Submission(manifest, text, copies, paintings(manifest, sizes, frames=frames)))
-    if problems:
-        raise UsageError("\n".join(problems))
-    return submissions
+        yield manifest, text, copies
 
 
 def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
@@ -176,7 +186,7 @@ def write(submissions: Iterable[Submission], inbox: Path) -> Iterator[Path]:
                 storage.ensure_folder((draft / copy).parent)
                 with _opened(source) as file:
                     storage.at_once(storage.copy_stream(file, draft / copy))
-            storage.write_atomic(draft / MANIFEST, submission.text)
+            storage.write_atomic(draft / "job.yaml", submission.text)
             yield jobfolder.deliver(draft, inbox, name)
         except BaseException:
             storage.remove(draft)
@@ -205,7 +215,7 @@ def _matching(pattern: Path, is_meant: Callable[[str], bool], ignore: Sequence[s
 
 
 def read_settings(settings: Sequence[str]) -> Settings:
-    """What ``key=value`` stand for: a parameter, or ``preset`` or ``priority``; values as in a manifest.
+    """What ``key=value`` stand for: a parameter, or another field of a manifest; values as there.
 
     Raises:
         UsageError: one is not of this form.
@@ -231,49 +241,45 @@ def _file_names(files: Iterable[Path]) -> dict[Path, str]:
         if file in names:
             continue
         name, number = file.name, 1
-        while name.casefold() in (MANIFEST, *map(str.casefold, names.values())):
+        while is_job(name) or name.casefold() in map(str.casefold, names.values()):
             number += 1
             name = beginning(file.stem, 200) + f"-{number}{file.suffix}"
         names[file] = name
     return names
 
 
-def _series(folders: Iterable[Path], limits: Limits) -> dict[Path, Series]:
-    """The frames of folders, each of which is read to its end.
+def _verified(
+    paths: Iterable[Path], limits: Limits, may_move: Container[Path]
+) -> tuple[dict[Path, Film], dict[Path, list[Numbered]]]:
+    """What images, videos and folders of frames are, each of which is read to its end, and the frames of the folders.
 
-    Raises:
-        UsageError: with every folder that cannot be used.
-    """
-    found, problems = {}, []
-    for folder in folders:
-        anywhere = Places(folder.parent, folder.parent, (Path(folder.anchor),))  # whoever submits may read where he may
-        try:
-            found[folder] = series.judged(anywhere, folder.name, limits.max_frames, series.verifier(limits))
-        except JobError as error:
-            problems.append(str(error))
-        except OSError as error:
-            problems.append(f"{error.filename or folder}: cannot be read ({error.strerror}).")
-    if problems:
-        raise UsageError("\n".join(problems))
-    return found
-
-
-def _films(files: Iterable[Path], limits: Limits, animated: Container[Path]) -> dict[Path, Film]:
-    """What images and videos are, each of which is read to its end; of some all frames count, where they move.
+    Args:
+        paths: of all of them.
+        limits: refused beyond.
+        may_move: of which all frames count: those of an animation, or of a folder.
 
     Raises:
         UsageError: with every one that cannot be used.
     """
-    found, problems = {}, []
-    for path in files:
+    films_of: dict[Path, Film] = {}
+    series_of: dict[Path, list[Numbered]] = {}
+    problems = []
+    for path in dict.fromkeys(paths):
         try:
-            with _opened(path) as file:
-                found[path] = clips.verify(file, str(path), limits.max_pixels, True, path in animated)
-        except (UsageError, ImageError) as error:
+            if path in may_move and path.is_dir():
+                anywhere = Places(path.parent, path.parent, (Path(path.anchor),))  # who submits may read where he may
+                found = series.judged(anywhere, path.name, limits.max_frames, series.verifier(limits))
+                films_of[path], series_of[path] = found.film, found.frames
+            else:
+                with _opened(path) as file:
+                    films_of[path] = clips.verify(file, str(path), limits.max_pixels, True, path in may_move)
+        except (UsageError, JobError) as error:
             problems.append(str(error))
+        except OSError as error:
+            problems.append(f"{error.filename or path}: cannot be read ({error.strerror}).")
     if problems:
         raise UsageError("\n".join(problems))
-    return found
+    return films_of, series_of
 
 
 def _opened(image: Path) -> BinaryIO:

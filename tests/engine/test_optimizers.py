@@ -141,6 +141,8 @@ def test_a_large_pictures_lbfgs_copies_less_and_makes_the_same_steps(
 
     forwarded = states()
     assert {bool(after.loss < before.loss) for before, after in itertools.pairwise(forwarded)} == {True, False}
+    shared = [np.shares_memory(after.accepted, before.image) for before, after in itertools.pairwise(forwarded)]
+    assert shared == [bool(after.loss < before.loss) for before, after in itertools.pairwise(forwarded)]
     monkeypatch.setattr(optimizers, "_forwarded", tf.where)
     for one, other in zip(forwarded, states(), strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, one, other)

@@ -123,9 +123,9 @@ def test_submit_takes_a_video_and_tells_its_time(place: Place) -> None:
 
 
 @pytest.mark.stand_in
-@pytest.mark.parametrize("given", ["{root}/shot/", "linked", "job.yaml", ".shot"])
+@pytest.mark.parametrize("given", ["{root}/shot/", "linked", "job.JSON", ".shot"])
 def test_submit_takes_a_folder_of_frames_as_one_clip(place: Place, given: str) -> None:
-    shot = place.root / (given if given in ("job.yaml", ".shot") else "shot")
+    shot = place.root / (given if given in ("job.JSON", ".shot") else "shot")
     shot.mkdir()
     for number in range(1, 4):
         Image.fromarray(moving(number)).save(place.root / f"elsewhere{number}.png")
@@ -157,6 +157,7 @@ def test_submit_says_what_is_wrong_with_a_folder_of_frames(place: Place) -> None
     said = place.run(*asked, "--max-frames=2").stderr
     assert "3 frames" in said
     assert "Leave some of them out, or raise the limit." in said
+    assert "shot: more than 5 files (--max-files)." in place.run(*asked, "--max-files=5").stderr
     Image.fromarray(moving(0)[:40]).save(shot / "4.png")
     done = place.run(*asked)
     assert "4.png has 64×40 pixels, 1.png 64×48; frames of a clip are of one size." in done.stderr
