@@ -68,16 +68,26 @@ def tiny_kernels(channels: int = 6) -> dict[str, tuple[Any, Any]]:
     return kernels
 
 
-@pytest.fixture(scope="session")
-def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny VGG-19 as a Keras HDF5 file, for tests of the pipeline around the engine."""
-    path = tmp_path_factory.mktemp("weights") / "tiny.h5"
+def keras_file(path: Path, kernels: dict[str, tuple[Any, Any]]) -> Path:
+    """Write kernels as the HDF5 file that Keras has of them."""
     with h5py.File(path, "w") as file:
-        for layer, (kernel, bias) in tiny_kernels().items():
+        for layer, (kernel, bias) in kernels.items():
             file.create_group(layer)
             file[layer]["kernel:0"] = kernel
             file[layer]["bias:0"] = bias
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny VGG-19 as a Keras HDF5 file, for tests of the pipeline around the engine."""
+    return keras_file(tmp_path_factory.mktemp("weights") / "tiny.h5", tiny_kernels())
+
+
+@pytest.fixture(scope="session")
+def real_weights(tmp_path_factory: pytest.TempPathFactory, real_kernels: dict[str, Any]) -> Path:
+    """VGG-19 as a Keras HDF5 file, for promises about pictures that no tiny one can keep."""
+    return keras_file(tmp_path_factory.mktemp("weights") / "vgg19.h5", real_kernels)
 
 
 def picture(width: int = 80, height: int = 64, seed: int = 0) -> Image.Image:

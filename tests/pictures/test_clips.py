@@ -47,6 +47,8 @@ def video(
     with av.open(buffer, "w", form, options=options) as container:
         stream = container.add_stream(codec, rate=10)
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        if codec == "libx264":
+            stream.options = {"x264-params": "cpu-independent=1"}  # the same bytes each time, see docs/decisions.md
         if turned:
             stream.set_display_rotation(turned)
         change(stream)

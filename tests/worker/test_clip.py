@@ -21,7 +21,7 @@ from pipeline.pictures.metadata import inputs_told
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
 from pipeline.worker.session import Options
-from tests.conftest import SMALL, picture
+from tests.conftest import SMALL, opened, picture
 from tests.pictures.test_clips import video
 
 av = pytest.importorskip("av")
@@ -38,13 +38,13 @@ def cut(number: int) -> Any:
     return moving(number) if number < 3 else np.asarray(picture(64, 48, seed=9).convert("RGB"))
 
 
-def staged(folder: Path, data: bytes, **fields: Any) -> Job:
+def staged(folder: Path, data: bytes, painting: Image.Image, **fields: Any) -> Job:
     """A job's folder as staging leaves it; gives the record."""
     parameters = {**QUICK, **fields.pop("parameters", {})}
     document = {"content": "clip.mp4", "style": "painting.png", "parameters": parameters, **fields}
     manifest = parse_manifest(json.dumps(document).encode(), "clip.json", "clip")
     folder.mkdir()
-    picture(seed=2).save(folder / "style-1.png")
+    painting.save(folder / "style-1.png")
     (folder / "content.mp4").write_bytes(data)
     with (folder / "content.mp4").open("rb") as file:
         film = clips.verify(file, "clip.mp4", 10**6)
@@ -65,16 +65,20 @@ class Worker:
         self.root = root
         self._options = Options(weights, 10**8, checkpoint_seconds=0.0, device="cpu")
 
-    def stage(self, data: bytes, name: str = "job", **fields: Any) -> tuple[Job, Path]:
-        return staged(self.root / name, data, **fields), self.root / name
+    def stage(
+        self, data: bytes, name: str = "job", painting: Image.Image | None = None, **fields: Any
+    ) -> tuple[Job, Path]:
+        return staged(self.root / name, data, painting or picture(seed=2), **fields), self.root / name
 
     def paint(self, job: Job, sources: Path, number: int = 1, should_stop: Callable[[], bool] = lambda: False) -> bool:
         own = attempt.begin(sources, number, attempt.Worker())
         return paint(job, sources, own, self._options, InputLoader(), should_stop)
 
-    def whole(self, data: bytes, name: str = "job", **fields: Any) -> tuple[Done, Path]:
+    def whole(
+        self, data: bytes, name: str = "job", painting: Image.Image | None = None, **fields: Any
+    ) -> tuple[Done, Path]:
         """A clip that is painted without a pause, and the folder of its attempt."""
-        job, sources = self.stage(data, name, **fields)
+        job, sources = self.stage(data, name, painting, **fields)
         assert self.paint(job, sources)
         return self.result(sources), attempt.place(sources, 1)
 
@@ -109,12 +113,21 @@ def test_each_frame_is_painted_from_those_before_it(worker: Worker) -> None:
     assert [loss.step for loss in losses.read(own)] == list(range(1, 22))
 
 
-def test_it_flickers_less_than_frames_that_are_painted_one_by_one(worker: Worker) -> None:
-    together, _ = worker.whole(video(draw=moving), "together")
-    apart, _ = worker.whole(video(draw=moving), "apart", parameters={"temporal_weight": 0, "frame_steps": 6})
-    assert sum(row["flicker"] or 0 for row in together.frames or []) < 0.7 * sum(
-        row["flicker"] or 0 for row in apart.frames or []
-    )
+def test_it_flickers_less_than_frames_that_are_painted_one_by_one(
+    tmp_path: Path, real_weights: Path, shared: Path
+) -> None:
+    """With the real VGG-19; what a tiny one paints in a few steps flickers as chance has it."""
+    worker = Worker(tmp_path, real_weights)
+    photo = np.asarray(opened(shared / "images" / "chicago.jpg").convert("RGB").resize((120, 90)))
+    painting = opened(shared / "images" / "wave.jpg").resize((80, 64))
+
+    def flicker(name: str, **parameters: Any) -> float:
+        data = video(draw=lambda number: photo[20:68, 2 * number : 2 * number + 64], count=4)
+        given = {"steps_per_epoch": 20, "frame_steps": 10, **parameters}
+        found, _ = worker.whole(data, name, painting, parameters=given)
+        return sum(row["flicker"] or 0 for row in found.frames or [])
+
+    assert flicker("together") < 0.3 * flicker("apart", frame_steps=20, temporal_weight=0)
 
 
 def test_after_a_cut_a_scene_is_painted_anew(worker: Worker) -> None:
