@@ -2,10 +2,10 @@
 memory that grows by some tens of bytes a pixel.
 
 A strip reads some rows more above and below than it owns, one for each convolution of the block, as far as the picture
-reaches. What it computes of the rows that it owns is what the whole picture would have there; of these alone it adds up
-sums and hands on activations. Between forward and backward only the blocks' inputs are kept. Backward each strip is
-computed again, and what it says of its input's rows, those that it does not own included, is added up: by linearity
-this is the gradient.
+reaches; each convolution leaves one less. What it computes is what the whole picture would have there; of the rows that
+it owns alone it adds up sums and hands on activations. Between forward and backward only the blocks' inputs are kept.
+Backward each strip is computed again, and what it says of its input's rows, those that it does not own included, is
+added up: by linearity this is the gradient.
 """
 
 from __future__ import annotations
@@ -20,29 +20,39 @@ from pipeline.manifest.schedule import is_large
 
 LEAST_PIXELS = 2**20  # of an image in strips: a smaller one takes less than some strips do
 LEAST_ROWS = 16  # of a strip; at least twice the halo of any block
-PIXELS = 7 * 2**15  # of a strip in the first block, each some 5 kB; deeper ones have as many numbers
+PIXELS = 2**17  # of a strip in the first block, each some 4 kB; deeper ones have as many numbers
 
 
 class Strip(NamedTuple):
-    """Rows of a block's input: those that are read, ``[top, bottom)``, and the strip's own, ``[first, end)``."""
+    """The rows ``[first, end)`` of a block's input of a height."""
 
-    top: Tensor
     first: Tensor
     end: Tensor
-    bottom: Tensor
+    height: Tensor
 
-    def owned(self, rows: Tensor) -> Tensor:
-        """Of what was computed of the rows that are read, those that the strip owns. The gradient of a strided slice
-        would take longer."""
-        found = tf.slice(rows, [0, self.first - self.top, 0, 0], [1, self.end - self.first, -1, -1])
+    def reach(self, margin: int) -> tuple[Tensor, Tensor]:
+        """The first row and the end with a margin above and below, as far as the picture goes."""
+        return tf.maximum(self.first - margin, 0), tf.minimum(self.end + margin, self.height)
+
+    def owned(self, rows: Tensor, margin: int) -> Tensor:
+        """Of rows that reach over the strip by a margin its own. The gradient of a strided slice would take longer."""
+        if not margin:
+            return rows
+        found = tf.slice(rows, [0, self.first - self.reach(margin)[0], 0, 0], [1, self.end - self.first, -1, -1])
         found.set_shape([1, None, None, rows.shape[3]])
         return found
+
+    def edges(self, margin: int) -> tuple[Tensor, Tensor]:
+        """How many rows are missing, 0 or 1, above and below those of a margin for each row of the next narrower margin
+        to have a neighbour."""
+        (top, bottom), (next_top, next_bottom) = self.reach(margin), self.reach(margin - 1)
+        return top - next_top + 1, next_bottom - bottom + 1
 
 
 class Block(NamedTuple):
     """A part of a network that ends where rows are halved, or that is the last.
 
-    ``run`` takes rows ``[1, h, W, C]`` of its input and their strip (None if they are the whole picture), and gives
+    ``run`` takes rows ``[1, h, W, C]`` of its input, a strip with the halo (None: the whole picture), and gives
     lists of activations of the rows owned, ``[1, h', W', C']`` in the block's precision, and of sums over their
     positions, float32. The first activations are what the next block goes on with.
     """
@@ -96,11 +106,12 @@ def sums(blocks: Sequence[Block], image: Tensor, strip_pixels: int) -> list[Tens
 
 def forward(block: Block, x: Tensor, height_of_strip: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """The activations and the sums of a block over its whole input ``[1, H, W, C]``, strip by strip."""
-    count, strip_at = _layout(x, height_of_strip, block.halo)
+    count, strip_at = _layout(x, height_of_strip)
 
     def run(index: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         strip = strip_at(index)
-        return block.run(x[:, strip.top : strip.bottom], strip)
+        top, bottom = strip.reach(block.halo)
+        return block.run(x[:, top:bottom], strip)
 
     def step(index: Tensor, arrays: list[Any], totals: list[Tensor]) -> Any:
         activations, found = run(index)
@@ -119,11 +130,12 @@ def _backward(
     block: Block, x: Tensor, height_of_strip: Tensor, of_activations: list[Tensor], of_sums: list[Tensor]
 ) -> Tensor:
     """The gradient by a block's input: rows that the next strip reads, too, wait for what it adds."""
-    count, strip_at = _layout(x, height_of_strip, block.halo)
+    count, strip_at = _layout(x, height_of_strip)
 
     def step(index: Tensor, done: Any, waiting: Tensor) -> Any:
         strip = strip_at(index)
-        part = x[:, strip.top : strip.bottom]
+        top, bottom = strip.reach(block.halo)
+        part = x[:, top:bottom]
         with tf.GradientTape() as tape:
             tape.watch(part)
             activations, found = block.run(part, strip)
@@ -132,10 +144,10 @@ def _backward(
             for g, a in zip(of_activations, activations, strict=True)
         ]
         slope = tape.gradient([*activations, *found], part, [*halves, *of_sums])
-        missing = strip.bottom - strip.top - tf.shape(waiting)[1]
+        missing = bottom - top - tf.shape(waiting)[1]
         slope += tf.pad(waiting, [[0, 0], [0, missing], [0, 0], [0, 0]])
         is_last = index + 1 == count
-        whole = tf.where(is_last, strip.bottom, strip.end - block.halo) - strip.top
+        whole = tf.where(is_last, bottom, strip.end - block.halo) - top
         return index + 1, done.write(index, slope[0, :whole]), slope[:, whole:]
 
     def shape(one: Tensor) -> tf.TensorShape:
@@ -152,7 +164,7 @@ def _backward(
     return done.concat()[None]
 
 
-def _layout(x: Tensor, height_of_strip: Tensor, halo: int) -> tuple[Tensor, Callable[[Tensor], Strip]]:
+def _layout(x: Tensor, height_of_strip: Tensor) -> tuple[Tensor, Callable[[Tensor], Strip]]:
     """How many strips there are, and each by its index. A last row alone goes to the strip above it, as pooling would
     leave nothing of it."""
     height = tf.shape(x)[1]
@@ -161,7 +173,7 @@ def _layout(x: Tensor, height_of_strip: Tensor, halo: int) -> tuple[Tensor, Call
     def strip(index: Tensor) -> Strip:
         first = index * height_of_strip
         end = tf.where(index + 1 == count, height, first + height_of_strip)
-        return Strip(tf.maximum(first - halo, 0), first, end, tf.minimum(end + halo, height))
+        return Strip(first, end, height)
 
     return count, strip
 
