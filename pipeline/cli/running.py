@@ -162,14 +162,15 @@ def _runner(
     weights, paces = weights and weights.resolve(), cache_file()
     idle_seconds = 60 * idle_minutes or None
     worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces, idle_seconds=idle_seconds)
-    judge = Judge(settle, input_timeout, limits, not poll, presets, ignored, Paces(paces, device))
+    executor, memory = _executor(worker, workers, scheduler, scheduler_file)
+    judge = Judge(settle, input_timeout, limits, not poll, presets, ignored, Paces(paces, device), memory)
     return Runner(
         Scanner(drops, judge, partial(made_of, spool)),
         claims,
         spool,
         Lease(jobs),
         outbox,
-        _executor(worker, workers, scheduler, scheduler_file),
+        executor,
         Alarm(None if poll or not ending.forever else inbox),
         ending,
         step_timeout,
@@ -180,7 +181,10 @@ def _runner(
     )
 
 
-def _executor(options: Options, workers: int | None, scheduler: str | None, scheduler_file: Path | None) -> Executor:
+def _executor(
+    options: Options, workers: int | None, scheduler: str | None, scheduler_file: Path | None
+) -> tuple[Executor, int | None]:
+    """What paints, and the bytes of memory that a picture may take there at most, if that is known."""
     from pipeline.runner.cluster import ClusterExecutor, connector
     from pipeline.runner.local import LocalExecutor
     from pipeline.worker import memory, share
@@ -188,12 +192,12 @@ def _executor(options: Options, workers: int | None, scheduler: str | None, sche
     if scheduler or scheduler_file:
         if workers != 1:
             raise UsageError("--workers is for this machine, --scheduler for a cluster.", "Give one of them.")
-        return ClusterExecutor(connector(scheduler, scheduler_file), options)
+        return ClusterExecutor(connector(scheduler, scheduler_file), options), None
     environments = share.environments(workers, options.device)
     options = dataclasses.replace(options, processes_a_card=share.of_card(environments))
     if len(environments) > 1 and (available := memory.available()) is not None:
         options = dataclasses.replace(options, memory_limit=available // len(environments))
-    return LocalExecutor(options, environments)
+    return LocalExecutor(options, environments), share.of_memory(environments, options.device)
 
 
 def _next_time(clock: str | None) -> float | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from pipeline.errors import JobError
 from pipeline.forecast.work import Painting
 from pipeline.manifest.parameters import Parameters
-from pipeline.manifest.schedule import is_large, lbfgs_pairs, schedule
+from pipeline.manifest.schedule import is_large, lbfgs_pairs, schedule, style_side
 
 MUCH = 2_000_000_000  # bytes, that are told
 # Bytes that a step of Adam takes for each pixel where the whole is done at once: with some room over what
@@ -43,6 +46,70 @@ def bytes_needed(height: int, width: int, precision: str, parameters: Parameters
         return of_strip + height * width * (each + is_lbfgs * of_lbfgs)
     each = BYTES_PER_PIXEL[parameters.style_loss, precision]
     return height * width * (each + is_lbfgs * BYTES_PER_PIXEL_OF_LBFGS)
+
+
+def require_room(painting: Painting, precision: str, available: int, told: str) -> int:
+    """Refuse a picture that takes more memory than is available, or one of whose paintings does.
+
+    Args:
+        painting: the picture.
+        precision: in which it is painted.
+        available: bytes.
+        told: a few words for them, such as ``24.0 GB are free``.
+
+    Returns:
+        The bytes that it takes.
+
+    Raises:
+        JobError: it takes more.
+    """
+    most = 0
+    for side, needed in _of_styles(painting, precision):
+        most = max(most, needed)
+        if needed > available:
+            raise JobError(
+                f"a painting of {side} pixels takes about {needed / 1e9:.1f} GB of memory, and {told}.",
+                f"style_size × style_scale of {int(side * (available / needed) ** 0.5) // 16 * 16} would fit.",
+            )
+
+    def of_picture(side: int) -> int:
+        return bytes_needed(*scaled(painting.width, painting.height, side), precision, painting.parameters)
+
+    side = painting.parameters.image_size
+    if of_picture(side) > available:
+        fits = next((side for side in range(side, 15, -16) if of_picture(side) <= available), None)
+        raise JobError(
+            f"a picture of {side} pixels takes about {of_picture(side) / 1e9:.1f} GB of memory, and {told}.",
+            f"{smaller(painting.parameters, fits)} would fit." if fits else "Not even the smallest picture would fit.",
+        )
+    return max(most, of_picture(side))
+
+
+def most_for_styles(painting: Painting, precision: str) -> int:
+    """The bytes that the statistics of a picture's paintings take, one after another."""
+    return max((needed for _, needed in _of_styles(painting, precision)), default=0)
+
+
+def _of_styles(painting: Painting, precision: str) -> Iterator[tuple[int, int]]:
+    """Of each of a picture's paintings the long side that it is used at, and the bytes that its statistics take."""
+    for part, image in painting.images.items():
+        if part.startswith("style-"):
+            side = style_side(painting.parameters, *painting.size, max(image.width, image.height))
+            size = scaled(image.width, image.height, side)
+            yield side, bytes_needed_for_style(*size, precision, painting.parameters)
+
+
+def smaller(parameters: Parameters, side: int) -> str:
+    """What to ask for, to have a long side of so many pixels."""
+    if parameters.print is None:
+        return f"image_size {side}"
+    return f"dpi {int(parameters.print.dpi * side / parameters.image_size)}"
+
+
+def scaled(width: int, height: int, side: int) -> tuple[int, int]:
+    """Height and width of an image whose long side is ``side``."""
+    ratio = side / max(width, height)
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
 
 
 def bytes_of_checkpoints(height: int, width: int, parameters: Parameters) -> int:

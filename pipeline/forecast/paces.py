@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline import storage
-from pipeline.forecast.memory import MUCH, bytes_of
+from pipeline.errors import JobError
+from pipeline.forecast.memory import MUCH, bytes_of, require_room
 from pipeline.forecast.work import Painting, paintings_left
 from pipeline.jobs.fields import Seconds, SpoiltError, Text, read_json
 from pipeline.jobs.losses import Loss, frame_reached
@@ -165,6 +166,23 @@ class Paces:
         found = [bytes_of(one, best if precision == "auto" else precision) for one, precision in asked if best]
         most = max(found, default=0)
         return most if most >= MUCH else None
+
+    def too_large(self, work: Iterable[Painting], memory: int | None) -> str:
+        """Why these bytes of memory, all that the machine has, can hold none of the pictures; else nothing."""
+        refused: list[str] = []
+        if memory is None:
+            return ""
+        for painting in work:
+            precision = painting.parameters.precision
+            if precision == "auto":
+                precision = (self.device and self.device.precision) or "bfloat16"  # which takes less
+            try:
+                require_room(painting, precision, memory, f"this machine has {memory / 1e9:.1f} GB")
+            except JobError as error:
+                refused.append(str(error))
+            else:
+                return ""
+        return refused[0] if refused else ""
 
     def left(self, job: Job, seen: Sequence[Loss] = (), at_once: int = 1, since_newest: float = 0.0) -> float | None:
         """Seconds until the last step of a job in a process that has started; None where it cannot be told yet.

@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline import storage
 from pipeline.errors import EndlessImageError, ImageError, IncompleteImageError, JobError, ManifestError, joined
 from pipeline.forecast.paces import Paces
+from pipeline.forecast.work import paintings
 from pipeline.inbox import patterns, series
 from pipeline.inbox.decoding import BeingDecodedError, Decoder
 from pipeline.inbox.drops import Drop
@@ -101,7 +102,8 @@ class Judge:
             another one.
         presets: a folder of presets of one's own.
         ignored: what patterns leave out, besides what folders say themselves.
-        paces: what is known of this machine, by which a clip that is too long hears how long it would take.
+        paces: what is known of this machine.
+        memory: bytes that a job may take at most; None where that is not known.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Judge:
         presets: Path | None = None,
         ignored: Ignored = SYSTEMS,
         paces: Paces | None = None,
+        memory: int | None = None,
     ) -> None:
         self._settle = settle_seconds
         self.timeout_seconds = input_timeout_seconds
@@ -121,6 +124,7 @@ class Judge:
         self.presets = presets
         self._ignored = ignored
         self._paces = paces or Paces(None)
+        self._memory = memory
         self._sightings: dict[Path, _Sighting] = {}
         self._told: set[str] = set()
         self.decoder = Decoder(limits.max_pixels, KEPT_VERDICTS + limits.max_frames)
@@ -233,7 +237,7 @@ class Judge:
         except ImageError as error:
             return Rejected(drop, manifest, seen.parsed, str(error))
         sizes = {image: film[:2] for image, film in zip(manifest.images.values(), films, strict=True)}
-        if told := unfit(manifest, sizes):
+        if told := unfit(manifest, sizes) or self._paces.too_large(paintings(manifest, sizes), self._memory):
             return Rejected(drop, manifest, seen.parsed, told)
         if found and found.gap:
             self._tell(found.gap)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.forecast.memory import MUCH, bytes_needed, bytes_needed_for_style, bytes_of, bytes_of_checkpoints
+from pipeline.forecast.memory import (
+    MUCH,
+    bytes_of,
+    bytes_of_checkpoints,
+    most_for_styles,
+    require_room,
+    scaled,
+    smaller,
+)
 from pipeline.forecast.work import Painting, paintings
 from pipeline.jobs import checkpoint
 from pipeline.jobs.record import Job
 from pipeline.jobs.unfit import unfit
-from pipeline.manifest.parameters import Parameters
-from pipeline.manifest.schedule import style_side
 from pipeline.pictures.suffixes import bytes_to_decode
 from pipeline.worker import card, memory
 from pipeline.worker.session import Options, gpus, tensorflow
@@ -41,36 +46,17 @@ def require_memory(painting: Painting, precision: str, options: Options) -> int 
     available, free = _available(options)
     if available is None:
         return _require_decoding(painting, options)
-    of_styles = 0
-    for side, needed in _of_styles(painting, precision):
-        of_styles = max(of_styles, needed)
-        if needed > available:
-            raise JobError(
-                f"a painting of {side} pixels takes about {needed / 1e9:.1f} GB of memory, and {free}.",
-                f"style_size × style_scale of {int(side * (available / needed) ** 0.5) // 16 * 16} would fit.",
-            )
-    of_picture = _require_picture(painting, precision, available, free)
+    taken = require_room(painting, precision, available, free)
     room = _require_decoding(painting, options)
-    if room is None or gpus(options.device):
-        return room
-    return room - max(of_styles, of_picture)
+    return room if room is None or gpus(options.device) else room - taken
 
 
 def require_memory_here(painting: Painting, options: Options) -> None:
     """The same before there is a session, whose TensorFlow takes seconds to load: only where it may matter."""
     of_machine = _require_decoding(painting, options)
-    styles = [needed for precision in _needed(painting) for _, needed in _of_styles(painting, precision)]
+    styles = [most_for_styles(painting, precision) for precision in _needed(painting)]
     if of_machine is not None and max([*_needed(painting).values(), *styles]) > of_machine:
         require_memory(painting, _precision(painting), options)
-
-
-def _of_styles(painting: Painting, precision: str) -> Iterator[tuple[int, int]]:
-    """Of each of a picture's paintings the long side that it is used at, and the bytes that its statistics take."""
-    for part, image in painting.images.items():
-        if part.startswith("style-"):
-            side = style_side(painting.parameters, *painting.size, max(image.width, image.height))
-            size = _scaled(image.width, image.height, side)
-            yield side, bytes_needed_for_style(*size, precision, painting.parameters)
 
 
 def much_memory(painting: Painting) -> int:
@@ -105,7 +91,7 @@ def require_disk(painting: Painting, folder: Path) -> None:
     """
 
     def needed(side: int) -> int:
-        return bytes_of_checkpoints(*_scaled(painting.width, painting.height, side), painting.parameters)
+        return bytes_of_checkpoints(*scaled(painting.width, painting.height, side), painting.parameters)
 
     side = painting.parameters.image_size
     if needed(side) < LEAST_OF_DISK:
@@ -113,11 +99,11 @@ def require_disk(painting: Painting, folder: Path) -> None:
     kept = storage.glance(folder / checkpoint.FILE)
     free = storage.free_bytes(folder) + (kept.st_size if kept else 0)
     if needed(side) > free:
-        fits = next((smaller for smaller in range(side, 15, -16) if needed(smaller) <= max(free, LEAST_OF_DISK)), 16)
+        fits = next((one for one in range(side, 15, -16) if needed(one) <= max(free, LEAST_OF_DISK)), 16)
         raise JobError(
             f"the checkpoints of a picture of {side} pixels take about {needed(side) / 1e9:.1f} GB in the jobs folder,"
             f" and {free / 1e9:.1f} GB are free.",
-            f"Make room, or {_smaller(painting.parameters, fits)} would fit.",
+            f"Make room, or {smaller(painting.parameters, fits)} would fit.",
         )
 
 
@@ -133,36 +119,6 @@ def _available(options: Options) -> tuple[int | None, str]:
         return None, ""
     available = max(0, available)
     return available, f"{available / 1e9:.1f} GB are {'there for each worker' if is_shared else where}"
-
-
-def _require_picture(painting: Painting, precision: str, available: int, free: str) -> int:
-    """Refuse a picture that takes more; the bytes that it takes."""
-    parameters = painting.parameters
-
-    def needed(side: int) -> int:
-        return bytes_needed(*_scaled(painting.width, painting.height, side), precision, parameters)
-
-    side = parameters.image_size
-    if needed(side) > available:
-        fits = next((smaller for smaller in range(side, 15, -16) if needed(smaller) <= available), None)
-        raise JobError(
-            f"a picture of {side} pixels takes about {needed(side) / 1e9:.1f} GB of memory, and {free}.",
-            f"{_smaller(parameters, fits)} would fit." if fits else "Not even the smallest picture would fit.",
-        )
-    return needed(side)
-
-
-def _smaller(parameters: Parameters, side: int) -> str:
-    """What to ask for, to have a long side of so many pixels."""
-    if parameters.print is None:
-        return f"image_size {side}"
-    return f"dpi {int(parameters.print.dpi * side / parameters.image_size)}"
-
-
-def _scaled(width: int, height: int, side: int) -> tuple[int, int]:
-    """Height and width of an image whose long side is ``side``."""
-    ratio = side / max(width, height)
-    return max(1, round(height * ratio)), max(1, round(width * ratio))
 
 
 def _require_decoding(painting: Painting, options: Options) -> int | None:

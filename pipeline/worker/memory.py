@@ -19,7 +19,7 @@ def available(limit: int | None = None) -> int | None:
     Args:
         limit: on what this process may take in all, where it has to share.
     """
-    left = list(_left_by_cgroups())
+    left = [left for _, left in _cgroups()]
     if limit is not None:
         left.append(limit - resident())
     with contextlib.suppress(OSError), open("/proc/meminfo", encoding="ascii") as file:
@@ -27,8 +27,16 @@ def available(limit: int | None = None) -> int | None:
     return min(left, default=None)
 
 
-def _left_by_cgroups() -> Iterator[int]:
-    """What each limit of this process's control group (version 2) and of those around it leaves: a container's
+def whole() -> int | None:
+    """Bytes that the system has, or a container may have, in all, where Linux tells."""
+    found = [limit for limit, _ in _cgroups()]
+    with contextlib.suppress(OSError), open("/proc/meminfo", encoding="ascii") as file:
+        found += [int(line.split()[1]) * 1024 for line in file if line.startswith("MemTotal:")]
+    return min(found, default=None)
+
+
+def _cgroups() -> Iterator[tuple[int, int]]:
+    """Each limit of this process's control group (version 2) and of those around it, and what it leaves: a container's
     ``memory.max``, or systemd's ``MemoryMax=``. Files that are merely cached go when memory is asked for."""
     path = ""
     with contextlib.suppress(OSError):
@@ -42,7 +50,7 @@ def _left_by_cgroups() -> Iterator[int]:
             limit = int((group / "memory.max").read_text(encoding="ascii"))
             used = int((group / "memory.current").read_text(encoding="ascii"))
             stat = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
-            yield limit - used + int(stat.get("inactive_file", 0))
+            yield limit, limit - used + int(stat.get("inactive_file", 0))
 
 
 def resident() -> int:

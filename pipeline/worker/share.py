@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pipeline.worker import gpu
+from pipeline.worker import gpu, memory
 
 AUTO_WITHOUT_CARDS = 2  # paint more than one with all cores, as far as was measured; see docs/benchmarks.md
 
@@ -37,6 +37,15 @@ def environments(processes: int | None, device: str) -> Sequence[Mapping[str, st
         return [{}]
     of_card = [{"CUDA_VISIBLE_DEVICES": card} for card in cards] or [{}]
     return [{**of_cores(count), **of_card[number % len(of_card)]} for number in range(count)]
+
+
+def of_memory(environments: Sequence[Mapping[str, str]], device: str) -> int | None:
+    """Bytes of memory that a picture may take at most in one of these processes; None where a card's count, or the
+    system does not tell."""
+    if device != "cpu" and gpu.cards(gpu.System()):
+        return None
+    whole = memory.whole()
+    return None if whole is None else whole // len(environments)
 
 
 def of_card(environments: Sequence[Mapping[str, str]]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -286,3 +287,36 @@ def is_decoded(decoder: Decoder, file: BinaryIO) -> bool:
     except IncompleteImageError:
         pass
     return True
+
+
+class TestMemory:
+    """What the machine could never hold is refused at the drop."""
+
+    def verdict(self, folder: Path, memory: int, **fields: Any) -> Verdict:
+        pair(folder)
+        (folder / "a.json").write_text(json.dumps({"content": "photo.png", "style": "painting.png", **fields}))
+        inbox = make(folder, settle_seconds=0.0, memory=memory)
+        while isinstance(found := only(inbox), Waiting):
+            time.sleep(0.01)
+        return found
+
+    def test_a_picture_that_cannot_fit_is_told_what_would(self, folder: Path) -> None:
+        fields: dict[str, Any] = {"parameters": {"image_size": 16384, "style_size": 4096}}
+        found = self.verdict(folder, 8 * 10**9, **fields)
+        assert isinstance(found, Rejected)
+        assert "a picture of 16384 pixels takes about" in found.reason
+        assert "GB of memory, and this machine has 8.0 GB. image_size" in found.reason
+        (folder / "a.json").unlink()
+        fits = int(found.reason.split("image_size ")[1].split()[0])
+        assert 2000 < fits < 8000
+        fields["parameters"]["image_size"] = fits
+        assert isinstance(self.verdict(folder, 8 * 10**9, **fields), Ready)
+
+    def test_a_painting_that_cannot_fit_is_told_too(self, folder: Path) -> None:
+        found = self.verdict(folder, 8 * 10**9, parameters={"image_size": 256, "style_size": 16384})
+        assert isinstance(found, Rejected)
+        assert "a painting of 16384 pixels takes about" in found.reason
+
+    def test_a_sweep_of_which_one_fits_is_taken(self, folder: Path) -> None:
+        sweep = {"image_size": [256, 16384]}
+        assert isinstance(self.verdict(folder, 8 * 10**9, sweep=sweep, parameters={"style_size": 256}), Ready)

@@ -27,8 +27,10 @@ def test_a_containers_limit_counts_as_the_memory_there_is(tmp_path: Path, monkey
     assert the_machines is None or memory.available() == pytest.approx(the_machines, rel=0.2), "no limit is no limit"
     limit("slice", "90000", 60_000, 20_000)
     assert memory.available() == 50_000, "a limit of the group around it, cached files not counted as used"
+    assert memory.whole() == 90_000
     limit("slice/service", "70000", 50_000, 0)
     assert memory.available() == 20_000, "the tightest counts"
+    assert memory.whole() == 70_000
     own.write_text("0::/a/path/of/the/host\n")
     limit("", "80000", 50_000, 0)
     assert memory.available() == 30_000, "a container that sees its own group alone"

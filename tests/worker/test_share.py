@@ -38,3 +38,12 @@ def test_a_share_of_the_memory_is_a_limit() -> None:
     assert 10_000_000 < used < 10_000_000_000
     left = memory.available(used + 50_000_000)
     assert left is not None and left == pytest.approx(50_000_000, abs=20_000_000)
+
+
+def test_what_a_picture_may_take_is_the_machines_memory_by_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "whole", lambda: 24)
+    monkeypatch.setattr(gpu, "cards", lambda system: [])
+    assert share.of_memory([{}, {}], "auto") == 12
+    monkeypatch.setattr(gpu, "cards", lambda system: ["0"])
+    assert share.of_memory([{}], "auto") is None, "the card's memory counts there"
+    assert share.of_memory([{}], "cpu") == 24
