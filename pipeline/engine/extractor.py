@@ -15,6 +15,7 @@ from pipeline.engine.roots import Tensor
 from pipeline.engine.strips import Block, Strip
 from pipeline.manifest.fields import VGG19_LAYERS
 from pipeline.manifest.schedule import block as block_of
+from pipeline.manifest.schedule import is_large
 
 if TYPE_CHECKING:
     from pipeline.engine.weights import Kernel
@@ -44,10 +45,12 @@ class Extractor:
         kernels: for each layer of ``VGG19_LAYERS`` a 3×3 kernel ``[3, 3, in, out]`` and a bias ``[out]``, float32; the
             first layer's are for BGR.
         precision: ``"float32"`` or ``"bfloat16"``.
+        strip_pixels: of a strip of a large picture.
     """
 
-    def __init__(self, kernels: Mapping[str, Kernel], precision: str) -> None:
+    def __init__(self, kernels: Mapping[str, Kernel], precision: str, strip_pixels: int = strips.PIXELS) -> None:
         self.precision = precision
+        self._strip_pixels = strip_pixels
         self.dtype = tf.as_dtype(precision)
         self._kernels = {
             layer: (tf.cast(kernel, self.dtype), tf.cast(bias, self.dtype)) for layer, (kernel, bias) in kernels.items()
@@ -63,6 +66,17 @@ class Extractor:
                 layer: tf.reverse(tf.transpose(kernel, [0, 1, 3, 2]), [0, 1])
                 for layer, (kernel, _) in self._kernels.items()
             }
+
+    def strip_pixels(self, size: tuple[int, int], full: tuple[int, int]) -> int:
+        """How many pixels a strip of an image has; 0 where the whole is done at once.
+
+        Args:
+            size: its height and width.
+            full: those of the picture that is painted, whose coarser scales are to leave no memory behind that its
+                finest one has no use for.
+        """
+        is_of_large = is_large(*full, self.precision) or is_large(*size, self.precision)
+        return self._strip_pixels if is_of_large and size[0] * size[1] > strips.LEAST_PIXELS else 0
 
     def features(self, image: Tensor, layers: Collection[str], strip_pixels: int = 0) -> dict[str, Tensor]:
         """Activations (after ReLU) of ``layers`` for an RGB image ``[1, H, W, 3]`` in [0, 1], in strips if asked for.

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from pipeline.engine.roots import Tensor
-from pipeline.manifest.schedule import is_large
 
 LEAST_PIXELS = 2**20  # of an image in strips: a smaller one takes less than some strips do
 LEAST_ROWS = 16  # of a strip; at least twice the halo of any block
-PIXELS = 2**17  # of a strip in the first block, each some 4 kB; deeper ones have as many numbers
+PIXELS = 2**17  # of a strip in the first block; deeper ones have as many numbers
+BYTES_PER_PIXEL = {"float32": 8000, "bfloat16": 4000}  # of a strip, about
 
 
 class Strip(NamedTuple):
@@ -61,17 +61,10 @@ class Block(NamedTuple):
     halo: int  # rows of the input that a row of the result depends on, above and below
 
 
-def pixels(size: tuple[int, int], full: tuple[int, int], precision: str) -> int:
-    """Of a strip of an image; 0 where the whole is done at once.
-
-    Args:
-        size: its height and width.
-        full: those of the picture that is painted, whose coarser scales are to leave no memory behind that its finest
-            one has no use for.
-        precision: of the features.
-    """
-    is_of_large = is_large(*full, precision) or is_large(*size, precision)
-    return PIXELS if is_of_large and size[0] * size[1] > LEAST_PIXELS else 0
+def pixels_within(memory: int, precision: str) -> int:
+    """Of a strip in the first block, where a device has so many bytes for strips and works on much at a time: a power
+    of two, ``PIXELS`` at least."""
+    return max(PIXELS, 1 << (memory // BYTES_PER_PIXEL[precision]).bit_length() - 1)
 
 
 def rows(strip_pixels: int, width: Tensor) -> Tensor:

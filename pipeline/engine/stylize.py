@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipeline.engine import balance, objective, scales, strips
+from pipeline.engine import balance, objective, scales
 from pipeline.engine.extractor import Extractor, Head
 from pipeline.engine.objective import STYLE_LOSSES
 from pipeline.engine.optimizers import OPTIMIZERS, Rates
@@ -121,7 +121,7 @@ class Stylizer:
                 image = scales.start(scaled, start, parameters) if image is None else scales.enlarge(image, scaled)
                 tensors = optimizer.start(image, steps)
             targets = self._targets.at(content, scaled, styles, side / full_side, parameters, protected, anchor)
-            strip_pixels = strips.pixels(scaled.shape[1:3], content.shape[:2], self._extractor.precision)
+            strip_pixels = self._extractor.strip_pixels(scaled.shape[1:3], content.shape[:2])
             graph = self._graph(tensors, targets, parameters, strip_pixels)
             image = scaled = None  # a print has no room for them beside its steps
             for state, records in self._calls(graph, State(number, index, tensors), done_before, targets, parameters):

@@ -98,7 +98,7 @@ class TargetStore:
                 masks.append(scales.resize_mask(region, content))
         shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
         key = (content.shape, content_layers)
-        strip_pixels = strips.pixels(content.shape[1:3], photo.shape[:2], self._extractor.precision)
+        strip_pixels = self._extractor.strip_pixels(content.shape[1:3], photo.shape[:2])
         if key not in self._content_targets:
             self._content_targets[key] = self._content_graph(content_layers, strip_pixels)(content)
         where = [] if protected is None else [scales.resize_mask(protected, content)]
@@ -118,7 +118,7 @@ class TargetStore:
         height, width = style.image.shape[:2]
         if style.side is not None and style.side != max(height, width):
             ratio = min(1.0, ratio * style.side / max(height, width))
-        strip_pixels = strips.pixels(scales.size(height, width, ratio), full, self._extractor.precision)
+        strip_pixels = self._extractor.strip_pixels(scales.size(height, width, ratio), full)
         key = (style.key, style.image.shape, ratio, layers, loss, strip_pixels)
         if key not in self._styles:
             scaled = scales.resize(style.image, ratio)

@@ -13,7 +13,7 @@ _highest = 0  # bytes at once since this process began
 
 
 def available(processes: int = 1, system: System | None = None) -> int | None:
-    """Bytes that this process can still have; None where the driver does not tell.
+    """Bytes that this process can still have beside a large picture's strips; None where the driver does not tell.
 
     Others' are not free; what TensorFlow had at any time it keeps, and gives again to the next job.
 
@@ -27,7 +27,13 @@ def available(processes: int = 1, system: System | None = None) -> int | None:
     free, total = found
     used = tensorflow().config.experimental.get_memory_info(DEVICE)["current"]
     kept = max(_highest, peak()) - used
-    return int(min(free + kept, total // processes - used))
+    return int(min(free + kept, total // processes - used)) - of_strips(total)
+
+
+def of_strips(total: int) -> int:
+    """Bytes that the strips of a large picture have of a card with so many: as many on one card at any time, as their
+    height is in the result's last bits."""
+    return total // 16
 
 
 def memory(system: System) -> tuple[int, int] | None:

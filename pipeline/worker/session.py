@@ -71,14 +71,18 @@ def open_session(options: Options, precision: str) -> Session:
     """
     found = gpus(options.device)
 
+    from pipeline.engine import strips
     from pipeline.engine.extractor import Extractor, best_precision
     from pipeline.engine.stylize import Stylizer
+    from pipeline.worker import card
 
     chosen = best_precision() if precision == "auto" else precision
     if chosen != precision:
         return open_session(options, chosen)
     weights = _weights(options.weights)
-    stylizer = Stylizer(Extractor(weights.kernels, chosen), GPU_CALL_SECONDS if found else 0.0)
+    memory = card.memory(gpu.System()) if found else None
+    strip_pixels = strips.pixels_within(card.of_strips(memory[1]), chosen) if memory else strips.PIXELS
+    stylizer = Stylizer(Extractor(weights.kernels, chosen, strip_pixels), GPU_CALL_SECONDS if found else 0.0)
     return Session(stylizer, weights, chosen, device_name(found))
 
 

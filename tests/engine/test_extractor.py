@@ -146,7 +146,13 @@ class TestStrips:
     def test_whether_there_are_strips_depends_on_sizes_and_precision_alone(
         self, size: tuple[int, int], full: tuple[int, int], precision: str, are_there: bool
     ) -> None:
-        assert (strips.pixels(size, full, precision) > 0) == are_there
+        extractor = Extractor(tiny_kernels(), precision, 12345)
+        assert extractor.strip_pixels(size, full) == (12345 if are_there else 0)
+
+    def test_a_device_with_more_memory_has_higher_strips(self) -> None:
+        assert strips.pixels_within(10**8, "bfloat16") == strips.PIXELS
+        assert strips.pixels_within(5 * 10**9, "bfloat16") == 2**20
+        assert strips.pixels_within(5 * 10**9, "float32") == 2**19
 
 
 def picture_of(height: int, width: int, seed: int = 1) -> Any:

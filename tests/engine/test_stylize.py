@@ -384,7 +384,7 @@ class TestProtection:
         of_many_rows = parameters(content_layers=["block1_conv2"])
         given = PHOTO, tf.constant(PHOTO[None]), [PAINTING], 1.0, of_many_rows, self.WHERE
         whole = TargetStore(Extractor(tiny_kernels(), "float32")).at(*given)
-        monkeypatch.setattr("pipeline.engine.strips.pixels", lambda *sizes: 1)  # by the fewest rows
+        monkeypatch.setattr(Extractor, "strip_pixels", lambda *sizes: 1)  # by the fewest rows
         found = TargetStore(Extractor(tiny_kernels(), "float32")).at(*given)
         assert found.whole_content[0].shape == (2,)  # of the rest, and of what is protected
         for one, other in zip(found.whole_content, whole.whole_content, strict=True):

@@ -90,19 +90,19 @@ def system(free: int, total: int = 80 * GB, failing: str = "") -> System:
 
 
 def test_what_other_processes_hold_is_not_there(used: Used) -> None:
-    assert card.available(1, system(free=30 * GB)) == 30 * GB
+    assert card.available(1, system(free=30 * GB)) == 30 * GB - card.of_strips(80 * GB)
 
 
 def test_what_tensorflow_once_had_it_can_have_again(used: Used) -> None:
     used.current, used.peak = 5 * GB, 25 * GB
     card.reset_peak()
     assert card.peak() == 5 * GB
-    assert card.available(1, system(free=30 * GB)) == 50 * GB
+    assert card.available(1, system(free=30 * GB)) == 50 * GB - card.of_strips(80 * GB)
 
 
 def test_processes_share_a_card_by_their_number(used: Used) -> None:
     used.current = used.peak = GB
-    assert card.available(4, system(free=79 * GB)) == 19 * GB
+    assert card.available(4, system(free=79 * GB)) == 19 * GB - card.of_strips(80 * GB)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_without_a_driver_nothing_is_said() -> None:
     assert card.memory(System(load=load)) is None
 
 
-@pytest.mark.parametrize(("processes", "words"), [(1, "4.0 GB are free on the card"), (2, "there for each worker")])
+@pytest.mark.parametrize(("processes", "words"), [(1, "3.5 GB are free on the card"), (2, "there for each worker")])
 def test_a_picture_too_large_for_the_card_is_told_the_size_that_fits(
     monkeypatch: pytest.MonkeyPatch, used: Used, processes: int, words: str
 ) -> None:
