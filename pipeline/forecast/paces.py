@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.forecast.memory import MUCH, bytes_of, require_room
+from pipeline.forecast.memory import MUCH, bytes_of, most_for_styles, require_room
 from pipeline.forecast.work import Painting, paintings_left
 from pipeline.jobs.fields import Seconds, SpoiltError, Text, read_json
 from pipeline.jobs.losses import Loss, frame_reached
@@ -167,22 +167,18 @@ class Paces:
         most = max(found, default=0)
         return most if most >= MUCH else None
 
-    def too_large(self, work: Iterable[Painting], memory: int | None) -> str:
+    def too_large(self, work: Sequence[Painting], memory: int | None) -> str:
         """Why these bytes of memory, all that the machine has, can hold none of the pictures; else nothing."""
-        refused: list[str] = []
-        if memory is None:
+        best = (self.device and self.device.precision) or "bfloat16"  # which takes less
+        precisions = [best if asked == "auto" else asked for asked in (one.parameters.precision for one in work)]
+        needed = [max(bytes_of(*one), most_for_styles(*one)) for one in zip(work, precisions, strict=True)]
+        if memory is None or min(needed, default=0) <= memory:
             return ""
-        for painting in work:
-            precision = painting.parameters.precision
-            if precision == "auto":
-                precision = (self.device and self.device.precision) or "bfloat16"  # which takes less
-            try:
-                require_room(painting, precision, memory, f"this machine has {memory / 1e9:.1f} GB")
-            except JobError as error:
-                refused.append(str(error))
-            else:
-                return ""
-        return refused[0] if refused else ""
+        try:
+            require_room(work[0], precisions[0], memory, f"this machine has {memory / 1e9:.1f} GB")
+        except JobError as error:
+            return str(error)
+        return ""
 
     def left(self, job: Job, seen: Sequence[Loss] = (), at_once: int = 1, since_newest: float = 0.0) -> float | None:
         """Seconds until the last step of a job in a process that has started; None where it cannot be told yet.
