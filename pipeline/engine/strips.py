@@ -18,7 +18,7 @@ import tensorflow as tf
 from pipeline.engine.roots import Tensor
 
 LEAST_PIXELS = 2**20  # of an image in strips: a smaller one takes less than some strips do
-LEAST_ROWS = 16  # of a strip; at least twice the halo of any block
+LEAST_ROWS = 32  # of a strip: of fewer the rows beside them would be a large part
 PIXELS = 2**17  # of a strip in the first block; deeper ones have as many numbers
 BYTES_PER_PIXEL = {"float32": 8000, "bfloat16": 4000}  # of a strip, about
 

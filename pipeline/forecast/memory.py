@@ -20,7 +20,7 @@ BYTES_PER_PIXEL = {
 }
 BYTES_PER_PIXEL_OF_LBFGS = 300  # its history
 # Likewise in strips: of a strip, whatever the picture's size, and for each pixel; with L-BFGS for each pair, too.
-IN_STRIPS = {"float32": (2_000_000_000, 530), "bfloat16": (1_600_000_000, 240)}
+IN_STRIPS = {"float32": (2_000_000_000, 530), "bfloat16": (1_100_000_000, 210)}
 OF_EACH_PAIR = 55
 # Of a painting while its statistics are computed; measured at 2048 px. Without a gradient nothing is kept.
 BYTES_PER_PIXEL_OF_STYLE = {

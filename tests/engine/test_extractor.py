@@ -74,6 +74,11 @@ class TestStrips:
     """A picture in strips beside the whole: the same sums, features and gradient, whatever the strips' height."""
 
     LAYERS = ("block1_conv1", "block2_conv2", "block3_conv1", "block4_conv2", "block5_conv2")
+
+    @pytest.fixture(autouse=True)
+    def _low_strips(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(strips, "LEAST_ROWS", 16)  # so that small pictures have several
+
     # Even and odd, a row left over, a picture within one strip, deep layers of one row.
     SIZES = pytest.mark.parametrize(
         ("height", "width", "rows"),
