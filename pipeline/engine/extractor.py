@@ -45,12 +45,12 @@ class Extractor:
         kernels: for each layer of ``VGG19_LAYERS`` a 3×3 kernel ``[3, 3, in, out]`` and a bias ``[out]``, float32; the
             first layer's are for BGR.
         precision: ``"float32"`` or ``"bfloat16"``.
-        strip_pixels: of a strip of a large picture.
+        bytes_for_strips: of a card's memory, for the strips of a large picture; 0 for low ones.
     """
 
-    def __init__(self, kernels: Mapping[str, Kernel], precision: str, strip_pixels: int = strips.PIXELS) -> None:
+    def __init__(self, kernels: Mapping[str, Kernel], precision: str, bytes_for_strips: int = 0) -> None:
         self.precision = precision
-        self._strip_pixels = strip_pixels
+        self._strip_pixels = strips.pixels_within(bytes_for_strips, precision)
         self.dtype = tf.as_dtype(precision)
         self._kernels = {
             layer: (tf.cast(kernel, self.dtype), tf.cast(bias, self.dtype)) for layer, (kernel, bias) in kernels.items()

@@ -64,7 +64,7 @@ class Block(NamedTuple):
 def pixels_within(memory: int, precision: str) -> int:
     """Of a strip in the first block, where a device has so many bytes for strips and works on much at a time: a power
     of two, ``PIXELS`` at least."""
-    return max(PIXELS, 1 << (memory // BYTES_PER_PIXEL[precision]).bit_length() - 1)
+    return max(PIXELS, 1 << max(1, memory // BYTES_PER_PIXEL[precision]).bit_length() - 1)
 
 
 def rows(strip_pixels: int, width: Tensor) -> Tensor:

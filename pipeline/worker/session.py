@@ -71,7 +71,6 @@ def open_session(options: Options, precision: str) -> Session:
     """
     found = gpus(options.device)
 
-    from pipeline.engine import strips
     from pipeline.engine.extractor import Extractor, best_precision
     from pipeline.engine.stylize import Stylizer
     from pipeline.worker import card
@@ -81,8 +80,8 @@ def open_session(options: Options, precision: str) -> Session:
         return open_session(options, chosen)
     weights = _weights(options.weights)
     memory = card.memory(gpu.System()) if found else None
-    strip_pixels = strips.pixels_within(card.of_strips(memory[1]), chosen) if memory else strips.PIXELS
-    stylizer = Stylizer(Extractor(weights.kernels, chosen, strip_pixels), GPU_CALL_SECONDS if found else 0.0)
+    extractor = Extractor(weights.kernels, chosen, card.of_strips(memory[1]) if memory else 0)
+    stylizer = Stylizer(extractor, GPU_CALL_SECONDS if found else 0.0)
     return Session(stylizer, weights, chosen, device_name(found))
 
 

@@ -151,13 +151,21 @@ class TestStrips:
     def test_whether_there_are_strips_depends_on_sizes_and_precision_alone(
         self, size: tuple[int, int], full: tuple[int, int], precision: str, are_there: bool
     ) -> None:
-        extractor = Extractor(tiny_kernels(), precision, 12345)
-        assert extractor.strip_pixels(size, full) == (12345 if are_there else 0)
+        extractor = Extractor(tiny_kernels(), precision)
+        assert extractor.strip_pixels(size, full) == (strips.PIXELS if are_there else 0)
 
-    def test_a_device_with_more_memory_has_higher_strips(self) -> None:
-        assert strips.pixels_within(10**8, "bfloat16") == strips.PIXELS
-        assert strips.pixels_within(5 * 10**9, "bfloat16") == 2**20
-        assert strips.pixels_within(5 * 10**9, "float32") == 2**19
+    @pytest.mark.parametrize(
+        ("precision", "memory", "pixels"),
+        [
+            ("bfloat16", 0, strips.PIXELS),
+            ("bfloat16", 10**8, strips.PIXELS),
+            ("bfloat16", 5 * 10**9, 2**20),
+            ("float32", 5 * 10**9, 2**19),
+        ],
+    )
+    def test_a_card_with_more_memory_has_higher_strips(self, precision: str, memory: int, pixels: int) -> None:
+        large = (3000, 3200)
+        assert Extractor(tiny_kernels(), precision, memory).strip_pixels(large, large) == pixels
 
 
 def picture_of(height: int, width: int, seed: int = 1) -> Any:

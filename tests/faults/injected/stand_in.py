@@ -58,7 +58,7 @@ class Style:
 
 
 class Extractor:
-    def __init__(self, kernels: Any, precision: str) -> None:
+    def __init__(self, kernels: Any, precision: str, bytes_for_strips: int) -> None:
         self.precision = precision
 
 
