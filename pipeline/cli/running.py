@@ -19,10 +19,13 @@ from pipeline.cli.options import require_folders, runner_options
 from pipeline.errors import StylisticError, UsageError
 
 if TYPE_CHECKING:
+    from pipeline.forecast.paces import Paces
+    from pipeline.inbox.claims import Claims
+    from pipeline.inbox.scan import Scanner
+    from pipeline.jobs.spool import Spool
     from pipeline.runner.executor import Executor
     from pipeline.runner.loop import Ending, Runner
     from pipeline.runner.notifier import Notifier
-    from pipeline.worker.session import Options
 
 log = logging.getLogger(__name__)
 
@@ -115,57 +118,33 @@ def _runner(
     jobs: Path,
     outbox: Path,
     library: tuple[Path, ...],
-    ignore: tuple[str, ...],
-    settle: float,
-    input_timeout: float,
-    checkpoint_seconds: float,
-    step_timeout: float,
-    keep_inputs: float,
-    weights: Path | None,
-    max_pixels: int,
     poll: bool,
-    presets: Path | None,
+    keep_inputs: float,
+    step_timeout: float,
     device: str,
     log_format: str,
-    workers: int | None,
-    scheduler: str | None,
-    scheduler_file: Path | None,
-    idle_minutes: float,
     no_pictures: bool,
     **others: Any,
 ) -> Runner:
     from pipeline.forecast.paces import Paces, cache_file
     from pipeline.inbox.alarm import Alarm
     from pipeline.inbox.claims import Claims
-    from pipeline.inbox.drops import Drops
-    from pipeline.inbox.ignored import Ignored
     from pipeline.inbox.overlaps import REMEDY, overlaps
-    from pipeline.inbox.readiness import Judge
-    from pipeline.inbox.scan import Scanner
     from pipeline.jobs.lock import Lease
-    from pipeline.jobs.search import made_of
     from pipeline.jobs.spool import Spool
-    from pipeline.manifest.model import Limits
     from pipeline.runner.loop import Runner
-    from pipeline.worker.session import Options
 
     if found := overlaps(inbox, library, jobs=jobs, outbox=outbox):
         raise UsageError("; ".join(found) + ".", REMEDY)
     require_folders(click.get_current_context(), inbox=inbox, jobs=jobs, outbox=outbox)
     inbox, jobs, outbox = inbox.resolve(), jobs.resolve(), Path(os.path.relpath(outbox.resolve()))
     log.info("inbox %s, jobs %s, outbox %s", inbox, jobs, outbox.resolve())
-    limits = Limits(max_pixels, **{key: value for key, value in others.items() if key.startswith("max_")})
     spool = Spool(jobs, keep_inputs)
     claims = Claims(inbox, jobs, spool.retries)
-    ignored = Ignored.by(ignore, inbox)
-    drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library], ignored)
-    weights, paces = weights and weights.resolve(), cache_file()
-    idle_seconds = 60 * idle_minutes or None
-    worker = Options(weights, max_pixels, checkpoint_seconds, device, log_format, paces, idle_seconds=idle_seconds)
-    executor, memory = _executor(worker, workers, scheduler, scheduler_file)
-    judge = Judge(settle, input_timeout, limits, not poll, presets, ignored, Paces(paces, device), memory)
+    paces = Paces(cache_file(), device)
+    executor, memory = _executor(device=device, log_format=log_format, **others)
     return Runner(
-        Scanner(drops, judge, partial(made_of, spool)),
+        _scanner(inbox, library, spool, claims, paces, memory, trust_times=not poll, **others),
         claims,
         spool,
         Lease(jobs),
@@ -176,28 +155,74 @@ def _runner(
         step_timeout,
         lambda line: console.say(line, log_format),
         lambda published: notifier.failure(published, outbox),
-        Paces(paces, device),
+        paces,
         not no_pictures,
     )
 
 
+def _scanner(
+    inbox: Path,
+    library: tuple[Path, ...],
+    spool: Spool,
+    claims: Claims,
+    paces: Paces,
+    memory: int | None,
+    *,
+    trust_times: bool,
+    ignore: tuple[str, ...],
+    settle: float,
+    input_timeout: float,
+    presets: Path | None,
+    **others: Any,
+) -> Scanner:
+    """What looks at the inbox, and judges."""
+    from pipeline.inbox.drops import Drops
+    from pipeline.inbox.ignored import Ignored
+    from pipeline.inbox.readiness import Judge
+    from pipeline.inbox.scan import Scanner
+    from pipeline.jobs.search import made_of
+    from pipeline.manifest.model import Limits
+
+    limits = Limits(**{key: value for key, value in others.items() if key.startswith("max_")})
+    ignored = Ignored.by(ignore, inbox)
+    drops = Drops(inbox, claims.folder, spool.retries, [folder.resolve() for folder in library], ignored)
+    judge = Judge(settle, input_timeout, limits, trust_times, presets, ignored, paces, memory)
+    return Scanner(drops, judge, partial(made_of, spool))
+
+
 def _executor(
-    options: Options, workers: int | None, scheduler: str | None, scheduler_file: Path | None
+    *,
+    weights: Path | None,
+    max_pixels: int,
+    checkpoint_seconds: float,
+    device: str,
+    log_format: str,
+    idle_minutes: float,
+    workers: int | None,
+    scheduler: str | None,
+    scheduler_file: Path | None,
+    **_: Any,
 ) -> tuple[Executor, int | None]:
     """What paints, and the bytes of memory that a picture may take there at most, if that is known."""
+    from pipeline.forecast.paces import cache_file
     from pipeline.runner.cluster import ClusterExecutor, connector
     from pipeline.runner.local import LocalExecutor
     from pipeline.worker import memory, share
+    from pipeline.worker.session import Options
 
+    weights, idle_seconds = weights and weights.resolve(), 60 * idle_minutes or None
+    options = Options(
+        weights, max_pixels, checkpoint_seconds, device, log_format, cache_file(), idle_seconds=idle_seconds
+    )
     if scheduler or scheduler_file:
         if workers != 1:
             raise UsageError("--workers is for this machine, --scheduler for a cluster.", "Give one of them.")
         return ClusterExecutor(connector(scheduler, scheduler_file), options), None
-    environments = share.environments(workers, options.device)
+    environments = share.environments(workers, device)
     options = dataclasses.replace(options, processes_a_card=share.of_card(environments))
     if len(environments) > 1 and (available := memory.available()) is not None:
         options = dataclasses.replace(options, memory_limit=available // len(environments))
-    return LocalExecutor(options, environments), share.of_memory(environments, options.device)
+    return LocalExecutor(options, environments), share.of_memory(environments, device)
 
 
 def _next_time(clock: str | None) -> float | None:

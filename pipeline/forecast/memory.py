@@ -63,9 +63,7 @@ def require_room(painting: Painting, precision: str, available: int, told: str) 
     Raises:
         JobError: it takes more.
     """
-    most = 0
     for side, needed in _of_styles(painting, precision):
-        most = max(most, needed)
         if needed > available:
             raise JobError(
                 f"a painting of {side} pixels takes about {needed / 1e9:.1f} GB of memory, and {told}.",
@@ -82,12 +80,12 @@ def require_room(painting: Painting, precision: str, available: int, told: str) 
             f"a picture of {side} pixels takes about {of_picture(side) / 1e9:.1f} GB of memory, and {told}.",
             f"{smaller(painting.parameters, fits)} would fit." if fits else "Not even the smallest picture would fit.",
         )
-    return max(most, of_picture(side))
+    return bytes_at_once(painting, precision)
 
 
-def most_for_styles(painting: Painting, precision: str) -> int:
-    """The bytes that the statistics of a picture's paintings take, one after another."""
-    return max((needed for _, needed in _of_styles(painting, precision)), default=0)
+def bytes_at_once(painting: Painting, precision: str) -> int:
+    """The most that a picture takes, or the statistics of one of its paintings."""
+    return max([bytes_of(painting, precision), *(needed for _, needed in _of_styles(painting, precision))])
 
 
 def _of_styles(painting: Painting, precision: str) -> Iterator[tuple[int, int]]:

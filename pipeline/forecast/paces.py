@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pipeline import storage
 from pipeline.errors import JobError
-from pipeline.forecast.memory import MUCH, bytes_of, most_for_styles, require_room
+from pipeline.forecast.memory import MUCH, bytes_at_once, bytes_of, require_room
 from pipeline.forecast.work import Painting, paintings_left
 from pipeline.jobs.fields import Seconds, SpoiltError, Text, read_json
 from pipeline.jobs.losses import Loss, frame_reached
@@ -169,10 +169,11 @@ class Paces:
 
     def too_large(self, work: Sequence[Painting], memory: int | None) -> str:
         """Why these bytes of memory, all that the machine has, can hold none of the pictures; else nothing."""
+        if memory is None:
+            return ""
         best = (self.device and self.device.precision) or "bfloat16"  # which takes less
         precisions = [best if asked == "auto" else asked for asked in (one.parameters.precision for one in work)]
-        needed = [max(bytes_of(*one), most_for_styles(*one)) for one in zip(work, precisions, strict=True)]
-        if memory is None or min(needed, default=0) <= memory:
+        if min(map(bytes_at_once, work, precisions), default=0) <= memory:
             return ""
         try:
             require_room(work[0], precisions[0], memory, f"this machine has {memory / 1e9:.1f} GB")

@@ -8,9 +8,9 @@ from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.forecast.memory import (
     MUCH,
+    bytes_at_once,
     bytes_of,
     bytes_of_checkpoints,
-    most_for_styles,
     require_room,
     scaled,
     smaller,
@@ -54,8 +54,7 @@ def require_memory(painting: Painting, precision: str, options: Options) -> int 
 def require_memory_here(painting: Painting, options: Options) -> None:
     """The same before there is a session, whose TensorFlow takes seconds to load: only where it may matter."""
     of_machine = _require_decoding(painting, options)
-    styles = [most_for_styles(painting, precision) for precision in _needed(painting)]
-    if of_machine is not None and max([*_needed(painting).values(), *styles]) > of_machine:
+    if of_machine is not None and max(bytes_at_once(painting, one) for one in _needed(painting)) > of_machine:
         require_memory(painting, _precision(painting), options)
 
 
