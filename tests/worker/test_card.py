@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from pipeline.errors import JobError
 from pipeline.forecast.work import Painting, Source
 from pipeline.manifest.parameters import Parameters
-from pipeline.worker import card, fitting
+from pipeline.worker import card, fitting, session
 from pipeline.worker.gpu import System
 from pipeline.worker.session import Options
 
@@ -139,3 +140,13 @@ def test_a_picture_too_large_for_the_card_is_told_the_size_that_fits(
     assert words in str(refused.value)
     fits = int(str(refused.value).split("image_size ")[1].split(" ")[0])
     fitting.require_memory(painting(fits), "bfloat16", options)
+
+
+def test_a_sessions_strips_are_as_high_as_the_card_allows(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path) -> None:
+    monkeypatch.setattr(session, "gpus", lambda device: ("a card",))
+    monkeypatch.setattr(session, "device_name", lambda gpus: "a card")
+    monkeypatch.setattr(card, "memory", lambda system: (30 * GB, 80 * GB))
+    options = Options(tiny_weights, 10**8, 30)
+    opened = session.open_session.__wrapped__(options, "float32")  # not one of those that are kept
+    large = (3000, 3200)
+    assert opened.stylizer._extractor.strip_pixels(large, large) == 2**19
