@@ -33,8 +33,9 @@ from pipeline.worker.inputs import LEAST_SIDE
 
 FRAME = 40
 FACE_SIDE = 112  # pixels that a face is compared at
-LAYER = "block4_conv2"
+LAYERS = {"content": "block4_conv2", "content5": "block5_conv2"}  # which the objective holds, each by itself
 PAINTINGS = ("wash", "wave", "starry_night", "the_scream", "swirl", "glass")  # calm to loud
+OF_REST = (*LAYERS, "style", "style/2", "colour")
 WANTED = {"edges": 0.58, "lightness": 0.86}  # at least, in each face
 
 
@@ -53,7 +54,7 @@ def main() -> None:
     stylizer, exact = Stylizer(Extractor(kernels, best_precision())), Extractor(kernels, "float32")
     parameters = common.parameters(image_size=size, strength=arguments.strength)
     figures = []
-    print("| photo, painting | edges in faces | lightness in faces | of the rest: content | style | style/2 | colour |")
+    print("| photo, painting | edges in faces | lightness in faces | of the rest: " + " | ".join(OF_REST) + " |")
     for photo in arguments.photos or [arguments.shared / "images" / "astronaut.jpg", _frame(arguments.shared, folder)]:
         found = faces.find(common.load(photo, max(LEAST_SIDE, size)))
         content = common.load(photo, size)
@@ -100,12 +101,16 @@ def in_faces(photo: Any, picture: Any, found: list[Face]) -> dict[str, float]:
 
 
 def _rest(extractor: Extractor, photo: Any, picture: Any, painting: Any, where: Any) -> dict[str, float]:
-    """Of what lies outside the map: the content distance, Gram distances at full and half size, and the colours'."""
+    """Of what lies outside the map: ``OF_REST``, content distances, Gram distances and the colours'."""
     rest = 1.0 - where
-    found, target = (np.asarray(extractor.features(i[None], [LAYER])[LAYER])[0] for i in (picture, photo))
-    shares = np.asarray(Image.fromarray(rest).resize(found.shape[1::-1], Image.Resampling.BOX))[..., None]
+    of_both = [extractor.features(image[None], list(LAYERS.values())) for image in (picture, photo)]
+    content = {}
+    for name, layer in LAYERS.items():
+        found, target = (np.asarray(features[layer])[0] for features in of_both)
+        shares = np.asarray(Image.fromarray(rest).resize(found.shape[1::-1], Image.Resampling.BOX))[..., None]
+        content[name] = float((shares * (found - target) ** 2).sum() / (shares * target**2).sum())
     return {
-        "content": float((shares * (found - target) ** 2).sum() / (shares * target**2).sum()),
+        **content,
         "style": gram_distance(extractor, picture, painting, 1.0, rest),
         "style/2": gram_distance(extractor, picture, painting, 0.5, rest),
         "colour": color_distance(picture[rest > 0.5][None], painting),
@@ -118,7 +123,7 @@ def _verdict(figures: list[dict[str, Any]]) -> list[str]:
         f"{key} in faces: {min(figure['faces'][key] for figure in figures):.2f} at least, wanted {least}"
         for key, least in WANTED.items()
     ]
-    for key in ("content", "style", "style/2", "colour"):
+    for key in OF_REST:
         changes = [figure["faces"][key] / figure["off"][key] - 1 for figure in figures]
         lines.append(f"{key} of the rest: {min(changes):+.1%} to {max(changes):+.1%}, mean {np.mean(changes):+.1%}")
     return lines
