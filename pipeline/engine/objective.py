@@ -233,6 +233,21 @@ def content_distance(distances: Tensor, whole: Tensor, limit: Tensor | None = No
     return tf.reduce_sum(distances * tf.math.divide_no_nan(distances, limits * whole) ** CONTENT_POWER)
 
 
+def mobility(protected: Tensor, limit: Tensor | None = None) -> Tensor:
+    """How far the search may move each pixel, as part of one that is not protected, ``[1, H, W, 1]`` in (0, 1]:
+    ``1 − (1 − a) m``.
+
+    Where content is held to within a distance r, the loss bends by 1 / r²; a is r as part of the rest's, the root of
+    the ratio of ``content_distance``'s limits, or of its weights where there is no limit.
+
+    Args:
+        protected: m, ``[1, H, W, 1]`` in [0, 1].
+        limit: as for ``content_distance``.
+    """
+    part = 1.0 / PROTECTION if limit is None else tf.minimum(limit, PROTECTED_LIMIT) / limit
+    return 1.0 - (1.0 - tf.sqrt(part)) * protected
+
+
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def total_variation_loss(image: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """``Σ|Δx| + Σ|Δy|`` over the pixels and channels of an image ``[1, H, W, 3]``.

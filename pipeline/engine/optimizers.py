@@ -8,7 +8,7 @@ Each has ``start(image)``, ``step(evaluate, state, rates)`` and ``result(state)`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -22,12 +22,13 @@ FirstGuess = Callable[[Tensor], Tensor]
 
 
 class Rates(NamedTuple):
-    """Float32 scalars that steer a step; tensors, so that other values need no other graph."""
+    """Float32 scalars that steer a step, and maps; tensors, so that other values need no other graph."""
 
     learning_rate: Tensor
     beta_1: Tensor
     beta_2: Tensor
     epsilon: Tensor
+    mobility: Sequence[Tensor] = ()  # [1, H, W, 1] in (0, 1], ``objective.mobility``; empty where all are as mobile
 
 
 class Optimizer(Protocol):
@@ -106,7 +107,8 @@ class LBFGS:
 
     The first guess of the inverse Hessian is a sum over coarser scales (Bramble, Pasciak and Xu 1990,
     https://doi.org/10.2307/2008789), as the loss bends less in a coarse detail of the image than in a fine one. Of
-    details of single pixels a fifth is left in it: most of what the gradient says of them is grain.
+    details of single pixels a fifth is left in it: most of what the gradient says of them is grain. Where the loss
+    bends more it guesses less, by the square of ``Rates.mobility``: the search is that of pixels in larger units.
     """
 
     SUFFICIENT_DECREASE = 1e-4
@@ -129,6 +131,10 @@ class LBFGS:
     def step(self, evaluate: Evaluate, state: LBFGSState, rates: Rates) -> tuple[LBFGSState, Tensor]:
         either = tf.where if state.oldest.shape[0] == PAIRS else _forwarded
         losses, gradient = evaluate(state.image)
+
+        def preconditioned(image: Tensor) -> Tensor:
+            return _scaled(_preconditioned(_scaled(image, rates.mobility)), rates.mobility)
+
         move, turn = state.image - state.accepted, gradient - state.gradient
         # Infinite before the first evaluation, which is accepted as it comes.
         bound = state.loss * (1.0 + self.NOISE) + self.SUFFICIENT_DECREASE * _dot(state.gradient, move)
@@ -139,14 +145,14 @@ class LBFGS:
         oldest = tf.where(remembers, tf.roll(state.oldest, 1, 0), state.oldest)
         moves = _remembered(state.moves, move, state.oldest, remembers)
         turns = _remembered(state.turns, turn, state.oldest, remembers)
-        scale = tf.where(remembers, tf.math.divide_no_nan(bend, _dot(turn, _preconditioned(turn))), state.scale)
+        scale = tf.where(remembers, tf.math.divide_no_nan(bend, _dot(turn, preconditioned(turn))), state.scale)
         factor = tf.where(scale > 0.0, scale, 1.0)
 
         with tf.control_dependencies([scale]):  # what that took is free again
             held = ((state.image <= 0.0) & (gradient > 0.0)) | ((state.image >= 1.0) & (gradient < 0.0))
             steepest = tf.where(held, 0.0, -gradient)
         found = _inverse_hessian(
-            steepest, moves, turns, oldest, first_guess=lambda image: factor * _preconditioned(image)
+            steepest, moves, turns, oldest, first_guess=lambda image: factor * preconditioned(image)
         )
         direction = tf.where(held, 0.0, found)
         descends = _dot(direction, gradient) < 0.0
@@ -230,6 +236,10 @@ def _inverse_hessian(
         triangle, bends[:, None] * first - along(turns, direction), lower=False, adjoint=True
     )
     return direction + combined(moves, second)
+
+
+def _scaled(image: Tensor, mobility: Sequence[Tensor]) -> Tensor:
+    return math.prod(mobility, start=image)
 
 
 def _preconditioned(image: Tensor) -> Tensor:

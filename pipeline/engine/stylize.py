@@ -202,6 +202,9 @@ class Stylizer:
         def advance(
             count: Tensor, state: tuple[Tensor, ...], targets: Targets, weights: _LossWeights, rates: Rates
         ) -> tuple[tuple[Tensor, ...], Tensor]:
+            limit = weights.content_limit if is_limited else None
+            rates = rates._replace(mobility=[objective.mobility(mask, limit) for mask in targets.protected])
+
             def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
                 with tf.GradientTape() as tape:
                     tape.watch(image)

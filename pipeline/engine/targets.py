@@ -20,7 +20,7 @@ from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.schedule import smallest_side
 
 MASK = tf.TensorSpec([1, None, None, 1])
-PROTECTED_SHARE = 0.5  # that does not count in a style's statistics
+PROTECTED_SHARE = 0.25  # that does not count in a style's statistics
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 
 
@@ -48,7 +48,7 @@ class Targets(NamedTuple):
     whole_content: list[Tensor]  # by layer, as `content_distance` takes it
     style: list[list[Any]]  # of each region, by layer, as the style loss keeps it
     masks: list[Tensor]  # [1, H, W, 1], of the regions that have one
-    shares: Tensor  # of each region in the style loss
+    shares: Tensor  # of each region in the style loss; their sum is 1 where nothing is protected
     protected: list[Tensor]  # [1, H, W, 1], where content counts more; empty for nowhere
     anchor: list[Tensor]  # a picture [1, H, W, 3] to stay near to, and how much [1, H, W, 1]; empty for none
 
@@ -82,7 +82,7 @@ class TargetStore:
         everywhere = [style for style in styles if style.region is None]
         regions = [everywhere] if everywhere else []
         regions += [[style] for style in styles if style.region is not None]
-        targets, masks = [], []
+        targets, masks, parts = [], [], []
         for group in regions:
             share = sum(style.weight for style in group)
             statistics = [
@@ -93,9 +93,10 @@ class TargetStore:
                 for of_layer in zip(*statistics, strict=True)
             ]
             targets.append([loss.target(of_layer) for of_layer in mixed])
-            region = _counted(group[0].region, protected)
-            if region is not None:
-                masks.append(scales.resize_mask(region, content))
+            counted, part = _counted(group[0].region, protected)
+            if counted is not None:
+                masks.append(scales.resize_mask(counted, content))
+            parts.append(part)
         shares = tf.constant([sum(style.weight for style in group) for group in regions], tf.float32)
         key = (content.shape, content_layers)
         strip_pixels = self._extractor.strip_pixels(content.shape[1:3], photo.shape[:2])
@@ -110,7 +111,8 @@ class TargetStore:
             / tf.cast(tf.size(target), tf.float32)
             for layer, target in zip(content_layers, of_content, strict=True)
         ]
-        return Targets(of_content, whole, targets, masks, shares / tf.reduce_sum(shares), where, near)
+        shares = shares / tf.reduce_sum(shares) * tf.constant(parts, tf.float32)
+        return Targets(of_content, whole, targets, masks, shares, where, near)
 
     def _style_statistics(
         self, style: Style, ratio: float, layers: tuple[str, ...], loss: str, full: tuple[int, int]
@@ -191,13 +193,19 @@ def any_size(shape: Sequence[int]) -> tf.TensorSpec:
             return tf.TensorSpec(fixed)
 
 
-def _counted(region: Image | None, protected: Image | None) -> Image | None:
-    """Where a style's statistics are taken: of what is protected less, as it has less of the style than the whole is to
-    have, and the rest would make up for that."""
+def _counted(region: Image | None, protected: Image | None) -> tuple[Image | None, float]:
+    """Where a style's statistics are taken, and how much of its loss is left: of what is protected less, as it has less
+    of the style than the whole is to have, and the rest would make up for that.
+
+    A mean over less of a picture pulls harder at each of its pixels. With that part of the loss the style pulls at the
+    rest as it does where nothing is protected.
+    """
     if protected is None:
-        return region
-    counted = 1.0 - PROTECTED_SHARE * protected
-    return counted if region is None else region * counted
+        return region, 1.0
+    whole = np.ones_like(protected) if region is None else region
+    counted = whole * (1.0 - PROTECTED_SHARE * protected)
+    sums = [np.square(mask).sum(dtype=np.float64) for mask in (counted, whole)]
+    return counted, float(sums[0] / sums[1])
 
 
 def require_size(image: Any, what: str, layers: Sequence[str]) -> None:

@@ -113,6 +113,13 @@ def test_nothing_and_everything_can_be_protected() -> None:
     np.testing.assert_allclose(whole, content_distance(features, target, lower), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("limit", "least"), [(None, 0.25), (0.4, 0.5), (0.1, 1.0)])
+def test_what_is_protected_moves_by_as_much_less_as_it_may_lose(limit: float | None, least: float) -> None:
+    where = tf.constant([0.0, 0.5, 1.0])
+    limited = None if limit is None else tf.constant(limit)
+    np.testing.assert_allclose(objective.mobility(where, limited), [1.0, (1.0 + least) / 2, least], rtol=1e-6)
+
+
 def test_total_variation_is_a_sum_of_absolute_steps() -> None:
     image = np.zeros((1, 3, 3, 3), np.float32)
     image[0, 1, 1, 0] = 0.25

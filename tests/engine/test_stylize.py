@@ -380,6 +380,19 @@ class TestProtection:
         np.testing.assert_allclose(mask[0, :, :32], elsewhere * (1 - PROTECTED_SHARE))
         np.testing.assert_allclose(mask[0, :, 32:], elsewhere)
 
+    @pytest.mark.parametrize("region", [None, np.full((48, 64), 0.5, np.float32)])
+    def test_of_a_style_is_left_what_pulls_at_the_rest_as_before(self, region: Any) -> None:
+        """A position's pull is its weight over the sum of all, times its style's share."""
+        store = TargetStore(Extractor(tiny_kernels(), "float32"))
+        style = replace(PAINTING, region=region)
+
+        def pull_at_the_rest(protected: Any) -> float:
+            found = store.at(PHOTO, tf.constant(PHOTO[None]), [style], 1.0, parameters(), protected)
+            weights = tf.square(found.masks[0]) if found.masks else tf.ones([1, 48, 64, 1])
+            return float(found.shares[0] * weights[0, 0, -1, 0] / tf.reduce_sum(weights))
+
+        assert pull_at_the_rest(self.WHERE) == pytest.approx(pull_at_the_rest(None), rel=1e-5)
+
     def test_what_a_photo_has_is_the_same_in_strips(self, monkeypatch: pytest.MonkeyPatch) -> None:
         of_many_rows = parameters(content_layers=["block1_conv2"])
         given = PHOTO, tf.constant(PHOTO[None]), [PAINTING], 1.0, of_many_rows, self.WHERE
