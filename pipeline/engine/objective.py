@@ -20,7 +20,8 @@ WASSERSTEIN_SCALE = 1e4  # about what the same style_weight needs with Gram matr
 DIRECTIONS = 256  # in which a style's features spread most; at 512 channels they hold 99 % of the variance
 CONTENT_POWER = 5  # of the distance beyond the limit
 PROTECTION = 16.0  # times what content weighs elsewhere, where there is no limit
-PROTECTED_LIMIT = 0.1  # of what is protected: lower and a face looks pasted in, at 0.2 it loses its light and dark
+PROTECTED_PART = 0.2  # of the limit elsewhere: with less a face looks pasted in
+PROTECTED_LIMIT = 0.2  # at most, which is that of strength 2: at 0.3 mouths are ragged
 
 
 def gram_sums(features: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -220,7 +221,7 @@ def content_distance(distances: Tensor, whole: Tensor, limit: Tensor | None = No
     paintings lead to about the same distance (docs/decisions.md).
 
     What is protected stays out of D, which is of the rest then, as far from the photo as without it. It has a term of
-    its own, with a limit of ``PROTECTED_LIMIT`` at most, or weighs ``PROTECTION`` times as much without one.
+    its own, with a limit of its own (``protected_limit``), or weighs ``PROTECTION`` times as much without one.
 
     Args:
         distances: ``content_sums`` over the number of activations.
@@ -229,8 +230,13 @@ def content_distance(distances: Tensor, whole: Tensor, limit: Tensor | None = No
     """
     if limit is None:
         return tf.tensordot(distances, [1.0, PROTECTION][: distances.shape[0]], 1)
-    limits = tf.stack([limit, tf.minimum(limit, PROTECTED_LIMIT)][: distances.shape[0]])
+    limits = tf.stack([limit, protected_limit(limit)][: distances.shape[0]])
     return tf.reduce_sum(distances * tf.math.divide_no_nan(distances, limits * whole) ** CONTENT_POWER)
+
+
+def protected_limit(limit: Tensor) -> Tensor:
+    """Of what is protected, where this is the limit elsewhere."""
+    return tf.minimum(PROTECTED_PART * limit, PROTECTED_LIMIT)
 
 
 def mobility(protected: Tensor, limit: Tensor | None = None) -> Tensor:
@@ -238,13 +244,13 @@ def mobility(protected: Tensor, limit: Tensor | None = None) -> Tensor:
     ``1 − (1 − a) m``.
 
     Where content is held to within a distance r, the loss bends by 1 / r²; a is r as part of the rest's, the root of
-    the ratio of ``content_distance``'s limits, or of its weights where there is no limit.
+    the ratio of the limits, or of the weights where there is none.
 
     Args:
         protected: m, ``[1, H, W, 1]`` in [0, 1].
         limit: as for ``content_distance``.
     """
-    part = 1.0 / PROTECTION if limit is None else tf.minimum(limit, PROTECTED_LIMIT) / limit
+    part = 1.0 / PROTECTION if limit is None else protected_limit(limit) / limit
     return 1.0 - (1.0 - tf.sqrt(part)) * protected
 
 

@@ -83,7 +83,7 @@ def test_what_is_protected_counts_for_itself_and_the_rest_as_if_it_were_alone(li
     where = np.zeros((1, 6, 8, 1), np.float32)
     where[:, :3] = 1
     limited = None if limit is None else tf.constant(limit)
-    lower_limit = None if limit is None else tf.constant(min(limit, objective.PROTECTED_LIMIT))
+    lower_limit = None if limit is None else objective.protected_limit(limit)
     upper = content_distance(features[:, :3], target[:, :3], lower_limit)
     lower = content_distance(features[:, 3:], target[:, 3:], limited)
     apart = 0.5 * upper * (objective.PROTECTION if limit is None else 1.0) + 0.5 * lower
@@ -96,7 +96,7 @@ def test_what_is_protected_counts_for_itself_and_the_rest_as_if_it_were_alone(li
         if limited is None:
             plain = objective.PROTECTION * held + rest
         else:
-            of_held = min(float(limited), objective.PROTECTED_LIMIT) * tf.reduce_mean(shares * target**2)
+            of_held = objective.protected_limit(limit) * tf.reduce_mean(shares * target**2)
             of_rest = limited * tf.reduce_mean((1 - shares) * target**2)
             plain = held * (held / of_held) ** 5 + rest * (rest / of_rest) ** 5
     np.testing.assert_allclose(loss, apart, rtol=1e-5)
@@ -109,15 +109,20 @@ def test_nothing_and_everything_can_be_protected() -> None:
     none = content_distance(features, target, limit, tf.zeros([1, 6, 8, 1]))
     np.testing.assert_allclose(none, content_distance(features, target, limit), rtol=1e-6)
     whole = content_distance(features, target, limit, tf.ones([1, 6, 8, 1]))
-    lower = tf.constant(objective.PROTECTED_LIMIT)
+    lower = objective.protected_limit(limit)
     np.testing.assert_allclose(whole, content_distance(features, target, lower), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("limit", "least"), [(None, 0.25), (0.4, 0.5), (0.1, 1.0)])
+def test_what_is_protected_may_lose_more_at_a_higher_strength_but_no_more_than_leaves_a_face() -> None:
+    limits = [float(objective.protected_limit(tf.constant(limit))) for limit in (0.25, 0.5, 1.0, 1.5, 1000.0)]
+    np.testing.assert_allclose(limits, [0.05, 0.1, 0.2, 0.2, 0.2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("limit", "least"), [(None, 0.25), (0.5, 0.2**0.5), (3.2, 0.25)])
 def test_what_is_protected_moves_by_as_much_less_as_it_may_lose(limit: float | None, least: float) -> None:
-    where = tf.constant([0.0, 0.5, 1.0])
     limited = None if limit is None else tf.constant(limit)
-    np.testing.assert_allclose(objective.mobility(where, limited), [1.0, (1.0 + least) / 2, least], rtol=1e-6)
+    found = objective.mobility(tf.constant([0.0, 0.5, 1.0]), limited)
+    np.testing.assert_allclose(found, [1.0, (1.0 + least) / 2, least], rtol=1e-6)
 
 
 def test_total_variation_is_a_sum_of_absolute_steps() -> None:
