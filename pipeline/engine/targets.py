@@ -107,8 +107,7 @@ class TargetStore:
         of_content = self._content_targets[key]
         rows = int(strips.rows(strip_pixels, content.shape[2])) if strip_pixels else content.shape[1]
         whole = [
-            _content_sums_of_nothing(target, [objective.shares(mask, layer) for mask in where], rows)
-            / tf.cast(tf.size(target), tf.float32)
+            _whole_content(target, [objective.shares(mask, layer) for mask in where], rows)
             for layer, target in zip(content_layers, of_content, strict=True)
         ]
         shares = shares / tf.reduce_sum(shares) * tf.constant(parts, tf.float32)
@@ -173,13 +172,20 @@ class TargetStore:
         )
 
 
-def _content_sums_of_nothing(target: Tensor, shares: list[Tensor], rows: int) -> Tensor:
-    """``objective.content_sums`` of a picture without features, so many rows at a time."""
+def _whole_content(target: Tensor, protected: list[Tensor], rows: int) -> Tensor:
+    """What ``objective.content_distance`` takes as whole, of a photo's activations, so many rows at a time.
+
+    Of the rest it is as much of the photo's as the rest is of its area: a plain wall behind a face has little to lose
+    of its own, and would be held where it is painted if the face is not protected.
+    """
     found = []
     for top in range(0, target.shape[1], rows):
-        part, *of_part = (one[:, top : top + rows] for one in (target, *shares))
+        part, *of_part = (one[:, top : top + rows] for one in (target, *protected))
         found.append(objective.content_sums(tf.zeros_like(part), part, *of_part))
-    return tf.add_n(found)
+    whole = tf.add_n(found) / tf.cast(tf.size(target), tf.float32)
+    if not protected:
+        return whole
+    return tf.stack([tf.reduce_sum(whole) * tf.reduce_mean(1.0 - protected[0]), whole[1]])
 
 
 def any_size(shape: Sequence[int]) -> tf.TensorSpec:

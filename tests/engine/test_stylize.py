@@ -380,6 +380,20 @@ class TestProtection:
         np.testing.assert_allclose(mask[0, :, :32], elsewhere * (1 - PROTECTED_SHARE))
         np.testing.assert_allclose(mask[0, :, 32:], elsewhere)
 
+    def test_a_plain_rest_may_lose_what_the_photo_has_on_average(self) -> None:
+        """As it does where nothing is protected: its own features are few."""
+        photo = PHOTO.copy()
+        photo[:, 40:] = 0.5  # what is not protected, and no edge near it
+
+        def whole(protected: Any) -> Any:
+            store = TargetStore(Extractor(tiny_kernels(), "float32"))
+            given = photo, tf.constant(photo[None]), [PAINTING], 1.0, parameters(content_layers=["block1_conv2"])
+            return store.at(*given, protected).whole_content[0].numpy()
+
+        (of_all,), (of_rest, of_protected) = whole(None), whole(self.WHERE)
+        assert of_rest == pytest.approx(0.5 * of_all, rel=1e-5)
+        assert of_protected > 0.6 * of_all
+
     @pytest.mark.parametrize("region", [None, np.full((48, 64), 0.5, np.float32)])
     def test_of_a_style_is_left_what_pulls_at_the_rest_as_before(self, region: Any) -> None:
         """A position's pull is its weight over the sum of all, times its style's share."""
