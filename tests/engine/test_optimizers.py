@@ -127,7 +127,7 @@ def test_lbfgs_mends_what_is_smooth_as_soon_as_what_is_sharp(monkeypatch: pytest
 
 def test_lbfgs_mends_what_is_easy_to_bend_as_if_nothing_were_stiff() -> None:
     """Where a tenth bends a hundred times as much, and is said to."""
-    wanted = tf.constant(RNG.uniform(0.2, 0.8, (1, 40, 48, 3)).astype(np.float32))
+    wanted = tf.constant(np.random.default_rng(0).uniform(0.2, 0.8, (1, 40, 48, 3)).astype(np.float32))
     stiff = np.zeros((1, 40, 48, 1), np.float32)
     stiff[:, :12, :16] = 1.0
 
@@ -137,16 +137,16 @@ def test_lbfgs_mends_what_is_easy_to_bend_as_if_nothing_were_stiff() -> None:
         return tf.stack([loss, loss, 0.0, 0.0]), (1.0 + 99.0 * stiff) * off
 
     def left_of_the_rest(mobility: list[Any]) -> float:
-        """After ten steps, of what there was to mend."""
+        """After twenty steps, of what there was to mend."""
         optimizer = optimizers.LBFGS()
         state = optimizer.start(tf.fill(wanted.shape, 0.5), 50)
         step = tf.function(lambda state: optimizer.step(bending, state, rates()._replace(mobility=mobility)))
-        for _ in range(10):
+        for _ in range(20):
             state, _ = step(state)
         found, before = (tf.reduce_sum((1.0 - stiff) * (i - wanted) ** 2) for i in (optimizer.result(state), 0.5))
         return float(found / before)
 
-    assert left_of_the_rest([tf.constant(1.0 - 0.9 * stiff)]) < 0.5 * left_of_the_rest([])
+    assert left_of_the_rest([tf.constant(1.0 - 0.9 * stiff)]) < 0.1 * left_of_the_rest([])
 
 
 @pytest.mark.parametrize("pairs", [schedule.FEWER_PAIRS, 1])
