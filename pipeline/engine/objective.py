@@ -235,7 +235,7 @@ def content_distance(distances: Tensor, whole: Tensor, limit: Tensor | None = No
 
 
 def protected_limit(limit: Tensor) -> Tensor:
-    """Of what is protected, where this is the limit elsewhere."""
+    """The part of F_c that may be lost of what is protected, where this is the limit elsewhere."""
     return tf.minimum(PROTECTED_PART * limit, PROTECTED_LIMIT)
 
 

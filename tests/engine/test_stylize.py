@@ -380,6 +380,18 @@ class TestProtection:
         np.testing.assert_allclose(mask[0, :, :32], elsewhere * (1 - PROTECTED_SHARE))
         np.testing.assert_allclose(mask[0, :, 32:], elsewhere)
 
+    @pytest.mark.parametrize(("optimizer", "is_told"), [("lbfgs", True), ("adam", False)])
+    def test_the_search_of_lbfgs_is_told_what_is_protected(
+        self, monkeypatch: pytest.MonkeyPatch, optimizer: str, is_told: bool
+    ) -> None:
+        def losses() -> list[float]:
+            stylizer = Stylizer(Extractor(tiny_kernels(), "float32"))
+            return [step.total for step in self.steps(stylizer, optimizer=optimizer, pyramid="off", epochs=1)]
+
+        told = losses()
+        monkeypatch.setattr(objective, "mobility", lambda protected, limit: tf.ones_like(protected))
+        assert (told != losses()) is is_told
+
     def test_a_plain_rest_may_lose_what_the_photo_has_on_average(self) -> None:
         """As it does where nothing is protected: its own features are few."""
         photo = PHOTO.copy()
