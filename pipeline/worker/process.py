@@ -64,6 +64,8 @@ def serve(descriptor: int) -> None:
     except (EOFError, OSError):
         sys.exit(1)
     console.set_up(options.log_format, is_worker=True)
+    # Keras, which comes with TensorFlow, would load it for plots that nobody asks for: a twelfth of a start.
+    sys.modules["matplotlib.pyplot"] = None  # type: ignore[assignment]
     connection.send(READY)
     orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
     threading.Thread(target=_hear, args=(connection, orders.put, signalled), daemon=True).start()

@@ -80,13 +80,11 @@ class TestStrips:
     def _low_strips(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(strips, "LEAST_ROWS", 16)  # so that small pictures have several
 
-    # Even and odd, a row left over, a picture within one strip, deep layers of one row.
-    SIZES = pytest.mark.parametrize(
-        ("height", "width", "rows"),
-        [(64, 40, 16), (97, 33, 16), (75, 50, 18), (113, 17, 16), (99, 40, 32), (40, 90, 60), (24, 24, 16)],
-    )
+    SIZE = ("height", "width", "rows")
+    # Odd, a row left over, a picture within one strip, deep layers of one row.
+    SIZES = ((97, 33, 16), (113, 17, 16), (40, 90, 60), (24, 24, 16))
 
-    @SIZES
+    @pytest.mark.parametrize(SIZE, [*SIZES, (64, 40, 16), (75, 50, 18), (99, 40, 32)])
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
     def test_features_are_the_same_to_the_bit(self, height: int, width: int, rows: int, precision: str) -> None:
         extractor, image = Extractor(tiny_kernels(), precision), picture_of(height, width)
@@ -94,7 +92,7 @@ class TestStrips:
         for layer in self.LAYERS:
             np.testing.assert_array_equal(in_strips[layer], whole[layer], layer)
 
-    @SIZES
+    @pytest.mark.parametrize(SIZE, SIZES)
     def test_sums_and_their_gradient_are_the_same_to_rounding(self, height: int, width: int, rows: int) -> None:
         extractor, image = Extractor(tiny_kernels(), "float32"), picture_of(height, width)
         kinds = itertools.product((objective.gram_sums, objective.moment_sums), (False, True), reversed(self.LAYERS))

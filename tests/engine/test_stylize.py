@@ -218,9 +218,9 @@ class TestStrength:
         photo = tf.constant(PHOTO)[None]
         extractor = Extractor(tiny_kernels(), "float32")
         distances = []
-        for strength in (0.25, 0.5, 1, 2, 4):
+        for strength in (0.25, 1, 4):
             given: dict[str, Any] = {"strength": strength, "style_loss": style_loss, "total_variation_weight": 0}
-            last = steps(stylizer, steps_per_epoch=150, pyramid="off", **given)[-1]
+            last = steps(stylizer, steps_per_epoch=100, pyramid="off", **given)[-1]
             found, target = (
                 extractor.features(image, ["block4_conv2"])["block4_conv2"]
                 for image in (stylizer.picture(last.state, parameters())[None], photo)
