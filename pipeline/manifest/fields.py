@@ -188,6 +188,7 @@ def _paper(value: Any) -> Any:
 
 Paper = Annotated[Print | None, BeforeValidator(_paper)]
 PROTECTION_WORDS = ("auto", "faces", "off")
+MOST_BOXES = 1000
 
 
 def mask_of(protect: Any) -> str | None:
@@ -211,4 +212,5 @@ def _protection(value: Any) -> Any:
     )
 
 
-Protection = Annotated[str | Annotated[list[Box], Field(min_length=1, max_length=1000)], BeforeValidator(_protection)]
+Boxes = Annotated[list[Box], Field(min_length=1, max_length=MOST_BOXES)]
+Protection = Annotated[str | Boxes, BeforeValidator(_protection)]

@@ -15,11 +15,13 @@ FADE = 1 / 3  # of a radius, over which it falls to nothing
 
 def ellipses(boxes: Iterable[Box], height: int, width: int) -> npt.NDArray[np.float32]:
     """A map ``[H, W]`` in [0, 1]: 1 within each box's ellipse, falling to 0 around it."""
-    y, x = np.mgrid[0.5:height, 0.5:width].astype(np.float32)
+    x, y = ((np.arange(side, dtype=np.float32) + 0.5) / side for side in (width, height))
     found = np.zeros((height, width), np.float32)
     for left, top, wide, high in boxes:
-        across = (x / width - left - wide / 2) / (wide / 2)
-        down = (y / height - top - high / 2) / (high / 2)
-        beyond = (np.hypot(across, down) - REACH) / FADE
-        found = np.maximum(found, np.clip(1.0 - beyond, 0.0, 1.0))
+        across = (x - left - wide / 2) / (wide / 2)
+        down = (y - top - high / 2) / (high / 2)
+        columns, rows = (np.flatnonzero(np.abs(radii) < REACH + FADE) for radii in (across, down))
+        beyond = (np.hypot(across[columns], down[rows, None]) - REACH) / FADE
+        there = np.ix_(rows, columns)  # a crowd has many, each small
+        found[there] = np.maximum(found[there], np.clip(1.0 - beyond, 0.0, 1.0))
     return found
