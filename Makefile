@@ -41,7 +41,7 @@ demo: $(BIN)/stylistic
 
 # Several at a time, whatever the cores: most tests wait for something.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 4 --dist loadgroup
+	$(BIN)/python -m pytest -n 5 --dist loadgroup
 
 test-faults: $(VENV)/.test
 	$(BIN)/python -m pytest -n 6 --dist loadgroup --long --timeout 1200 -rP tests/faults

@@ -12,10 +12,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     GetPydanticSchema,
     PlainSerializer,
     PlainValidator,
+    Tag,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
@@ -156,8 +158,8 @@ class Box(Model):
 
     x: Float = Field(ge=0, lt=1)
     y: Float = Field(ge=0, lt=1)
-    width: Float = Field(gt=0, le=1)
-    height: Float = Field(gt=0, le=1)
+    width: Float = Field(ge=1e-6, le=1)
+    height: Float = Field(ge=1e-6, le=1)
 
 
 class Print(Model):
@@ -188,7 +190,7 @@ def _paper(value: Any) -> Any:
 
 Paper = Annotated[Print | None, BeforeValidator(_paper)]
 PROTECTION_WORDS = ("auto", "faces", "off")
-MOST_BOXES = 1000
+MOST_BOXES = 500  # of some ten values each; a manifest may have 10,000
 
 
 def mask_of(protect: Any) -> str | None:
@@ -212,5 +214,11 @@ def _protection(value: Any) -> Any:
     )
 
 
-Boxes = Annotated[list[Box], Field(min_length=1, max_length=MOST_BOXES)]
-Protection = Annotated[str | Boxes, BeforeValidator(_protection)]
+# Of a union without them each alternative would complain.
+PROTECTION_TAGS = ("[words]", "[boxes]")
+Protection = Annotated[
+    Annotated[str, Tag(PROTECTION_TAGS[0])]
+    | Annotated[list[Box], Field(min_length=1, max_length=MOST_BOXES), Tag(PROTECTION_TAGS[1])],
+    Discriminator(lambda value: PROTECTION_TAGS[isinstance(value, list)]),
+    BeforeValidator(_protection),
+]

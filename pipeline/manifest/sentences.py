@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.errors import short, shown, suggestion
 from pipeline.manifest import slips
+from pipeline.manifest.fields import PROTECTION_TAGS, Box
 from pipeline.manifest.model import Manifest, StyleImage
 from pipeline.manifest.parameters import Parameters
 
@@ -20,10 +21,12 @@ _EXAMPLES = {
     "style": "; name a painting, such as `style: wave.jpg`",
 }
 
+_PYDANTICS_OWN = ("[key]", *PROTECTION_TAGS)
+
 
 def sentence(problem: ErrorDetails) -> str:
     """What is wrong, where in the manifest, and what it must be."""
-    location = [part for part in problem["loc"] if part != "[key]"]
+    location = [part for part in problem["loc"] if part not in _PYDANTICS_OWN]
     field = ".".join(short(str(part)) for part in location) or "manifest"
     context: Mapping[str, Any] = problem.get("ctx", {})
     value = shown(problem["input"])
@@ -54,6 +57,8 @@ def sentence(problem: ErrorDetails) -> str:
             return f"`{field}`: must be a finite number{_and_range(location)}, not {value}"
         case "too_short":
             return f"`{field}`: must not be empty"
+        case "too_long":
+            return f"`{field}`: must be {context['max_length']} at most"
         case "dict_type" if str(location[-1]).endswith("_layers"):
             return (
                 f"`{field}`: must be a list of layers, such as [block4_conv2], or lines of `layer: weight`, not {value}"
@@ -86,6 +91,8 @@ def _fields(location: list[int | str]) -> list[str]:
             return list(Parameters.model_fields)
         case ["style", *_]:
             return list(StyleImage.model_fields)
+        case ["parameters", "protect", *_]:
+            return list(Box.model_fields)
         case _:
             return list(Manifest.model_fields)
 

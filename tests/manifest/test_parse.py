@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from pipeline.errors import ManifestError
+from pipeline.manifest.fields import MOST_BOXES
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import PRESETS, Parameters
 from pipeline.manifest.parse import parse_manifest, parse_template
@@ -76,20 +77,27 @@ class TestProtection:
             ("face", "did you mean `faces`"),
             ("true", "must be auto, faces, off"),
             ("3", "must be auto, faces, off"),
-            ("[]", "protect"),
+            ("[]", "protect`: must not be empty"),
             ("{x: 0, y: 0, width: 1, height: 1}", "a list of boxes"),
-            ("[{x: 0, y: 0, width: 1}]", "height"),
-            ("[{x: 0, y: 0, width: 1, height: 0}]", "height"),
-            ("[{x: 40, y: 0, width: 20, height: 10}]", "x"),
-            ("[{x: .nan, y: 0, width: 1, height: 1}]", "x"),
-            ("[{x: 0, y: 0, wide: 1, height: 1}]", "wide"),
+            ("[{x: 0, y: 0, width: 1}]", "protect.0.height`: missing"),
+            ("[{x: 0, y: 0, width: 1, height: 0}]", "protect.0.height`: must be at least 1e-06, not 0"),
+            ("[{x: 40, y: 0, width: 0.2, height: 0.1}]", "protect.0.x`: must be less than 1, not 40"),
+            ("[{x: .nan, y: 0, width: 1, height: 1}]", "protect.0.x`: must be"),
+            ("[{x: 0, y: 0, width: 1, height: 1, heigth: 1}]", "protect.0.heigth`: unknown; did you mean `height`?"),
+            ("[[0, 0, 1, 1]]", "protect.0`: must be lines of `key: value`"),
+            (f"{[{'x': 0, 'y': 0, 'width': 1, 'height': 1}] * 501}", "protect`: must be 500 at most"),
         ],
     )
-    def test_what_is_none_is_told(self, value: str, said: str) -> None:
+    def test_what_is_none_is_told_in_one_sentence(self, value: str, said: str) -> None:
         with pytest.raises(ManifestError) as refused:
             parse(MINIMAL + f"parameters: {{protect: {value}}}")
         assert said in str(refused.value)
-        assert "protect" in str(refused.value)
+        assert str(refused.value).count("protect") == 1
+
+    def test_as_many_faces_as_may_be_named_fit_into_a_manifest(self) -> None:
+        boxes = [{"x": 0.123456, "y": 0.123456, "width": 0.123456, "height": 0.123456}] * MOST_BOXES
+        manifest = parse(MINIMAL + f"parameters: {{protect: {boxes}}}")
+        assert parse(yaml.safe_dump(manifest.effective())) == manifest
 
 
 class TestOwnPresets:
