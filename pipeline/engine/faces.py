@@ -60,4 +60,5 @@ def _apart(places: Any, most_overlap: float) -> Any:
 
 @functools.cache
 def _detector() -> Any:
-    return MTCNN(stages=[_Places, StageRNet, StageONet], device="CPU:0")
+    with tf.device("CPU:0"):  # where its weights are made, too: from a GPU they would come again with each layer
+        return MTCNN(stages=[_Places, StageRNet, StageONet], device="CPU:0")

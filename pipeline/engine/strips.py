@@ -21,6 +21,7 @@ LEAST_PIXELS = 2**20  # of an image in strips: a smaller one takes less than som
 LEAST_ROWS = 32  # of a strip: of fewer the rows beside them would be a large part
 PIXELS = 2**17  # of a strip in the first block; deeper ones have as many numbers
 BYTES_PER_PIXEL = {"float32": 8000, "bfloat16": 4000}  # of a strip, about
+ON_HOST = "CPU:0"  # where a GPU's kernels read integers from; it selects between them in its own memory
 
 
 class Strip(NamedTuple):
@@ -139,8 +140,8 @@ def _backward(
         slope = tape.gradient([*activations, *found], part, [*halves, *of_sums])
         missing = bottom - top - tf.shape(waiting)[1]
         slope += tf.pad(waiting, [[0, 0], [0, missing], [0, 0], [0, 0]])
-        is_last = index + 1 == count
-        whole = tf.where(is_last, bottom, strip.end - block.halo) - top
+        with tf.device(ON_HOST):
+            whole = tf.where(index + 1 == count, bottom, strip.end - block.halo) - top
         return index + 1, done.write(index, slope[0, :whole]), slope[:, whole:]
 
     def shape(one: Tensor) -> tf.TensorShape:
@@ -165,7 +166,8 @@ def _layout(x: Tensor, height_of_strip: Tensor) -> tuple[Tensor, Callable[[Tenso
 
     def strip(index: Tensor) -> Strip:
         first = index * height_of_strip
-        end = tf.where(index + 1 == count, height, first + height_of_strip)
+        with tf.device(ON_HOST):
+            end = tf.where(index + 1 == count, height, first + height_of_strip)
         return Strip(first, end, height)
 
     return count, strip

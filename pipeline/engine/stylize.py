@@ -204,11 +204,12 @@ class Stylizer:
         ) -> tuple[tuple[Tensor, ...], Tensor]:
             limit = weights.content_limit if is_limited else None
             rates = rates._replace(mobility=[objective.mobility(mask, limit) for mask in targets.protected])
+            heads = _heads(targets, parameters)  # once a call: masks are made smaller on the CPU, whatever the device
 
             def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
                 with tf.GradientTape() as tape:
                     tape.watch(image)
-                    losses = self._losses(image, targets, weights, parameters, strip_pixels)
+                    losses = self._losses(image, targets, heads, weights, parameters, strip_pixels)
                 return tf.stack(losses), tape.gradient(losses[0], image)
 
             def step(done: Tensor, state: tuple[Tensor, ...], records: Tensor) -> tuple[Tensor, Any, Tensor]:
@@ -242,22 +243,20 @@ class Stylizer:
         return self._graphs[key]
 
     def _losses(
-        self, image: Tensor, targets: Targets, weights: _LossWeights, parameters: Parameters, strip_pixels: int
+        self,
+        image: Tensor,
+        targets: Targets,
+        heads: tuple[list[Head], list[Head]],
+        weights: _LossWeights,
+        parameters: Parameters,
+        strip_pixels: int,
     ) -> list[Tensor]:
         """Total, content, style, total variation and temporal loss; of the parameters what names a graph counts."""
-        content_layers, style_layers = balance.layers(parameters)
         limit = None if parameters.content_limit == "off" else weights.content_limit
-        protected = [[objective.shares(mask, layer) for mask in targets.protected] for layer in content_layers]
-        heads = [
-            Head(layer, objective.content_sums, [target, *of_layer])
-            for layer, target, of_layer in zip(content_layers, targets.content, protected, strict=True)
-        ]
-        loss = STYLE_LOSSES[parameters.style_loss]
-        masks = [None] * (len(targets.style) - len(targets.masks)) + targets.masks
-        of_style = [head for mask in masks for head in objective.style_heads(loss, style_layers, mask)]
+        loss, (of_content, of_style) = STYLE_LOSSES[parameters.style_loss], heads
         variation = objective.total_variation_loss(image)
         with tf.control_dependencies([variation] if strip_pixels else []):  # what it takes is free again for the strips
-            found = self._extractor.sums(tf.identity(image), [*heads, *of_style], strip_pixels)
+            found = self._extractor.sums(tf.identity(image), [*of_content, *of_style], strip_pixels)
         content = objective.weighted_mean(
             [
                 objective.content_distance(sums / tf.cast(tf.size(target), tf.float32), whole, limit)
@@ -265,14 +264,26 @@ class Stylizer:
             ],
             weights.content_layers,
         )
-        statistics = objective.style_statistics(of_style, found[len(heads) :], image)
+        statistics = objective.style_statistics(of_style, found[len(of_content) :], image)
         aims = list(itertools.chain.from_iterable(targets.style))
         distances = loss.distances(statistics, aims)
-        by_region = tf.reduce_mean(weights.style_layers * tf.reshape(distances, [len(masks), -1]), 1)
+        by_region = tf.reduce_mean(weights.style_layers * tf.reshape(distances, [len(targets.style), -1]), 1)
         style = tf.reduce_sum(targets.shares * by_region)
         temporal = objective.temporal_loss(image, *targets.anchor) if targets.anchor else tf.constant(0.0)
         parts = [weights.content * content, weights.style * style, weights.total_variation * variation, temporal]
         return [tf.add_n(parts), *parts]
+
+
+def _heads(targets: Targets, parameters: Parameters) -> tuple[list[Head], list[Head]]:
+    """What is added up of the layers for the content loss, and for the style loss of each region."""
+    content_layers, style_layers = balance.layers(parameters)
+    of_content = [
+        Head(layer, objective.content_sums, [target, *(objective.shares(mask, layer) for mask in targets.protected)])
+        for layer, target in zip(content_layers, targets.content, strict=True)
+    ]
+    loss = STYLE_LOSSES[parameters.style_loss]
+    masks = [None] * (len(targets.style) - len(targets.masks)) + targets.masks
+    return of_content, [head for mask in masks for head in objective.style_heads(loss, style_layers, mask)]
 
 
 def _loss_weights(parameters: Parameters) -> _LossWeights:

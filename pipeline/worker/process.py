@@ -28,7 +28,7 @@ from pipeline.worker import scenes, sweep
 from pipeline.worker.child import READY, STOP_SIGNALS, Order
 from pipeline.worker.inputs import InputLoader
 from pipeline.worker.paint import paint
-from pipeline.worker.session import Options, describe, open_session
+from pipeline.worker.session import Options, describe, is_out_of_memory, open_session
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def _guarded(own: Path, job: Job, work: Callable[[], bool | None]) -> Outcome:
             return _failed(own, f"{Path(str(error.filename)).name} of its attempt is none of ours: {error.strerror}.")
         return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
     except Exception as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             return _failed(own, "the device ran out of memory at this size. Half the image_size takes a quarter.")
         log.exception("%s: internal error", job.name)  # of a sweep that has other pictures nothing else is kept
         with contextlib.suppress(OSError):
@@ -184,12 +184,6 @@ def _failed(own: Path, reason: str) -> Outcome:
         if not storage.is_refusal(error, own):
             return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
     return Outcome("through")  # where no report can be left, the runner tells that there is none
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    tensorflow = sys.modules.get("tensorflow")
-    exhausted = tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
-    return exhausted or isinstance(error, MemoryError)
 
 
 def _terminate(number: int, _: Any) -> None:

@@ -41,9 +41,10 @@ def run(folder: Path, number: int, variant: int | None, options: Options) -> tup
         reason = f"{socket.gethostname()} cannot see {folder}. Mount the jobs folder there at the same path."
         return Outcome("fault", reason), here.address
     limit = here.memory_manager.memory_limit
-    limit = limit and limit // here.state.nthreads
-    options = dataclasses.replace(options, memory_limit=limit, paces=cache_file())
-    child = _warm(options, here.state.nthreads)
+    processes = here.state.nthreads
+    limit = limit and limit // processes
+    options = dataclasses.replace(options, memory_limit=limit, paces=cache_file(), processes_a_card=processes)
+    child = _warm(options, processes)
     child.send(Order(folder, number, variant, address=here.address))
     fence, lost_since = Fence(folder, number), 0.0
 

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from pipeline.engine.weights import Weights
 
 GPU_CALL_SECONDS = 0.25  # a stop is heard between calls
+# What errors say that are not of memory by their kind, where a copy to a full card fails, or one of CUDA's libraries.
+FULL = (
+    "Dst tensor is not initialized",
+    "CUDA_ERROR_OUT_OF_MEMORY",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ def open_session(options: Options, precision: str) -> Session:
     """An engine of ``float32``, ``bfloat16`` or ``auto``, which is what the device is best at.
 
     Raises:
-        EnvironmentFault: no weights, or no GPU where one is asked for.
+        EnvironmentFault: no weights, no GPU where one is asked for, or no memory left there.
     """
     found = gpus(options.device)
 
@@ -80,9 +87,24 @@ def open_session(options: Options, precision: str) -> Session:
         return open_session(options, chosen)
     weights = _weights(options.weights)
     memory = card.memory(gpu.System()) if found else None
-    extractor = Extractor(weights.kernels, chosen, card.of_strips(memory[1]) if memory else 0)
+    try:
+        extractor = Extractor(weights.kernels, chosen, card.of_strips(memory[1]) if memory else 0)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise EnvironmentFault(
+            f"{device_name(found)} has no memory left for VGG-19: other programs hold it.",
+            "`nvidia-smi` lists those on a GPU; --device cpu paints without one.",
+        ) from None
     stylizer = Stylizer(extractor, GPU_CALL_SECONDS if found else 0.0)
     return Session(stylizer, weights, chosen, device_name(found))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether there was no memory for something, on a device or beside it."""
+    tf = sys.modules.get("tensorflow")
+    kinds = (MemoryError, tf.errors.ResourceExhaustedError) if tf else (MemoryError,)
+    return isinstance(error, kinds) or any(words in str(error) for words in FULL)
 
 
 @functools.cache

@@ -188,6 +188,28 @@ class TestRun:
         assert 300 < len(nodes) <= 1400
         assert not [node for node in nodes if node in ("If", "StatelessIf", "Case", "StatelessCase", "Switch")]
 
+    def test_a_gpu_has_every_operation_of_a_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each other one would have it wait for a CPU: so masks are made smaller before the steps, not in each."""
+        from tensorflow.python.framework import kernels
+
+        def devices(operation: str) -> set[str]:
+            return {kernel.device_type for kernel in kernels.get_registered_kernels_for_op(operation).kernel}
+
+        if "GPU" not in devices("MatMul"):
+            pytest.skip("this TensorFlow was built without a GPU's kernels")
+        monkeypatch.setattr(roots, "traces", roots.by_products)
+        stylizer = Stylizer(Extractor(tiny_kernels(), "bfloat16"), call_seconds=0.25)
+        left = np.repeat([[1.0, 0.0]], 32, 1).repeat(48, 0).astype(np.float32)
+        regions = [Style(PAINTING.image, 1.0, "left", region=left), PAINTING]
+        next(stylizer.run(PHOTO, regions, parameters(pyramid="off"), protected=left))
+        (graph,) = stylizer._graphs.values()
+        (traced,) = graph._list_all_concrete_functions()
+        definition = traced.graph.as_graph_def()
+        of_steps = {node.op for function in definition.library.function for node in function.node_def}
+        assert {"Conv2D", "Conv2DBackpropInput"} <= of_steps
+        assert [one for one in sorted(of_steps) if devices(one) and not devices(one) & {"GPU", "DEFAULT"}] == []
+        assert "ResizeArea" in {node.op for node in definition.node}
+
     def test_another_seed_gives_another_picture(self, stylizer: Stylizer) -> None:
         first, second = (steps(stylizer, init="noise", seed=seed)[0].total for seed in (1, 2))
         assert first != second
