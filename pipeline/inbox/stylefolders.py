@@ -158,6 +158,8 @@ class _Work:
                 self.hints.add(str(error))
             except OSError as error:
                 yield photo.label, Waiting(f"cannot be read: {error.strerror}", is_fault=True)
+            except Exception as error:  # whatever a decoder answers to what somebody made: the other photos go on
+                self.hints.add(f"{photo.label}: internal error: {error!r}. Please report it.")
             else:
                 if marks.has(content):
                     self._duplicates.note(photo.name, photo.signature, content, marks)

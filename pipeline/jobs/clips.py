@@ -19,6 +19,7 @@ from pipeline.pictures import animations, clips, images, series, suffixes
 from pipeline.pictures.clips import Film, Filmed, Levels
 from pipeline.pictures.images import Picture, Rgb
 
+LONGEST_SIDE = 16_000  # pixels; encoders of films and OpenCV's moving of frames take little more
 SUFFIX, SERIES_SUFFIX = ".mp4", ".frames"  # of a result's file, or its folder
 KINDS = {"photo": "a photo", "video": "a video", "animation": "an animation", "series": "a folder of frames"}
 
@@ -70,6 +71,9 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
         raise ImageError(
             f"{name}: {KINDS[film.kind]}; `print`, `snapshots` and `timelapse` are of photos.", "Leave them out."
         )
+    if parameters.image_size > LONGEST_SIDE:
+        asked = f"{KINDS[film.kind]}; the frames of one have at most {LONGEST_SIDE:,} pixels on their long side"
+        raise ImageError(f"{name}: {asked}, not {parameters.image_size:,}.", "Lower image_size.")
     start, end = manifest.start or 0.0, min(manifest.end or math.inf, film.seconds or math.inf)
     if film.seconds and start >= film.seconds:
         raise ImageError(f"{name}: is {film.seconds:.1f} s long; `start: {start:g}` is behind its end.")

@@ -69,7 +69,7 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 
 # What YAML does not allow in any place, and JSON not in most.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\],:]|[^\s{}\[\],:"]+')
 _BACKSLASH = "in double quotes a backslash begins another character; write slashes, such as photos/harbour.jpg"
 
 
@@ -129,8 +129,8 @@ def _read_json(text: str, file: str) -> Document:
         raise ManifestError(f"{file}, line {error.lineno}: not well-formed JSON: {error.msg}.") from None
     except RecursionError:
         raise ManifestError(f"{file}: nested more than {MAX_DEPTH} levels deep.") from None
-    except ValueError as error:  # a whole number of thousands of digits
-        raise ManifestError(f"{file}: not well-formed JSON: {error}.") from None
+    except ValueError:
+        raise ManifestError(f"{file}: a whole number of thousands of digits.") from None
     return Document(data, _json_lines(text, file))
 
 

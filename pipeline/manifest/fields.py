@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections import Counter
 from typing import Annotated, Any, Literal
 
@@ -72,7 +73,7 @@ def _rising(value: Any) -> Any:
     if value in ("auto", "off"):
         return value
     if isinstance(value, dict):  # whose keys are text in JSON
-        sides = [int(side) if isinstance(side, str) and side.isdecimal() else side for side in value]
+        sides = [int(side) if isinstance(side, str) and re.fullmatch("[0-9]{1,9}", side) else side for side in value]
         if not all(type(steps) is int and 0 < steps <= MOST_STEPS for steps in value.values()):
             raise ValueError("must give each long side a number of steps, such as {128: 100, 256: 50}")
         value = dict(zip(sides, value.values(), strict=True))

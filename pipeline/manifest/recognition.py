@@ -25,7 +25,7 @@ MOST_WORDS = 100  # looked at
 
 _KEY_OF_LINE = re.compile(r"""^["'“”‘’\u200b\ufeff{ ]*([^\W\d][\w-]*)["'“”‘’]?[^\S\n]*[:=\uff1a]""", re.MULTILINE)
 _WORD = re.compile(r"\w[\w-]{0,40}")
-_KEY_ANYWHERE = re.compile(r"([^\W\d][\w-]*)[\"”]?:")
+_KEY_ANYWHERE = re.compile(r"(?<![\w-])([^\W\d][\w-]{0,40})[\"”]?:")
 
 
 def is_foreign(data: bytes, file: str, is_named: bool = False) -> bool:
@@ -64,7 +64,7 @@ def _words(data: bytes, file: str) -> Iterator[str]:
     except ManifestError:  # as in Latin-1, where the words are the same
         text = data.decode("latin-1")
     if text.startswith("{\\rtf"):
-        yield from _KEY_ANYWHERE.findall(text)
+        yield from (found[1] for found in _KEY_ANYWHERE.finditer(text))
     elif file.lower().endswith(".json"):
         yield from json_keys(text) if text.lstrip()[:1] in ("{", "[") else _yaml_keys(text)
     else:

@@ -21,6 +21,7 @@ _UNIT = re.compile(r"([-+]?\d+(?:[.,]\d+)?)\s*(px|pixels?|%|x|×|steps?|epochs?|
 _SIDES = re.compile(r"(\d+) ?[x×*,] ?(\d+)(?: ?px)?", re.IGNORECASE)
 _MARKED = re.compile(rf"\s*(?:- *)?(?:{_KEY} *: +)?([*&@`%!])(\S.*)")
 _TWO_KEYS = re.compile(rf"^\s*{_KEY} *: .*[ ;,]{_KEY} *: ")
+MOST_MEANT = 40  # characters of a number
 _GROUPED = re.compile(r"\d{1,3}(?:[ '’_\u00a0\u202f.,]\d{3})+")
 
 
@@ -84,7 +85,7 @@ def json(text: str, position: int) -> str:
         return "a comment, which JSON has not; delete it, or name the file .yaml and begin comments with #"
     if before.endswith(",") and here in ("}", "]") and here:
         return f"a comma before the closing `{here}`; delete it"
-    if here.isdigit() and (comma := re.search(r"(\d+),$", before)):
+    if here.isdigit() and (comma := re.search(r"(\d+),$", before[-MOST_MEANT:])):
         number = re.match(r"\d+", text[position:])
         return f"a decimal has a point, not a comma: {comma[1]}.{number[0] if number else here}"
     return ""
@@ -108,7 +109,7 @@ def is_quote(character: str) -> bool:
 
 def number_meant(value: Any) -> str:
     """The end of a sentence on what is no number: which one was meant, if that can be told."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > MOST_MEANT:
         return ""
     text = value.strip()
     if found := _COMMA.fullmatch(text):

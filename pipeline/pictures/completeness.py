@@ -126,7 +126,8 @@ def _gaps(file: BinaryIO, end: int) -> Iterator[bool]:
 
 def _end_of_strips(image: Any) -> int:
     """Where the pixels of a TIFF end."""
-    for offsets, counts in TIFF_OFFSETS_AND_COUNTS:
-        if offsets in image.tag_v2 and counts in image.tag_v2:
-            return max(map(sum, zip(image.tag_v2[offsets], image.tag_v2[counts], strict=False)), default=0)
+    for names in TIFF_OFFSETS_AND_COUNTS:
+        if all(name in image.tag_v2 for name in names):
+            strips = zip(*(image.tag_v2[name] for name in names), strict=False)
+            return max((sum(strip) for strip in strips if all(type(number) is int for number in strip)), default=0)
     return 0

@@ -239,10 +239,11 @@ def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None
 
 @functools.cache
 def prepare_pillow() -> None:
-    """Teach Pillow HEIF, and libtiff to be silent, which tells standard error, without a name, what Pillow raises."""
+    """Teach Pillow HEIF, and it and libtiff to be silent, which tell standard error, without a name, what is raised."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of broken metadata, a line for each of a stranger's tags
     with contextlib.suppress(OSError, AttributeError):  # a Pillow that has libtiff within itself
         libraries = ctypes.CDLL(_imaging.__file__)
         for handler in (libraries.TIFFSetErrorHandler, libraries.TIFFSetWarningHandler):

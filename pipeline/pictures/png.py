@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import io
+import itertools
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple, cast
@@ -13,6 +15,7 @@ MAX_INFLATED = 1 << 20  # bytes of a text or profile; Pillow reads no PNG with m
 MAX_PROFILE = 16 << 20  # bytes; those of scanners and printers have some megabytes
 MAX_TEXTS = 32 << 20  # bytes of all of a file's, inflated; Pillow allows 64 MiB
 MAX_CHUNKS = 1_000_000
+MAX_LOOKED_INTO = 64  # texts that are left out; of more none is inflated: a kilobyte may say a megabyte
 
 
 class Chunk(NamedTuple):
@@ -71,7 +74,7 @@ def without_long_texts(file: BinaryIO) -> BinaryIO:
     texts = 0
     for chunk in chunks(file):
         if chunk.kind in TEXTS:
-            length = _inflated_length(file, chunk)
+            length = _inflated_length(file, chunk) if len(left_out) < MAX_LOOKED_INTO else None
             if length is None or texts + length > MAX_TEXTS:
                 left_out.append(chunk)
             else:
@@ -109,13 +112,15 @@ class _Spliced(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, left_out: Sequence[Chunk]) -> None:
         self._file = file
-        self._parts: list[tuple[int, int]] = []
+        parts = []
         at, size = 0, file.seek(0, io.SEEK_END)
         for chunk in left_out:
-            self._parts.append((at, chunk.start - 8))
+            parts.append((at, chunk.start - 8))
             at = min(size, chunk.end + 4)
-        self._parts.append((at, size))
-        self._size = sum(end - start for start, end in self._parts)
+        parts.append((at, size))
+        self._parts = [(start, end) for start, end in parts if start < end]
+        lengths = (end - start for start, end in self._parts)
+        *self._begins, self._size = itertools.accumulate(lengths, initial=0)  # of the parts, in what is read
         self._at = 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -129,13 +134,17 @@ class _Spliced(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """As of any file."""
-        wanted = self._size - self._at if size < 0 else size
-        found, passed = b"", 0
-        for start, end in self._parts:
-            inner = self._at + len(found) - passed
-            if 0 <= inner < end - start and len(found) < wanted:
-                self._file.seek(start + inner)
-                found += self._file.read(min(wanted - len(found), end - start - inner))
-            passed += end - start
-        self._at += len(found)
-        return found
+        wanted = self._size - self._at if size < 0 else min(size, self._size - self._at)
+        found = []
+        number = bisect.bisect_right(self._begins, self._at) - 1
+        while wanted > 0:
+            (start, end), inner = self._parts[number], self._at - self._begins[number]
+            self._file.seek(start + inner)
+            block = self._file.read(min(wanted, end - start - inner))
+            if not block:  # the file has become shorter
+                break
+            found.append(block)
+            self._at += len(block)
+            wanted -= len(block)
+            number += self._at == self._begins[number] + end - start
+        return b"".join(found)

@@ -110,6 +110,7 @@ def test_one_that_breaks_off_waits(folder: Path) -> None:
         ({"sweep": {"strength": [1, 2]}}, "clip.mp4: a video; a sweep is of photos"),
         ({"parameters": {"timelapse": True}}, "clip.mp4: a video; `print`, `snapshots` and `timelapse` are of photos"),
         ({"parameters": {"print": {"width_cm": 9}}}, "clip.mp4: a video; `print`"),
+        ({"parameters": {"image_size": 20000}}, "clip.mp4: a video; the frames of one have at most 16,000 pixels"),
         ({"content": "painting.png", "end": 1}, "painting.png: a photo; `start` and `end` are of a video"),
     ],
 )

@@ -524,6 +524,21 @@ class TestAStyleBesideItsParameters:
         assert list(jobs(folder)) == ["trip/a.png"]
 
 
+def test_a_mistake_of_ours_over_one_photo_stops_no_other(folder: Path, wave: Path, monkeypatch: Any) -> None:
+    for name in ("a", "b", "c"):
+        photo(wave / f"{name}.png", seed=ord(name))
+    look = stylefolders._Work._content
+
+    def mistaken(work: Any, photo: Any, *others: Any) -> Any:
+        return look(work, photo, *others) if photo.name != "b.png" else iter([b""[1]])
+
+    monkeypatch.setattr(stylefolders._Work, "_content", mistaken)
+    inbox = at_once(folder)
+    scan(inbox)
+    assert sorted(jobs(folder)) == ["wave/a.png", "wave/c.png"]
+    assert [hint for hint in inbox.drops.hints if hint.startswith("wave/b.png: internal error: IndexError")]
+
+
 def test_a_mistake_of_ours_over_one_style_folder_stops_no_other(
     folder: Path, wave: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -109,7 +109,7 @@ def test_what_is_written_is_read_as_the_same(text: str) -> None:
         ('{"a":\n' * 30 + "1" + "}" * 30, "x.json, line 21: nested more than 20 levels deep"),
         ("[" * 100_000, "nested more than 20 levels deep"),
         ("[" + "0," * 20_000 + "0]", "more than 10,000 values"),
-        ("9" * 5000, "not well-formed JSON"),
+        ("9" * 5000, "a whole number of thousands of digits"),
     ],
 )
 def test_what_is_wrong_with_json_is_said(text: str, sentence: str) -> None:

@@ -75,6 +75,13 @@ def test_what_was_meant_as_a_manifest_is_ours_however_broken(name: str, text: st
     assert not is_foreign(text.encode(), name)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.yaml", "{\\rtf" + "a" * 250_000), ("a.json", '{"' + '\\"' * 120_000)], ids=["RTF", "JSON"]
+)
+def test_a_document_without_an_end_is_looked_at_once(name: str, text: str) -> None:
+    assert is_foreign(text.encode(), name)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "latin-1", "utf-32"])
 def test_words_are_found_in_any_encoding(encoding: str) -> None:
     assert not is_foreign("content: grün.jpg\nstyle: b.jpg\n".encode(encoding), "a.yaml")

@@ -109,6 +109,23 @@ SAID = {  # by kind: the file, its text, and what is said
     "in JSON, a last comma": ("a.json", '{"content": "a",\n}', "a comma before the closing `}`; delete it"),
     "in JSON, of a list": ("a.json", '{"style": ["a", ]}', "a comma before the closing `]`; delete it"),
     "in JSON, single quotes": ("a.json", "{'content': 'a'}", "line 1: single quotes; JSON has double ones"),
+    # Of each of these a quarter of a megabyte took minutes, or the words of Python were told.
+    "in JSON, a digit behind many digits": (
+        "a.json",
+        f'{{"content": "{"1" * 250_000}", 5}}',
+        "line 1: not well-formed JSON",
+    ),
+    "in JSON, a number of many digits": (
+        "a.json",
+        f'{{"priority": {"1" * 5000}}}',
+        "a whole number of thousands of digits",
+    ),
+    "sides of many digits": ("a.yaml", WITH + f"image_size: {'1' * 5000}x2", "must be a whole number from 16"),
+    "in JSON, a scale of many digits": (
+        "a.json",
+        f'{{"content": "a", "style": "b", "parameters": {{"pyramid": {{"{"1" * 5000}": 3}}}}}}',
+        "`parameters.pyramid`: must be auto, off, a list of long sides",
+    ),
     "of a word or a number": ("a.yaml", WITH + "denoise: 0,5", "a decimal has a point: 0.5"),
 }
 

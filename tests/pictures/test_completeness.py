@@ -121,6 +121,10 @@ LONG_TEXTS = {
     "international text with a language": chunk(b"iTXt", b"Title\0\1\0de\0Titel\0" + LONG),
     "a profile": chunk(b"iCCP", b"icc\0\0" + LONG),
     "a hundred texts": chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1_000_000))) * 100,
+    "all texts that there may be, and so many small ones that it took minutes": (
+        chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 20))) * 32
+        + (chunk(b"tEXt", b"a\0b") + chunk(b"abCd", b"")) * 50_000
+    ),
     "plain texts of 70 MB": chunk(b"tEXt", b"a\0" + b"b" * 10_000_000) * 7,
     "compressed text that is damaged": chunk(b"zTXt", b"prompt\0\0" + LONG[:99] + b"\xff" * 99),
 }
@@ -163,6 +167,14 @@ def tiff(compression: int) -> bytes:
 
 
 class TestBroken:
+    @pytest.mark.parametrize("kind", [2, 7, 12])  # text, bytes, a number of 8 bytes
+    @pytest.mark.parametrize("tag", [273, 279])
+    def test_a_tiff_whose_strips_lie_at_no_number_is_refused(self, kind: int, tag: int) -> None:
+        data = tiff(5)
+        at = data.index(struct.pack("<HH", tag, 4))
+        odd = data[:at] + struct.pack("<HHI", tag, kind, 4) + data[at + 8 :]
+        assert "a" in verdict(odd), "a sentence, or it is waited for"
+
     @pytest.mark.parametrize("data", [b"", b"\x89PN", b"\0" * 5000])
     def test_what_may_still_be_on_its_way_is_incomplete(self, data: bytes) -> None:
         with pytest.raises(IncompleteImageError, match=f"no image within its {len(data):,} bytes yet"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -249,3 +250,17 @@ class TestSizes:
         os.truncate(tmp_path / "a.bmp", 1 << 40)
         with pytest.raises(HugeFileError, match=r"1,099,511,627,776 bytes; the limit is 160,000,000, for"):
             load(tmp_path / "a.bmp")
+
+
+def test_broken_metadata_is_passed_over_without_a_word() -> None:
+    """As a stranger may have it: of each tag Pillow would warn."""
+    tags = b"".join(struct.pack("<HHII", 40_000 + number, 2, 10**6, 10**6) for number in range(20))
+    exif = b"II*\0" + struct.pack("<IH", 8, 20) + tags + b"\0" * 4
+    buffer = io.BytesIO()
+    picture(20, 16).save(buffer, "PNG", exif=exif)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        images.prepare_pillow.cache_clear()
+        assert images.verify(buffer, "a.png", 10**6) == (20, 16)
+        assert images.decoded(buffer, 16, "a.png", 10**6).rgb.shape == (13, 16, 3)
+    assert [str(one.message) for one in seen] == []
