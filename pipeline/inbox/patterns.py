@@ -16,7 +16,8 @@ from pipeline.inbox.places import Places
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.pictures import suffixes
 
-MAX_DEPTH = 16  # of folders that `**` stands for
+MAX_DEPTH = 16  # of folders below the first that `**` stands for
+MAX_PARTS = 64  # of a pattern
 _Part = re.Pattern[str] | None  # None for `**`
 
 
@@ -90,17 +91,21 @@ def photos(
             parts.append(re.compile(fnmatch.translate(part), re.IGNORECASE))
         elif not parts or parts[-1] is not None:  # one after another stand for no more than one
             parts.append(None)
-    found = {os.path.relpath(path, folder) for path in _walk(folder, parts, MAX_DEPTH, ignored)}
+    if len(parts) > MAX_PARTS:
+        raise ValueError(f"more than {MAX_PARTS} folders in a row")
+    found = {os.path.relpath(path, folder) for path in _walk(folder, {0}, parts, 0, ignored)}
     return sorted(filter(is_meant, found))
 
 
-def _walk(folder: Path, parts: list[_Part], depth: int, ignored: Ignored) -> Iterator[Path]:
-    """Every file whose path below the folder has the parts."""
-    if not parts:
-        return
-    part, *rest = parts
-    if part is None:
-        yield from _walk(folder, rest, depth, ignored)
+def _walk(folder: Path, reached: set[int], parts: list[_Part], level: int, ignored: Ignored) -> Iterator[Path]:
+    """Every file whose path has the parts.
+
+    Args:
+        folder: so many levels below the first.
+        reached: of its entries the parts that may be next. All at once, as `**` may stand for no folder or many: each
+            way by itself would be walked as often as there are ways.
+    """
+    reached = reached | {number + 1 for number in reached if parts[number] is None} - {len(parts)}
     ignored = ignored.entering(folder)
     try:
         found = [entry for entry in storage.entries(folder) if not entry.name.startswith(".")]
@@ -109,11 +114,12 @@ def _walk(folder: Path, parts: list[_Part], depth: int, ignored: Ignored) -> Ite
     for entry in found:
         if ignored.has(entry.path, entry.is_folder):
             continue
-        if part is None:
-            if entry.is_folder and depth > 0:
-                yield from _walk(entry.path, parts, depth - 1, ignored)
-        elif part.match(entry.name):
-            if entry.is_folder:
-                yield from _walk(entry.path, rest, depth, ignored)
-            elif not rest and (entry.is_file or (entry.is_link and storage.leads_to_file(entry.path))):
+        following = {number + 1 for number in reached if (part := parts[number]) and part.match(entry.name)}
+        if not entry.is_folder:
+            if len(parts) in following and (entry.is_file or (entry.is_link and storage.leads_to_file(entry.path))):
                 yield entry.path
+            continue
+        if level < MAX_DEPTH:
+            following |= {number for number in reached if parts[number] is None}
+        if following := following - {len(parts)}:
+            yield from _walk(entry.path, following, parts, level + 1, ignored)

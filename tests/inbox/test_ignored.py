@@ -196,6 +196,12 @@ class TestPatterns:
         assert verdict.manifest.images["content"] == "trip/a.png"
         assert len(verdict.manifest.images) == 2
 
+    def test_of_patterns_that_take_long_there_may_be_twenty(self, folder: Path) -> None:
+        slow = ["*a*a*b"] * 20
+        assert Ignored.by([*slow, *["*a*b"] * 900], folder)
+        with pytest.raises(UsageError, match="more than 20 patterns of 3 stars; write some with less"):
+            Ignored.by([*slow, "*[!x]*c*"], folder)
+
     @pytest.mark.parametrize("pattern", ["!", "[z-a]", "a\\", "*a*a*a*a*b", "x" * 2000])
     def test_what_is_no_pattern_is_said_and_the_others_count(self, folder: Path, pattern: str) -> None:
         with pytest.raises(UsageError, match="--ignore"):
