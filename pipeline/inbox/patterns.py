@@ -44,16 +44,16 @@ def expand(manifest: Manifest, places: Places, limits: Limits, ignored: Ignored 
             paths.append(content)
             continue
         if Path(content).is_absolute() or ".." in Path(content).parts:
-            raise JobError(f"`sweep`, {content}: a pattern must stay inside the inbox.")
+            raise JobError(f"`sweep`, {short(content)}: a pattern must stay inside the inbox.")
         folders = (places.folder, *places.libraries)
         try:
             matches = _matches(folders, content, ignored) or _matches(folders, content.replace("\\", "/"), ignored)
         except ValueError as error:
-            raise JobError(f"`sweep`, {content}: not a pattern ({error}).") from None
+            raise JobError(f"`sweep`, {short(content)}: not a pattern ({error}).") from None
         if not matches and (kind := foreign_paths.kind(content)):
             raise JobError(f"`sweep`, {short(content)}: {kind[0]}.", kind[1])
         if not matches:
-            raise FileNotFoundError(f"nothing matches {content}")
+            raise FileNotFoundError(f"nothing matches {short(content)}")
         paths += matches
     expanded = manifest.with_contents(list(dict.fromkeys(paths)))
     if excess := expanded.excess_of_variants(limits):
