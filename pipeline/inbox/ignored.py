@@ -213,7 +213,7 @@ def _compiled(patterns: Sequence[str], numbered: bool = False) -> tuple[GitIgnor
 
 
 def _stars(pattern: str) -> int:
-    return pattern.replace("**/", "").replace("/**", "").count("*")
+    return 0 if pattern.lstrip().startswith("#") else pattern.replace("**/", "").replace("/**", "").count("*")
 
 
 def _problem(pattern: str) -> str:
