@@ -8,6 +8,9 @@ from typing import BinaryIO, NamedTuple
 
 PADDING = (b"free", b"skip")
 MAX_ASSOCIATIONS = 1 << 20  # bytes
+OF_A_TRACK = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+# Where a film's tables lie, and the bytes before their number of samples.
+TABLES = {(*OF_A_TRACK, b"stsz"): 8, (*OF_A_TRACK, b"stz2"): 8, (b"moof", b"traf", b"trun"): 4}
 MAX_BOXES = 10_000  # on one level; a hostile file may have millions of empty ones
 
 
@@ -35,6 +38,24 @@ def boxes(file: BinaryIO, start: int = 0, end: int | None = None) -> Iterator[Bo
             return
         yield Box(kind, inner, at + length)
         at += length
+
+
+def samples(file: BinaryIO) -> Iterator[int]:
+    """How many samples, such as frames, the tables of a film say to have, one after another."""
+    for path, before in TABLES.items():
+        for box in _inside(file, path):
+            file.seek(box.start + before)
+            yield int.from_bytes(file.read(4), "big")
+
+
+def _inside(file: BinaryIO, path: tuple[bytes, ...], start: int = 0, end: int | None = None) -> Iterator[Box]:
+    """The boxes of a kind, which lie in others."""
+    kind, *rest = path
+    for box in boxes(file, start, end):
+        if box.kind == kind and rest:
+            yield from _inside(file, tuple(rest), box.start, box.end)
+        elif box.kind == kind:
+            yield box
 
 
 def content_end(file: BinaryIO) -> int | None:

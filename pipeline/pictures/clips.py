@@ -34,7 +34,8 @@ BT709, _BT601, _HD_HEIGHT = 1, 5, 720  # H.273's matrices; without a word, which
 ORDINARY_RATE = Fraction(25)  # a second
 TICKS = 90_000  # a second
 MOST_ASPECT = 4  # of a pixel
-MOST_RATE = Fraction(240)
+LEAST_RATE, MOST_RATE = Fraction(1, 1001), Fraction(240)
+MOST_TAKEN = 4  # times a file's size that its packets may have: some containers leave out what each begins with
 OF_A_FILM = (b"moov", b"moof", b"mdat")
 COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 INSTALL = "pip install 'stylistic[video]'"
@@ -82,15 +83,19 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
         IncompleteImageError: it breaks off, as a file does that is still being copied.
         ImageError: it is no video of a known format, or has no picture, or PyAV or OpenCV is not there.
     """
+    size = file.seek(0, io.SEEK_END)
     with opened(file, name) as container:
         if not container.streams.video and _breaks_off(file):
             raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
         stream = _video(container, name, max_pixels)
-        frames, last = 0, 0.0
+        frames, last, taken = 0, 0.0, 0
         for packet in container.demux():
             if not packet.size:
                 continue
-            if packet.size > 64 and not any(memoryview(packet)[:64]) and not any(bytes(packet)):
+            taken += packet.size
+            if taken > MOST_TAKEN * size:
+                raise ImageError(f"{name}: its frames lie over one another.", "Save it again as MP4.")
+            if packet.size > 64 and not any(memoryview(packet)[:64]) and bytes(packet).count(0) == packet.size:
                 raise IncompleteImageError(f"{name}: a part of it is zeros.", "Copy the file again.")
             if packet.pts is not None:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -157,7 +162,7 @@ def rate(file: BinaryIO, name: str) -> Fraction:
     """Frames a second, about. Errors as ``verify``."""
     with opened(file, name) as container:
         said = container.streams.video[0].average_rate or ORDINARY_RATE
-    return min(Fraction(said).limit_denominator(1001), MOST_RATE)
+    return min(max(Fraction(said).limit_denominator(1001), LEAST_RATE), MOST_RATE)
 
 
 def scaled(levels: Levels, long_side: int, to: int = 2) -> Levels:
@@ -183,6 +188,11 @@ def opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
         raise ImageError(f"{name}: videos take {package}, which is not installed.", f"`{INSTALL}`")
     import av
 
+    size = file.seek(0, io.SEEK_END)
+    if sum(boxes.samples(file)) > size:  # of each some bytes of memory are taken as soon as it is opened
+        if _says_more(file):
+            raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
+        raise ImageError(f"{name}: says to have more frames than it has bytes.", "Save it again as MP4.")
     file.seek(0)
     try:
         allowed = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": ""}

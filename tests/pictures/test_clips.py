@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -358,3 +359,49 @@ class TestWriting:
 
         mp4.write(io.BytesIO(), frames())
         assert most <= 4
+
+
+def with_tables(data: bytes, samples: int, size: int, chunks: int) -> bytes:
+    """A film of one track whose samples are all of a size and lie, as many in each chunk, where its frames begin."""
+    at = data.index(b"mdat") + 4
+
+    def again(part: bytes) -> bytes:
+        found = b""
+        while part:
+            length, kind = struct.unpack(">I4s", part[:8])
+            inner, part = part[8:length], part[length:]
+            if kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+                inner = again(inner)
+            inner = tables.get(kind, inner)
+            found += b"" if kind in (b"edts", b"stss", b"ctts") else struct.pack(">I4s", 8 + len(inner), kind) + inner
+        return found
+
+    tables = {
+        b"stsz": struct.pack(">III", 0, size, samples),
+        b"stts": struct.pack(">IIII", 0, 1, samples, 1),
+        b"stsc": struct.pack(">IIIII", 0, 1, 1, samples // chunks, 1),
+        b"stco": struct.pack(">II", 0, chunks) + struct.pack(">I", at) * chunks,
+    }
+    return again(data)
+
+
+def test_frames_that_lie_over_one_another_are_read_no_more_than_the_file_has() -> None:
+    data = with_tables(video(codec="mpeg4"), samples=20_000, size=400, chunks=20_000)
+    with pytest.raises(ImageError, match="its frames lie over one another"):
+        verify(data)
+
+
+def test_a_film_that_says_to_have_more_frames_than_bytes_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each of them FFmpeg would take some 35 bytes: six gigabytes for a file of a kilobyte."""
+    data = with_tables(video(codec="mpeg4"), samples=1_000_000, size=1, chunks=1)
+    monkeypatch.setattr(av, "open", None)
+    with pytest.raises(ImageError, match="says to have more frames than it has bytes"):
+        verify(data)
+    frames, tables = data.index(b"mdat") - 4, data.index(b"moov") - 4
+    with pytest.raises(IncompleteImageError):  # one that is still being copied, its tables first
+        verify((data[:frames] + data[tables:] + data[frames:tables])[:-100])
+
+
+def test_frames_hours_apart_have_a_rate() -> None:
+    data = video(count=2, times=[0, 10 * 3600 * 10])
+    assert clips.rate(io.BytesIO(data), "a") > 0
