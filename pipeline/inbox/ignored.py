@@ -199,9 +199,10 @@ def _compiled(patterns: Sequence[str], numbered: bool = False) -> tuple[GitIgnor
     """The patterns that can be used, and a part of a sentence for each that cannot."""
     good, problems, of_most_stars = [], [], 0
     for number, pattern in enumerate(patterns, 1):
-        of_most_stars += _stars(pattern) == MAX_STARS
+        has_most = _stars(pattern) == MAX_STARS
+        of_most_stars += has_most
         problem = _problem(pattern) if number <= MAX_PATTERNS else f"more than {MAX_PATTERNS:,} patterns"
-        if not problem and _stars(pattern) == MAX_STARS and of_most_stars > MAX_OF_MOST_STARS:
+        if not problem and has_most and of_most_stars > MAX_OF_MOST_STARS:
             problem = f"more than {MAX_OF_MOST_STARS} patterns of {MAX_STARS} stars; write some with less"
         if problem:
             problems.append((f"line {number}, " if numbered else "") + f"{shown(pattern)}: {problem}")

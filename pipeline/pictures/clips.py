@@ -84,6 +84,10 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
         ImageError: it is no video of a known format, or has no picture, or PyAV or OpenCV is not there.
     """
     size = file.seek(0, io.SEEK_END)
+    if sum(boxes.samples(file)) > size:  # of each some bytes of memory are taken as soon as it is opened
+        if _says_more(file):
+            raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
+        raise ImageError(f"{name}: says to have more frames than it has bytes.", "Save it again as MP4.")
     with opened(file, name) as container:
         if not container.streams.video and _breaks_off(file):
             raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
@@ -188,11 +192,6 @@ def opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
         raise ImageError(f"{name}: videos take {package}, which is not installed.", f"`{INSTALL}`")
     import av
 
-    size = file.seek(0, io.SEEK_END)
-    if sum(boxes.samples(file)) > size:  # of each some bytes of memory are taken as soon as it is opened
-        if _says_more(file):
-            raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
-        raise ImageError(f"{name}: says to have more frames than it has bytes.", "Save it again as MP4.")
     file.seek(0)
     try:
         allowed = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": ""}
