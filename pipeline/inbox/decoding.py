@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import threading
+from concurrent.futures import Future, wait
 from typing import BinaryIO
 
 from pipeline.errors import ImageError
 from pipeline.inbox.stability import Signature
 from pipeline.jobs import clips
-from pipeline.pictures.clips import Film
+from pipeline.pictures.clips import MOST_FRAMES, Film
 
+MOST_TIMES = 4 * MOST_FRAMES  # of the frames of films that are remembered: 128 MB
 DECODE_SECONDS = 0.5  # that a look waits for an image; one of 200 megapixels takes several
 
 _Asked = tuple[Signature, bool]  # of which file, and whether all frames of it
@@ -32,7 +34,7 @@ class Decoder:
         self._max_pixels = max_pixels
         self._most = most
         self._decoded: dict[_Asked, Film | ImageError] = {}
-        self._thread = ThreadPoolExecutor(1)
+        self._times = 0
         self._decoding: tuple[_Asked, Future[Film]] | None = None
 
     def film(self, file: BinaryIO, name: str, signature: Signature, may_be_animated: bool = False) -> Film:
@@ -43,8 +45,9 @@ class Decoder:
         """
         asked = signature, may_be_animated
         if asked not in self._decoded:
-            if len(self._decoded) >= self._most:
+            if len(self._decoded) >= self._most or self._times > MOST_TIMES:
                 self._decoded.clear()
+                self._times = 0
             self._decode(file, name, asked)
         found = self._decoded[asked]
         if isinstance(found, ImageError):
@@ -55,14 +58,19 @@ class Decoder:
     def _decode(self, file: BinaryIO, name: str, asked: _Asked) -> None:
         if self._decoding is None:
             own = os.fdopen(os.dup(file.fileno()), "rb")  # which outlives the look
-            self._decoding = asked, self._thread.submit(_verify, own, name, self._max_pixels, asked[1])
+            found: Future[Film] = Future()
+            # No executor's thread, for which Python waits at its end: a long film takes minutes.
+            given = found, own, name, self._max_pixels, asked[1]
+            threading.Thread(target=_verify, args=given, daemon=True).start()
+            self._decoding = asked, found
         under_way, future = self._decoding
         wait([future], DECODE_SECONDS if under_way == asked else 0)
         if not future.done():
             raise BeingDecodedError
         self._decoding = None
         try:
-            self._decoded[under_way] = future.result()
+            self._decoded[under_way] = film = future.result()
+            self._times += len(film.times)
         except ImageError as error:
             self._decoded[under_way] = error.untraced()  # its traceback holds the pixels
         except Exception:
@@ -72,6 +80,9 @@ class Decoder:
             self._decode(file, name, asked)
 
 
-def _verify(file: BinaryIO, name: str, max_pixels: int, may_be_animated: bool) -> Film:
-    with file:
-        return clips.verify(file, name, max_pixels, may_be_animated=may_be_animated)
+def _verify(found: Future[Film], file: BinaryIO, name: str, max_pixels: int, may_be_animated: bool) -> None:
+    try:
+        with file:
+            found.set_result(clips.verify(file, name, max_pixels, may_be_animated=may_be_animated))
+    except BaseException as error:
+        found.set_exception(error)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
-import math
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -74,11 +75,7 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
     if parameters.image_size > LONGEST_SIDE:
         asked = f"{KINDS[film.kind]}; the frames of one have at most {LONGEST_SIDE:,} pixels on their long side"
         raise ImageError(f"{name}: {asked}, not {parameters.image_size:,}.", "Lower image_size.")
-    start, end = manifest.start or 0.0, min(manifest.end or math.inf, film.seconds or math.inf)
-    if film.seconds and start >= film.seconds:
-        raise ImageError(f"{name}: is {film.seconds:.1f} s long; `start: {start:g}` is behind its end.")
-    part = (end - start) / film.seconds if film.seconds else 1.0
-    count = max(1, round(film.frames * min(1.0, part)))
+    count = _between(film, manifest.start, manifest.end, name) if film.kind == "video" else film.frames
     if count > limits.max_frames:
         raise TooLongError(name, count, limits.max_frames, film.kind == "video")
     each = parameters.frame_steps
@@ -89,15 +86,28 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
     return count
 
 
+def _between(film: Film, start: float | None, end: float | None, name: str) -> int:
+    """How many frames of a video are shown from one time to another, in seconds."""
+    times = film.times
+    first = 0 if start is None else bisect.bisect_left(times, float(clips.moment(start)))
+    behind = len(times) if end is None else bisect.bisect_left(times, float(clips.moment(end)))
+    if behind > first:
+        return behind - first
+    if first == len(times):
+        raise ImageError(f"{name}: is {film.seconds:.1f} s long; `start: {start:g}` is behind its end.")
+    raise ImageError(f"{name}: no frame of it is between `start` and `end`.", "Leave more of it.")
+
+
 def frames_of(file: BinaryIO, job: Job, max_pixels: int) -> Iterator[Filmed]:
-    """The frames that a clip's job asks for, as they were filmed."""
+    """The frames that a clip's job asks for, as they were filmed, and no more than were counted."""
     assert job.manifest is not None, "a job that runs has a manifest"
     name, kind = job.manifest.content, job.kind
     if kind == "series":
         return series.frames_of(file, name, max_pixels)
     if kind == "animation":
         return animations.frames_of(file, name, max_pixels)
-    return clips.frames_of(file, name, max_pixels, None, job.manifest.start, job.manifest.end)
+    asked_for = clips.frames_of(file, name, max_pixels, None, job.manifest.start, job.manifest.end)
+    return itertools.islice(asked_for, job.frames)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-from collections.abc import Iterator
+import itertools
+from array import array
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
@@ -33,8 +35,10 @@ BUFFER_BYTES = 1 << 18
 BT709, _BT601, _HD_HEIGHT = 1, 5, 720  # H.273's matrices; without a word, which one is meant goes by the height
 ORDINARY_RATE = Fraction(25)  # a second
 TICKS = 90_000  # a second
+MOST_GAP = (2**31 - 1) / TICKS  # seconds that MP4 can have from one frame to the next
 MOST_ASPECT = 4  # of a pixel
 LEAST_RATE, MOST_RATE = Fraction(1, 1001), Fraction(240)
+MOST_FRAMES = 4_000_000  # of a film, each of whose times is held: a day and a half
 MOST_TAKEN = 4  # times a file's size that its packets may have: some containers leave out what each begins with
 OF_A_FILM = (b"moov", b"moof", b"mdat")
 COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
@@ -54,6 +58,7 @@ class Film(NamedTuple):
     frames: int = 1
     seconds: float = 0.0  # 0 where it has none, or does not say
     kind: Kind = "photo"
+    times: Sequence[float] = ()  # of a video, when each frame is shown, in seconds from the first one
 
 
 class Filmed(NamedTuple):
@@ -92,7 +97,8 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
         if not container.streams.video and _breaks_off(file):
             raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
         stream = _video(container, name, max_pixels)
-        frames, last, taken = 0, 0.0, 0
+        stamps, last, taken = array("q"), 0.0, 0  # of the frames, in the stream's unit
+        unit, step = stream.time_base or Fraction(1), _step(stream)
         for packet in container.demux():
             if not packet.size:
                 continue
@@ -104,16 +110,23 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
             if packet.pts is not None:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream is stream:
-                frames += 1
+                follows = stamps[-1] + round(step / unit) if stamps else 0
+                stamps.append(follows if packet.pts is None else packet.pts)
+                if len(stamps) > MOST_FRAMES:
+                    raise ImageError(f"{name}: has more than {MOST_FRAMES:,} frames.", "Cut it into shorter ones.")
         said = container.duration / 1e6 + (container.start_time or 0) / 1e6 if container.duration else 0.0
-        if _says_more(file) or stream.frames > frames or last < said - max(MISSING_SECONDS, 0.005 * said):
+        if _says_more(file) or stream.frames > len(stamps) or last < said - max(MISSING_SECONDS, 0.005 * said):
             raise IncompleteImageError(f"{name}: breaks off after {last:.1f} s.", "Copy the file again.")
     file.seek(0)
     shown = next(frames_of(file, name, max_pixels), None)
     if shown is None:
         raise ImageError(f"{name}: no picture in it can be decoded.", "Save it again as MP4.")
     height, width = shown.levels.shape[:2]
-    return Film(width, height, frames, last, "video")
+    first = min(stamps)
+    times = array("d", [(stamp - first) * unit.numerator / unit.denominator for stamp in sorted(stamps)])
+    if any(after - before > MOST_GAP for before, after in itertools.pairwise(times)):
+        raise ImageError(f"{name}: has frames more than {MOST_GAP / 3600:.1f} hours apart.", "Save it again as MP4.")
+    return Film(width, height, len(times), last, "video", times)
 
 
 def frames_of(
@@ -142,8 +155,8 @@ def frames_of(
         stream = _video(container, name, max_pixels)
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"max_pixels": str(max_pixels)}  # which a later frame may have more of
-        step = 1 / (stream.average_rate or ORDINARY_RATE)
-        begin, over = (None if at is None else Fraction(at).limit_denominator(TICKS) for at in (start, end))
+        step = _step(stream)
+        begin, over = (None if at is None else moment(at) for at in (start, end))
         first: Fraction | None = None
         time, size = -step, None  # before the first
         for packet in container.demux(stream):
@@ -160,6 +173,11 @@ def frames_of(
                         size = size or _upright(frame, stream)
                         levels = _levels(frame, *size)
                         yield Filmed(time, levels if long_side is None else scaled(levels, long_side))
+
+
+def moment(seconds: float) -> Fraction:
+    """A time that is asked for, as it is compared with those of frames."""
+    return Fraction(seconds).limit_denominator(TICKS)
 
 
 def rate(file: BinaryIO, name: str) -> Fraction:
@@ -227,6 +245,11 @@ def _video(container: InputContainer, name: str, max_pixels: int) -> VideoStream
         raise ImageError(f"{name}: coded in a way that is not known here.", "Save it again as MP4 (H.264).")
     _require_size(context.width, context.height, name, max_pixels)
     return streams[0]
+
+
+def _step(stream: VideoStream) -> Fraction:
+    """Seconds from one frame to the next where no times are told."""
+    return 1 / (stream.average_rate or ORDINARY_RATE)
 
 
 def _require_size(width: int, height: int, name: str, max_pixels: int) -> None:

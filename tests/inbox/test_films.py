@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -92,6 +92,14 @@ def test_a_video_is_as_long_as_it_is_and_a_part_as_what_is_left(folder: Path) ->
     part = verdict(folder, video(count=20), start=0.5, end=1.5)
     assert isinstance(part, Ready)
     assert part.frames == 10
+
+
+def test_of_uneven_frames_those_between_two_times_are_counted(folder: Path) -> None:
+    """By the whole's length a tenth of a second would be one frame of these."""
+    data = video(count=20, times=[*range(18), 500, 1000])
+    assert cast("Ready", verdict(folder, data, start=0, end=1.8)).frames == 18
+    assert "18 frames; how long" in cast("Rejected", verdict(folder, data, Limits(max_frames=17), end=1.75)).reason
+    assert "no frame of it is between" in cast("Rejected", verdict(folder, data, start=2, end=40)).reason
 
 
 def test_one_that_breaks_off_waits(folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -87,6 +89,23 @@ class TestReadiness:
         large, small = wait_for(is_ready)
         assert [film[:2] for film in large.films] == [(96, 64), (80, 64)]
         assert [film[:2] for film in small.films] == [(80, 64), (80, 64)]
+
+    def test_a_film_that_takes_minutes_to_read_does_not_hold_up_the_end(self, tmp_path: Path) -> None:
+        (tmp_path / "film.mp4").touch()
+        script = """
+import sys, time
+from pipeline.inbox.decoding import BeingDecodedError, Decoder
+from pipeline.jobs import clips
+clips.verify = lambda *given, **named: time.sleep(600)
+with open(sys.argv[1], "rb") as file:
+    try:
+        Decoder(10**6, 9).film(file, "film.mp4", None)
+    except BeingDecodedError:
+        print("it takes long")
+"""
+        command = [sys.executable, "-c", script, str(tmp_path / "film.mp4")]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (ended.returncode, ended.stdout) == (0, "it takes long\n"), ended.stderr
 
     def test_a_half_copied_image_waits(self, folder: Path, clock: Clock) -> None:
         pair(folder)

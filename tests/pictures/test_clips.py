@@ -120,6 +120,7 @@ class TestReading:
             assert near(filmed.levels[30, 10], RED)
             assert near(filmed.levels[30, 50], BLUE)
         assert [int(filmed.levels[1].sum(-1).argmax()) // 4 for filmed in found] == list(range(6))
+        assert list(verify(data).times) == [float(filmed.time) for filmed in found]
 
     @pytest.mark.parametrize(
         ("turned", "size", "red"), [(90, (48, 64), "below"), (180, (64, 48), "right"), (270, (48, 64), "above")]
@@ -403,5 +404,11 @@ def test_a_film_that_says_to_have_more_frames_than_bytes_is_not_opened(monkeypat
 
 
 def test_frames_hours_apart_have_a_rate() -> None:
-    data = video(count=2, times=[0, 10 * 3600 * 10])
+    data = video(count=2, times=[0, 6 * 3600 * 10])
+    assert verify(data).frames == 2
     assert clips.rate(io.BytesIO(data), "a") > 0
+
+
+def test_frames_further_apart_than_a_result_can_have_them_are_refused() -> None:
+    with pytest.raises(ImageError, match="clip: has frames more than 6.6 hours apart"):
+        verify(video(count=2, times=[0, 7 * 3600 * 10]))
