@@ -13,9 +13,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pipeline import storage
-from pipeline.errors import JobError
 from pipeline.jobs.fields import LossValue, Number, Seconds, Text, read_json
 from pipeline.manifest.fields import Model
+from pipeline.pictures import images
 from pipeline.pictures.clips import Levels
 
 _PREFIX, _ROW, _VALID_WITH = "frame-", "row", "valid with"
@@ -72,15 +72,9 @@ def picture(folder: Path, number: int) -> Levels:
     """A frame, RGB ``[H, W, 3]``.
 
     Raises:
-        JobError: it is damaged, or gone.
+        ImageError: it is damaged, or gone.
     """
-    try:
-        with storage.open_file(_path(folder, number), MOST_BYTES) as file, Image.open(file, formats=["PNG"]) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # as Pillow tells of damage
-        if isinstance(error, OSError) and error.errno is not None and not storage.is_of_entry(error):
-            raise
-        raise JobError(f"frame {number} of its attempt cannot be read ({error}).", "Try it again.") from None
+    return np.asarray(images.own(_path(folder, number), MOST_BYTES).convert("RGB"))
 
 
 def files(folder: Path) -> list[Path]:

@@ -45,7 +45,7 @@ def denoised(image: Image, strength: float) -> Image:
         return image
     patches: dict[str, Any] = {"patch_size": 5, "patch_distance": 6, "fast_mode": True}
     result: Image = denoise_nl_means(image, h=0.8 * sigma, sigma=sigma, channel_axis=-1, **patches)
-    return np.clip(result, 0.0, 1.0).astype(np.float32)
+    return np.clip(result, 0.0, 1.0).astype(np.float32).reshape(image.shape)  # of which a side of 1 is left out
 
 
 def colorfulness(image: Image) -> float:

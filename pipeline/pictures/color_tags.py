@@ -67,6 +67,8 @@ def _of_png(_: Image.Image, file: BinaryIO) -> Meaning | None:
     if png.data(file, b"sRGB"):
         return SRGB
     values, corners = png.data(file, b"gAMA"), png.data(file, b"cHRM")
+    if not values and not corners:
+        return None
     primaries, curve = SRGB_PRIMARIES, SRGB.curve
     value = int.from_bytes(values[:4], "big")
     if value != PNG_GAMMA_OF_SRGB and LEAST_GAMMA <= 100_000 / max(value, 1) <= MOST_GAMMA:

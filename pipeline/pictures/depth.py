@@ -28,6 +28,11 @@ def in_8_bits(image: Image.Image, meant: Meaning, file: BinaryIO) -> tuple[Image
         meant: what its values mean.
         file: its bytes.
     """
+    if image.mode == "LAB":
+        return _resizable(image), SRGB  # whatever else the file says
+    transparent = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(transparent, tuple) and _png_bits(image, file) == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)  # where Pillow keeps 8
     if isinstance(meant, Space) and not meant.is_srgb and (deep := _deep(image, file, meant)):
         return _in_srgb(deep, meant), SRGB
     return _resizable(image), meant
@@ -71,7 +76,8 @@ def _in_srgb(deep: _Deep, meant: Space) -> Image.Image:
 def _deep(image: Image.Image, file: BinaryIO, meant: Space) -> _Deep | None:
     """The levels that Pillow leaves out, or has of greys alone; None where there are but 8 bits."""
     if image.mode.startswith("I;16"):
-        return _Deep(lambda *rows: _rows(image, *rows), 65535, _colored(image))
+        turn = np.invert if _is_negative(image) else np.asarray
+        return _Deep(lambda *rows: turn(_rows(image, *rows)), 65535, _colored(image))
     if image.format == "PNG" and image.mode in ("RGB", "RGBA"):
         return _deep_of_png(image, file)
     if image.format == "HEIF" and meant.curve in (pq, hlg):
@@ -87,6 +93,12 @@ def _colored(image: Image.Image) -> Image.Image:
 
 def _rows(image: Image.Image, at: int, below: int) -> Array:
     return np.asarray(image.crop((0, at, image.width, below)))
+
+
+def _png_bits(image: Image.Image, file: BinaryIO) -> int:
+    """Bits a channel of a PNG, which its first chunk says; 0 of other formats."""
+    file.seek(24)
+    return file.read(1)[0] if image.format == "PNG" else 0
 
 
 def _deep_of_png(image: Image.Image, file: BinaryIO) -> _Deep | None:
@@ -123,14 +135,23 @@ def _deep_of_heif(image: Image.Image, file: BinaryIO) -> _Deep | None:
     return _Deep(rows, ((1 << bits) - 1) << (16 - bits), _colored(image))
 
 
+def _is_negative(image: Image.Image) -> bool:
+    """Whether 0 is white, in a TIFF of more than 8 bits, which Pillow leaves as it is."""
+    return bool(_tiff(image, 262) == 0)
+
+
+def _tiff(image: Any, tag: int) -> Any:
+    return image.tag_v2.get(tag) if image.format == "TIFF" else None
+
+
 def _to_8_bit(image: Image.Image) -> Image.Image:
     """8 bits a channel, rounded; what a grey value or colour makes transparent becomes alpha."""
     transparent = image.info.get("transparency")
-    if image.mode == "RGB" and isinstance(transparent, tuple) and max(transparent) > 255:
-        image.info["transparency"] = tuple(value >> 8 for value in transparent)  # of 16 bits, where Pillow keeps 8
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return image
     values = np.asarray(image)
+    if image.mode == "I" and _tiff(image, 258) == (32,) and _tiff(image, 339) in (None, (1,)):
+        values = values.view(np.uint32)  # which Pillow has no mode for
     if image.mode.startswith("I;16"):
         full = 65535.0
     else:
@@ -141,7 +162,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     alpha = None if transparent is None else np.empty(values.shape, np.uint8)
     for part, rows in zip(_strips(values), _strips(levels), strict=True):
         rows[:] = np.rint(np.clip(np.nan_to_num(part.astype(np.float64)), 0.0, full) / full * 255.0)
-    grey = Image.fromarray(levels)
+    grey = Image.fromarray(255 - levels if _is_negative(image) else levels)
     if alpha is not None:
         for part, rows in zip(_strips(values), _strips(alpha), strict=True):
             rows[:] = np.where(part == transparent, 0, 255)

@@ -237,6 +237,22 @@ def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None
     return ImageError(f"{name}: cannot be read ({error}).", remedy)
 
 
+def own(path: Path, most_bytes: int | None = None) -> Image.Image:
+    """A picture that was written here, decoded.
+
+    Raises:
+        ImageError: it is damaged, or gone.
+    """
+    try:
+        with storage.open_file(path, most_bytes) as file, Image.open(file, formats=FORMATS) as image:
+            image.load()
+            return image
+    except (OSError, SyntaxError, ValueError) as error:  # as Pillow tells of damage
+        if isinstance(error, OSError) and error.errno is not None and not storage.is_of_entry(error):
+            raise
+        raise ImageError(f"{path.name}: cannot be read ({error}).", "Try it again.") from None
+
+
 @functools.cache
 def prepare_pillow() -> None:
     """Teach Pillow HEIF, and it and libtiff to be silent, which tell standard error, without a name, what is raised."""

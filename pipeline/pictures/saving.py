@@ -17,7 +17,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo, putchunk
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from pipeline import storage
+from pipeline.errors import ImageError
+from pipeline.pictures import images
 from pipeline.pictures.images import Picture
 from pipeline.pictures.metadata import XMP_TAG, Metadata
 
@@ -70,20 +71,23 @@ def animation(frames: Sequence[Path], last: Picture) -> bytes:
     """Pictures one after another as an animated WebP, which stays on the last for a while and starts over.
 
     Args:
-        frames: files of one shape; of ``MAX_FRAMES`` and more some are left out.
+        frames: files; of ``MAX_FRAMES`` and more some are left out, and those that are damaged.
         last: of that shape too; all are scaled down to ``MAX_FRAME_SIDE``.
     """
     chosen = frames[:: len(frames) // MAX_FRAMES + 1]
-    first, *others = [*map(_frame, chosen), _scaled(Image.fromarray(levels(last)))]
+    ending = _scaled(Image.fromarray(levels(last)))
+    first, *others = [frame for path in chosen if (frame := _frame(path)) and frame.size == ending.size] + [ending]
     durations = [FRAME_MILLISECONDS] * len(others) + [LAST_MILLISECONDS]
     buffer = io.BytesIO()
     first.save(buffer, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, quality=80, method=4)
     return buffer.getvalue()
 
 
-def _frame(path: Path) -> Image.Image:
-    with storage.open_file(path) as file, Image.open(file, formats=["PNG"]) as image:
-        return _scaled(image)
+def _frame(path: Path) -> Image.Image | None:
+    try:
+        return _scaled(images.own(path))
+    except ImageError:
+        return None
 
 
 def _scaled(image: Image.Image) -> Image.Image:

@@ -154,7 +154,13 @@ class _Copies:
     def mask(self, part: str, like: Rgb) -> Any:
         """One of them as a mask ``[H, W]`` in [0, 1], as high and wide as an image."""
         height, width = like.shape[:2]
-        grey = self.picture(part, max(height, width)).rgb.mean(-1)
+        picture = self.picture(part, max(height, width))
+        grey = picture.rgb.mean(-1)
+        if (
+            picture.alpha is not None
+        ):  # what is transparent counts for nothing: black lies behind it, not the photo's grey
+            behind = 1.0 - picture.alpha / np.float32(255.0)
+            grey = np.maximum(grey - behind * np.float32(np.mean(images.NEUTRAL) / 255.0), 0.0)
         if grey.max() < 1 / 255:
             raise ImageError(f"{self.job.images[part].file}: black all over.", "White is where a mask counts.")
         return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BOX), np.float32)

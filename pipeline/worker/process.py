@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import console, storage
-from pipeline.errors import EnvironmentFault, JobError
+from pipeline.errors import EnvironmentFault, JobError, shown
 from pipeline.jobs import attempt, parts, result, variants
 from pipeline.jobs.attempt import Fence
 from pipeline.jobs.record import Job
@@ -162,19 +162,20 @@ def _guarded(own: Path, job: Job, work: Callable[[], bool | None]) -> Outcome:
         return Outcome("fault", str(error))
     except ImportError as error:
         return Outcome("fault", f"the installation is broken: {error}")
-    except OSError as error:
-        if storage.is_refusal(error, own):
-            return _failed(own, f"{Path(str(error.filename)).name} of its attempt is none of ours: {error.strerror}.")
-        return Outcome("fault", f"{error.strerror or error} ({error.filename or own})")
     except Exception as error:
+        # Without a number it is no system's answer: Pillow and others raise an OSError of a file that they cannot use.
+        if isinstance(error, OSError) and error.errno is not None:
+            if storage.is_refusal(error, own):
+                entry = Path(str(error.filename)).name
+                return _failed(own, f"{entry} of its attempt is none of ours: {error.strerror}.")
+            return Outcome("fault", f"{error.strerror} ({error.filename or own})")
         if is_out_of_memory(error):
             return _failed(own, "the device ran out of memory at this size. Half the image_size takes a quarter.")
         log.exception("%s: internal error", job.name)  # of a sweep that has other pictures nothing else is kept
         with contextlib.suppress(OSError):
             storage.write_atomic(own / "traceback.txt", traceback.format_exc().encode("utf-8", "replace"))
-        return _failed(
-            own, f"internal error: {error!r}; details are in the log and in the job's traceback.txt. Please report it."
-        )
+        told = "details are in the log and in the job's traceback.txt. Please report it."
+        return _failed(own, f"internal error: {shown(error)}; {told}")
 
 
 def _failed(own: Path, reason: str) -> Outcome:

@@ -10,21 +10,21 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline import storage
-from pipeline.errors import JobError
+from pipeline.errors import ImageError, JobError
 from pipeline.jobs import losses, previews, result, variants
 from pipeline.jobs.record import Job
 from pipeline.jobs.result import RESULT, Done, Failed, Output, Result, Timing
 from pipeline.manifest.model import Manifest
+from pipeline.pictures import images
 from pipeline.pictures.contact import contact_sheet
-from pipeline.pictures.images import FORMATS
 from pipeline.pictures.preview import preview
 
 TILE = 320  # pixels of a picture's long side on the sheet
 
 
 def leave_result(folder: Path, job: Job) -> None:
-    """Draw the sheet, write the table, and report the sweep as done. A variant that failed leaves its place empty.
+    """Draw the sheet, write the table, and report the sweep as done. A variant that failed, or whose picture is
+    damaged, leaves its place empty.
 
     Args:
         folder: of the attempt.
@@ -119,7 +119,10 @@ def _sheet(manifest: Manifest, rows: list[dict[str, Any]], pictures: list[Image.
 def _picture(place: Path, ended: Result) -> Image.Image | None:
     if isinstance(ended, Failed):
         return None
-    with storage.open_file(place / RESULT / ended.output.file) as file, Image.open(file, formats=FORMATS) as image:
-        ground = Image.new("RGB", image.size, (128, 128, 128))
-        ground.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
-        return ground
+    try:
+        image = images.own(place / RESULT / ended.output.file)
+    except ImageError:
+        return None
+    ground = Image.new("RGB", image.size, (128, 128, 128))
+    ground.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
+    return ground

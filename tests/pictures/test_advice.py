@@ -34,6 +34,11 @@ def test_denoising_brings_a_noisy_photo_back() -> None:
     np.testing.assert_array_equal(advice.denoised(PHOTO, 0.0), PHOTO)
 
 
+@pytest.mark.parametrize("shape", [(1, 64, 3), (64, 1, 3), (1, 1, 3)])
+def test_a_photo_of_one_pixel_keeps_its_shape_without_noise(shape: tuple[int, ...]) -> None:
+    assert advice.denoised(np.full(shape, 0.5, np.float32), 0.5).shape == shape
+
+
 def test_a_clean_photo_is_left_alone_and_noise_asks_for_more() -> None:
     clean, grainy = advice.noise(PHOTO), advice.noise(noisy(12))
     assert advice.suggested_denoise(clean) == 0.0

@@ -133,11 +133,16 @@ def bmp(of: Array, kind: bytes, primaries: tuple[float, ...], gamma: float, prof
     return b"BM" + struct.pack("<III", size, 0, 14 + len(head)) + head + pixels + profile
 
 
+def exif(color_space: int, index: str) -> Image.Exif:
+    """Of a camera."""
+    found = Image.Exif()
+    found[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: color_space, 0xA005: {1: index}}
+    return found
+
+
 def jpeg_of_a_camera(of: Array, color_space: int, index: str) -> bytes:
-    exif = Image.Exif()
-    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: color_space, 0xA005: {1: index}}
     buffer = io.BytesIO()
-    Image.fromarray(levels(of)).save(buffer, "JPEG", quality=100, subsampling=0, exif=exif)
+    Image.fromarray(levels(of)).save(buffer, "JPEG", quality=100, subsampling=0, exif=exif(color_space, index))
     return buffer.getvalue()
 
 
@@ -201,6 +206,12 @@ FILES: dict[str, tuple[bytes, float, int]] = {
     "PNG cHRM without colours": (png(RGB, chunk(b"cHRM", bytes(32))), 0.01, 0),
     "PNG cHRM of one colour": (png(RGB, chrm((0.3, 0.3) * 4)), 0.01, 0),
     "PNG cICP that is too short": (png(RGB, cicp(9, 16)), 0.01, 0),
+    "PNG of a camera, Adobe RGB": (png(ADOBE_VALUES, chunk(b"eXIf", exif(0xFFFF, "R03").tobytes()[6:])), 0.7, 5),
+    "PNG of a camera, sRGB by its chunk": (
+        png(RGB, chunk(b"sRGB", b"\0") + chunk(b"eXIf", exif(0xFFFF, "R03").tobytes()[6:])),
+        0.01,
+        0,
+    ),
     "HEIC, Display P3": (nclx(P3_VALUES, "HEIF", 12, 13), 2.5, 20),
     "HEIC, BT.2020": (nclx(values(BT2020, srgb), "HEIF", 9, 14), 3.0, 30),
     "HEIC, PQ, 10 bits": (nclx(PQ_VALUES, "HEIF", 9, 16, 10), 2.5, 25),
@@ -242,6 +253,18 @@ def test_colours_are_what_the_file_says(tmp_path: Path, kind: str) -> None:
     off = np.abs(loaded(tmp_path / "a", data).rgb - RGB) * 255
     assert off.mean() <= mean
     assert np.percentile(off, 99) <= most + 0.01
+
+
+def test_a_lab_tiff_with_a_white_point_is_converted_once(tmp_path: Path) -> None:
+    """It has one by the format's own rules, which speaks of Lab."""
+    lab = Image.new("LAB", (80, 64), (138, 81, 70))
+    plain, told = io.BytesIO(), io.BytesIO()
+    lab.save(plain, "TIFF")
+    directory: Any = TiffImagePlugin.ImageFileDirectory_v2()
+    directory[318], directory.tagtype[318] = (0.3457, 0.3585), 5
+    lab.save(told, "TIFF", tiffinfo=directory)
+    once = loaded(tmp_path / "a.tif", plain.getvalue()).rgb
+    assert (loaded(tmp_path / "b.tif", told.getvalue()).rgb == once).all()
 
 
 def saved(image: Image.Image, form: str = "PNG") -> bytes:

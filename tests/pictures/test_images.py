@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from pipeline.errors import HugeFileError, ImageError
@@ -82,7 +83,28 @@ class TestWhatPeopleDrop:
         for name in ("a.png", "i.tif", "f.tif"):
             assert (np.rint(load(tmp_path / name, 96).rgb[..., 0] * 255) == nearest).all(), name
 
-    @pytest.mark.parametrize(("kind", "values"), [(0, (1000,)), (2, (1000, 40000, 7))])
+    @pytest.mark.parametrize(
+        ("kind", "negative"),
+        [(np.uint8, True), (np.uint16, True), (np.float32, True), (np.uint16, False), (np.uint32, False)],
+    )
+    def test_a_grey_tiff_whose_0_is_white_is_no_negative(self, tmp_path: Path, kind: Any, negative: bool) -> None:
+        top = 1 if kind is np.float32 else np.iinfo(kind).max
+        ramp = np.tile(np.linspace(0, 1, 80), (64, 1))
+        values = ((1 - ramp if negative else ramp) * top).astype(kind)
+        tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite" if negative else "minisblack")
+        assert close(load(tmp_path / "a.tif").rgb[..., 0], ramp, 2)
+
+    def test_16_bits_of_a_negative_that_are_not_srgb_are_turned_too(self, tmp_path: Path) -> None:
+        ramp = np.tile(np.linspace(0, 65535, 80).astype(np.uint16), (64, 1))
+        linear: Any = [(301, 3, 256, tuple(range(0, 65536, 257)), True)]  # its TransferFunction
+        tifffile.imwrite(tmp_path / "plain.tif", ramp, photometric="minisblack", extratags=linear)
+        tifffile.imwrite(tmp_path / "negative.tif", 65535 - ramp, photometric="miniswhite", extratags=linear)
+        found = load(tmp_path / "negative.tif").rgb
+        assert close(found, load(tmp_path / "plain.tif").rgb, 0)
+        assert close(found[0, [0, -1], 0], [0, 1], 1)
+        assert found[0, 40, 0] > 0.7  # of half the light
+
+    @pytest.mark.parametrize(("kind", "values"), [(0, (1000,)), (2, (1000, 40000, 7)), (2, (0, 0, 200))])
     def test_16_bits_with_one_transparent_value_keep_their_alpha(
         self, tmp_path: Path, kind: int, values: tuple[int, ...]
     ) -> None:

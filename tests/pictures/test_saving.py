@@ -16,6 +16,7 @@ import tifffile
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
+from pipeline.manifest.parameters import MOST_OF_FORMAT
 from pipeline.pictures import metadata, saving
 from pipeline.pictures.images import Picture
 from pipeline.pictures.metadata import NAMESPACE, Metadata
@@ -95,6 +96,22 @@ class TestPixels:
             assert np.abs(found.astype(float) - np.clip(rgb, 0, 1).astype(np.float64) * 65535).max() < 0.51
             assert (found == expected).mean() > 0.99
             assert found.ravel()[:6].tolist() == [0, 65535, 0, 1, 65535, 0]
+
+    @pytest.mark.parametrize("output_format", saving.SUFFIXES)
+    def test_a_format_takes_the_longest_side_that_a_manifest_may_ask_of_it(self, output_format: str) -> None:
+        longest = MOST_OF_FORMAT.get(output_format, 70_000)
+        buffer = io.BytesIO(saving.encode(Picture(np.zeros((1, longest, 3), np.float32), None), output_format))
+        with Image.open(buffer) as image:
+            assert image.size == (longest, 1)
+
+    def test_an_animation_leaves_out_what_is_damaged(self, tmp_path: Path) -> None:
+        for number in range(3):
+            picture(seed=number).save(tmp_path / f"{number}.png")
+        (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:-40])
+        picture(40, 30).save(tmp_path / "2.png")  # of another size
+        frames = [tmp_path / f"{number}.png" for number in range(3)] + [tmp_path / "gone.png"]
+        film: Any = Image.open(io.BytesIO(saving.animation(frames, Picture(np.zeros((64, 80, 3), np.float32), None))))
+        assert film.n_frames == 2
 
     def test_an_animation_shows_every_picture_and_stays_on_the_last(self, tmp_path: Path) -> None:
         paths = []

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageColor
 
 from pipeline.errors import ImageError
 from pipeline.jobs.record import Job, JobImage, name_in, now
@@ -52,6 +53,29 @@ def test_images_decoded_ahead_are_taken_from_there(tmp_path: Path, monkeypatch: 
     ahead = loader._ahead[1].result()
     monkeypatch.setattr(inputs, "load", None)
     assert loader.take(folder, Job.load(folder), 10**6) is ahead
+
+
+@pytest.mark.parametrize("colour", ["white", "black"])
+def test_what_is_transparent_in_a_mask_counts_as_black(tmp_path: Path, colour: str) -> None:
+    """As a layer that is painted on nothing, which every program of pictures exports so."""
+    folder = job(tmp_path / "a-20260101-000000-0001")
+    record = Job.load(folder)
+    mask_file = record.images["content"].model_copy(update={"file": "mask.png", "stored": "mask.png"})
+    assert record.manifest is not None
+    parameters = record.manifest.parameters.model_copy(update={"protect": "mask.png"})
+    manifest = record.manifest.model_copy(update={"parameters": parameters})
+    record = record.model_copy(update={"manifest": manifest, "images": record.images | {"protect": mask_file}})
+    mask = Image.new("RGBA", (80, 64), (255, 255, 255, 0))
+    mask.paste((*ImageColor.getrgb(colour), 255), (40, 0, 80, 64))
+    mask.save(folder / "mask.png")
+    if colour == "black":
+        with pytest.raises(ImageError, match=r"mask.png: black all over"):
+            inputs.load(folder, record, 10**6)
+        return
+    protected = inputs.load(folder, record, 10**6).protected
+    assert protected is not None
+    assert protected[:, :30].max() < 1 / 255
+    assert protected[:, -30:].min() == 1.0
 
 
 def test_an_image_gone_from_a_job_is_the_jobs_failure_and_a_gone_folder_is_not(tmp_path: Path) -> None:
