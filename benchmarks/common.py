@@ -16,6 +16,7 @@ from pipeline.engine import weights
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import images
+from pipeline.worker import session
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -41,7 +42,8 @@ def image(picture: Any) -> Image.Image:
 
 
 def load_weights() -> weights.Weights:
-    """VGG-19 as the product finds it."""
+    """VGG-19 as the product finds it, for TensorFlow as a worker has it: on a card float32 is no TF32."""
+    session.tensorflow()
     return weights.load(None, platformdirs.user_cache_path("stylistic") / "weights")
 
 

@@ -9,6 +9,7 @@ that it once had and determinism is for all of it.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -24,7 +25,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks import common
-from benchmarks.workers import drop
+from benchmarks.workers import drop, drop_each
 
 OURS: dict[str, dict[str, Any]] = {
     "Wasserstein, L-BFGS, bfloat16 (the default)": {},
@@ -52,20 +53,22 @@ def main() -> None:
     if arguments.part:
         print(json.dumps(_part(arguments)))
         return
-    figures = {}
-    for name, rows in _tables(arguments):
-        print(f"\n## {name}\n", flush=True)
+    figures: dict[str, list[list[Any]]] = {}
+    for name, heads, rows in _tables(arguments):
+        print(f"\n## {name}\n\n| | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}", flush=True)
         for row in rows:
-            figures[f"{name}: {row[0]}"] = row[1:]
+            figures.setdefault(name, []).append(row)
             print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)
     common.write("gpu", figures)
 
 
-def _tables(arguments: argparse.Namespace) -> Iterator[tuple[str, Iterator[list[Any]]]]:
-    yield "Start of a process, seconds", _start(arguments)
-    yield f"Milliseconds a step at {arguments.sizes} px", _steps(arguments)
-    yield "Jobs of `standard` through `stylistic run`, seconds, the first one cold", _jobs(arguments)
-    yield f"Pictures an hour, {arguments.steps} steps, at {arguments.sizes} px", _hours(arguments)
+def _tables(arguments: argparse.Namespace) -> Iterator[tuple[str, list[str], Iterator[list[Any]]]]:
+    sizes = [f"{size} px" for size in arguments.sizes]
+    yield "Start of a process, seconds", [""], _start(arguments)
+    yield "Milliseconds a step", sizes, _steps(arguments)
+    of_job = ["images", "steps", "since the last", "memory"]
+    yield "Jobs of `standard` through `stylistic run`, seconds, the first one cold", of_job, _jobs(arguments)
+    yield f"Pictures an hour, {arguments.steps} steps", sizes, _hours(arguments)
 
 
 def _start(arguments: argparse.Namespace) -> Iterator[list[Any]]:
@@ -118,8 +121,8 @@ def _parts_of_a_start(size: int, device: str) -> dict[str, Any]:
         seconds[name] = time.perf_counter() - begun
         return found
 
-    timed("TensorFlow's import", session.tensorflow)
-    timed("the device", lambda: session.gpus(device))
+    timed("TensorFlow's import", lambda: importlib.import_module("tensorflow"))
+    timed("the device", lambda: [session.tensorflow(), session.gpus(device)])
     options = session.Options(None, 10**9, 30, device)
     opened = timed("weights and extractor", lambda: session.open_session(options, "auto"))
     content, style = timed("two pictures", lambda: [common.load(p, size) for p in (common.CONTENT, common.STYLE)])
@@ -178,15 +181,11 @@ def _peers(content: Any, style: Any, asked: dict[str, Any]) -> float:
 def _jobs(arguments: argparse.Namespace) -> Iterator[list[Any]]:
     sizes = [arguments.sizes[0], *arguments.sizes, arguments.sizes[0]]
     with tempfile.TemporaryDirectory() as folder:
-        inbox = Path(folder, "inbox")
-        drop(inbox, 0, 0, 0)
-        for number, size in enumerate(sizes):
-            manifest = {"content": common.CONTENT.name, "style": common.STYLE.name, "parameters": {"image_size": size}}
-            (inbox / f"{number}.json").write_text(json.dumps(manifest), encoding="utf-8")
+        drop_each(Path(folder, "inbox"), [{"image_size": size} for size in sizes])
         for size, log in zip(sizes, _run(Path(folder), arguments, 1), strict=True):
             timing, peak = log["timing"], log["peak_card_memory_bytes"] or log["peak_memory_bytes"]
             parts = (f"{timing[part]:.2f}" for part in ("setup_seconds", "optimize_seconds"))
-            yield [f"{size} px", *parts, f"{log['seconds']:.2f} since the last", f"{peak / 1e9:.1f} GB"]
+            yield [f"{size} px", *parts, f"{log['seconds']:.2f}", f"{peak / 1e9:.1f} GB"]
 
 
 def _hours(arguments: argparse.Namespace) -> Iterator[list[Any]]:

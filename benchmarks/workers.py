@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -112,12 +112,17 @@ def measure(root: Path, size: int, jobs: int, steps: int) -> dict[str, Any]:
 
 
 def drop(inbox: Path, size: int, jobs: int, steps: int) -> None:
+    """So many jobs of one scale of so many steps each."""
+    drop_each(inbox, [{"image_size": size, "epochs": 1, "steps_per_epoch": steps, "pyramid": "off"}] * jobs)
+
+
+def drop_each(inbox: Path, parameters: Sequence[Any]) -> None:
+    """A job of the example's pictures for each of these parameters."""
     inbox.mkdir(parents=True)
     for picture in (common.CONTENT, common.STYLE):
         shutil.copy(picture, inbox)
-    parameters = {"image_size": size, "epochs": 1, "steps_per_epoch": steps, "pyramid": "off"}
-    manifest = {"content": common.CONTENT.name, "style": common.STYLE.name, "parameters": parameters}
-    for number in range(jobs):
+    for number, asked in enumerate(parameters):
+        manifest = {"content": common.CONTENT.name, "style": common.STYLE.name, "parameters": asked}
         (inbox / f"{number}.json").write_text(json.dumps(manifest), encoding="utf-8")
     time.sleep(2.1)  # the settling time is not what is measured
 

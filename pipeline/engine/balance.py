@@ -14,7 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.manifest.parameters import CONTENT_LAYERS, CONTENT_SHARES, STYLE_LAYER_WEIGHTS, STYLE_SHARES, Parameters
+from pipeline.manifest.parameters import (
+    CONTENT_LAYERS,
+    CONTENT_SHARES,
+    LEAST_LIMIT,
+    STYLE_LAYER_WEIGHTS,
+    STYLE_SHARES,
+    Parameters,
+)
 
 CONTENT_SCALE = 250.0  # of a layer's whole content, at which the usual content and total variation weights go together
 STYLE_TO_CONTENT = 0.5  # of a featureless picture's losses, at strength 1
@@ -62,7 +69,7 @@ def chosen(parameters: Parameters, content: Mapping[str, float], style: Mapping[
         mean_share = sum(STYLE_SHARES.values()) / len(STYLE_SHARES)
         style_layers = found["style_layers"] = _over(style, STYLE_SHARES, 1.0 / mean_share)
     if parameters.content_limit == "auto":
-        found["content_limit"] = LIMIT * parameters.strength or "off"
+        found["content_limit"] = max(LIMIT * parameters.strength, LEAST_LIMIT) if parameters.strength else "off"
     whole_content = _mean(content_layers, content) * (parameters.content_weight or CONTENT_WEIGHT)
     whole_style = _mean(style_layers, style) or 1.0
     found["style_weight"] = _round(parameters.strength * STYLE_TO_CONTENT * whole_content / whole_style)

@@ -107,7 +107,7 @@ def wasserstein_distances(statistics: Sequence[Tensor], targets: Sequence[Wasser
     ``(L Σ Lᵀ)^½``; its gradient by Σ is ``Q = ½ Lᵀ (L Σ Lᵀ)^-½ L``, by μ ``−2Qμ``.
 
     Args:
-        statistics: ``moments`` of the image ``[C + 1, C]``, one a layer.
+        statistics: of the image, ``moment_sums`` over their weights ``[C + 1, C]``, one a layer.
         targets: of the style.
     """
     scales = np.array([WASSERSTEIN_SCALE / found.shape[1] for found in statistics], np.float32)

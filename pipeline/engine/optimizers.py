@@ -1,8 +1,8 @@
 """Optimizers of an image in [0, 1]: pure functions from one state of tensors to the next, one evaluation a step.
 
-Each has ``start(image)``, ``step(evaluate, state, rates)`` and ``result(state)``. A state is a tuple of float32 tensors
-(``image`` first), so a checkpoint is the list of its arrays. ``evaluate(image)`` gives ``(losses, gradient)``, where
-``losses[0]`` is the total.
+Each has ``start(image, steps)``, ``step(evaluate, state, rates)`` and ``result(state)``. A state is a tuple of float32
+tensors (``image`` first), so a checkpoint is the list of its arrays. ``evaluate(image)`` gives ``(losses, gradient)``,
+where ``losses[0]`` is the total.
 """
 
 from __future__ import annotations

@@ -101,10 +101,9 @@ class Stylizer:
 
         Raises:
             ImageError: an image is too small for the deepest layer.
-            JobError: the loss overflowed.
+            JobError: the loss, or the picture, overflowed.
         """
         parameters = self.settled(content, styles, parameters)
-        require_size(content, "the content image", parameters.layers)
         optimizer = OPTIMIZERS[parameters.optimizer]
         full_side = max(content.shape[:2])
         number = resume.step if resume else 0
@@ -115,6 +114,7 @@ class Stylizer:
             if resume and index < resume.scale_index:
                 continue
             scaled = scales.resize(content, side / full_side)
+            require_size(scaled[0], "the content image", parameters.layers)
             if resume and index == resume.scale_index:
                 tensors = optimizer.restore([tf.convert_to_tensor(t) for t in resume.tensors])
             else:
@@ -129,12 +129,11 @@ class Stylizer:
                 for total, content_part, style_part, variation, temporal in records:
                     number += 1
                     if not math.isfinite(total):
-                        raise JobError(
-                            f"the loss is {total} at step {number}: the numbers have overflowed.",
-                            "Lower learning_rate, or the weights of the losses.",
-                        )
+                        raise _overflowed(f"the loss is {total} at step {number}")
                     yield Step(number, side, total, content_part, style_part, variation, temporal, state)
             image = optimizer.result(tensors)
+        if not tf.reduce_all(tf.math.is_finite(image)):  # after the last step no loss tells
+            raise _overflowed(f"the picture is not finite after step {number}")
 
     def _calls(
         self, advance: Any, state: State, last: int, targets: Targets, parameters: Parameters
@@ -259,7 +258,7 @@ class Stylizer:
             found = self._extractor.sums(tf.identity(image), [*of_content, *of_style], strip_pixels)
         content = objective.weighted_mean(
             [
-                objective.content_distance(sums / tf.cast(tf.size(target), tf.float32), whole, limit)
+                objective.content_distance(sums / tf.cast(tf.size(target, tf.int64), tf.float32), whole, limit)
                 for sums, target, whole in zip(found, targets.content, targets.whole_content, strict=False)
             ],
             weights.content_layers,
@@ -272,6 +271,10 @@ class Stylizer:
         temporal = objective.temporal_loss(image, *targets.anchor) if targets.anchor else tf.constant(0.0)
         parts = [weights.content * content, weights.style * style, weights.total_variation * variation, temporal]
         return [tf.add_n(parts), *parts]
+
+
+def _overflowed(what: str) -> JobError:
+    return JobError(f"{what}: the numbers have overflowed.", "Lower learning_rate, or the weights of the losses.")
 
 
 def _heads(targets: Targets, parameters: Parameters) -> tuple[list[Head], list[Head]]:

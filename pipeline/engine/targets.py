@@ -182,7 +182,7 @@ def _whole_content(target: Tensor, protected: list[Tensor], rows: int) -> Tensor
     for top in range(0, target.shape[1], rows):
         part, *of_part = (one[:, top : top + rows] for one in (target, *protected))
         found.append(objective.content_sums(tf.zeros_like(part), part, *of_part))
-    whole = tf.add_n(found) / tf.cast(tf.size(target), tf.float32)
+    whole = tf.add_n(found) / tf.cast(tf.size(target, tf.int64), tf.float32)
     if not protected:
         return whole
     return tf.stack([tf.reduce_sum(whole) * tf.reduce_mean(1.0 - protected[0]), whole[1]])

@@ -40,6 +40,13 @@ class Painting:
         """Of a clip; one of a photo."""
         return 1 + self.further_steps // self.parameters.frame_steps
 
+    @property
+    def regions(self) -> int:
+        """How many style losses it has: one of each painting with a region to itself, one of all others."""
+        paintings = [part.removeprefix("style-") for part in self.images if part.startswith("style-")]
+        own = sum(f"mask-{number}-content" in self.images for number in paintings)
+        return own + (own < len(paintings)) or 1
+
     def pixels(self, side: int) -> int:
         """In all, where its long side has so many."""
         return max(1, round(side * side * min(self.width, self.height) / max(self.width, self.height)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import MAX_SIZE, MIN_SIZE, STYLE_SHARES, Parameters
-from pipeline.manifest.schedule import schedule, smallest_side
+from pipeline.manifest.schedule import schedule, smallest_side, style_side
 
 Size = tuple[int, int]  # width and height, pixels
 
@@ -53,24 +53,32 @@ def _print(parameters: Parameters, name: str, size: Size) -> str:
 
 def _content(parameters: Parameters, name: str, size: Size) -> str:
     needed, side = smallest_side(parameters.layers), parameters.image_size
-    if min(_at(size, side)) >= needed:
-        return ""
     width, height = _at(size, side)
-    fits = _fitting(size, needed)
+    coarsest = schedule(parameters, height, width)[0][0]
+    at, fits = _at(size, coarsest), _fitting(size, needed)
+    if min(at) >= needed:
+        return ""
+    told = f"{name}: {size[0]}×{size[1]} pixels, too narrow: at"
+    if coarsest < side and fits <= side:
+        return f"{told} the first scale of `pyramid`, {coarsest}, it is {at[0]}×{at[1]}. {fits} would do, or `auto`."
     remedy = f"image_size {fits} would do." if fits <= MAX_SIZE else "Use a part of it that is less narrow."
-    return f"{name}: {size[0]}×{size[1]} pixels, too narrow: at image_size {side} it is {width}×{height}. {remedy}"
+    return f"{told} image_size {side} it is {width}×{height}. {remedy}"
 
 
 def _style(parameters: Parameters, name: str, size: Size, content: Size) -> str:
     needed = smallest_side(STYLE_SHARES if parameters.style_layers == "auto" else parameters.style_layers)
     width, height = _at(content, parameters.image_size)
     ratio = schedule(parameters, height, width)[0][0] / max(width, height)
-    side = max(1, round(parameters.style_size * parameters.style_scale))
-    if min(_at(_at(size, side), side * ratio)) >= needed:
+    asked = max(1, round(parameters.style_size * parameters.style_scale))
+    side = style_side(parameters, height, width, max(size))
+    if min(_at(_at(size, side), min(side, asked * ratio))) >= needed:
         return ""
+    if min(_at(size, side)) < needed and side < asked:  # its own, beside a large picture
+        told = f"{name}: {size[0]}×{size[1]} pixels, too narrow, as it is not enlarged beside a picture of this size."
+        return f"{told} Use a larger file of it, or a part that is less narrow."
     fits = math.ceil(_fitting(size, math.ceil(needed / ratio)) / parameters.style_scale)
     remedy = f"style_size {fits} would do." if fits <= MAX_SIZE else "Use a part of it that is less narrow."
-    scale = f" at the coarsest of its scales ({side * ratio:.0f} pixels)" if ratio < 1 else ""
+    scale = f" at the coarsest of its scales ({asked * ratio:.0f} pixels)" if ratio < 1 else ""
     return f"{name}: {size[0]}×{size[1]} pixels, too narrow at style_size {parameters.style_size}{scale}. {remedy}"
 
 

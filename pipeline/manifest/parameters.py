@@ -23,6 +23,7 @@ CONTENT_SHARES = {"block4_conv2": 1.0, "block5_conv2": 100.0}
 # small: at equal weights colour and grain, which they alone see, count little.
 CONTENT_LAYERS = {"block5_conv2": 1.0}
 STYLE_LAYER_WEIGHTS = dict(zip(STYLE_LAYERS, (1e3, 1e2, 1e1, 1.0, 1.0), strict=True))
+LEAST_LIMIT = 1e-3  # of content
 TIMELAPSE_FRAMES = 40  # at most, where the manifest has no `snapshots`
 # TensorFlow's tutorial "Neural style transfer", to the letter; the others are points on the curve of time and quality.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -67,12 +68,12 @@ class Parameters(Model):
     content_weight: Float = Field(1e4, ge=0, le=1e12)
     style_weight: Annotated[
         float | Literal["auto"],
-        *number_or(1e12, "auto"),
+        *number_or(1e18, "auto"),  # as what `auto` comes to is written down, beside the largest content_weight
         Field(description="`auto`: from the strength and the scales of photo and painting"),
     ] = "auto"
     content_limit: Annotated[
         float | Literal["auto", "off"],
-        *number_or(1e3, "auto", "off", low=1e-3),
+        *number_or(1e3, "auto", "off", low=LEAST_LIMIT),
         Field(description="the part of the photo's features that may be lost; beyond it content weighs far more"),
     ] = "auto"
     protect: Annotated[

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pipeline.engine import objective, roots, stylize
 from pipeline.engine.extractor import Extractor
+from pipeline.engine.optimizers import Adam
 from pipeline.engine.stylize import State, Step, Stylizer
 from pipeline.engine.targets import PROTECTED_SHARE, Style, TargetStore
 from pipeline.errors import ImageError, JobError
@@ -273,6 +274,11 @@ class TestStrength:
         totals = [[step.total for step in stylizer.run(PHOTO, [PAINTING], given)] for given in (parameters(), again)]
         assert totals[0] == totals[1]
 
+    @pytest.mark.parametrize("given", [{"strength": 0.001}, {"content_weight": 1e12, "strength": 10}])
+    def test_what_is_chosen_can_be_written_in_a_manifest(self, stylizer: Stylizer, given: dict[str, Any]) -> None:
+        settled = stylizer.settled(PHOTO, [PAINTING], parameters(**given))
+        assert Parameters.model_validate(settled.model_dump(mode="json")) == settled
+
     def test_layers_of_ones_own_keep_their_weights(self, stylizer: Stylizer) -> None:
         given = parameters(style_layers={"block2_conv1": 3}, content_layers=["block3_conv2"])
         settled = stylizer.settled(PHOTO, [PAINTING], given)
@@ -306,6 +312,8 @@ class TestRefusals:
             next(stylizer.run(PHOTO[:10], [PAINTING], parameters()))
         with pytest.raises(ImageError, match="the style image is 60×4 pixels"):
             next(stylizer.run(PHOTO, [Style(PAINTING.image[:4], 1.0, "flat")], parameters(pyramid="off")))
+        with pytest.raises(ImageError, match="the content image is 20×8 pixels.* at least 16 pixels"):
+            next(stylizer.run(PHOTO[:24], [PAINTING], parameters(pyramid=[20, 64])))
 
     def test_an_overflow_is_a_sentence(self, stylizer: Stylizer) -> None:
         huge = {f"block{b}_conv1": 1e6 for b in range(1, 6)}
@@ -313,6 +321,14 @@ class TestRefusals:
         with pytest.raises(JobError, match="the loss is (inf|nan) at step 1"):
             of_gram = parameters(style_loss="gram", style_weight=1, style_layers=huge)
             list(Stylizer(Extractor(kernels, "float32")).run(PHOTO, [PAINTING], of_gram))
+
+    def test_an_overflow_of_the_last_update_is_a_sentence_too(
+        self, stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No loss is of its picture, which would be black."""
+        monkeypatch.setattr(Adam, "result", lambda self, state: state.image / 0.0)
+        with pytest.raises(JobError, match="the picture is not finite after step 6"):
+            steps(stylizer, optimizer="adam", pyramid="off")
 
 
 class TestAgreement:

@@ -56,6 +56,23 @@ def test_so_is_a_thin_painting_at_the_coarsest_scale(painting: tuple[int, int], 
     assert told((800, 600), painting, **{**fields, "style_size": int(found[1])}) == ""
 
 
+def test_a_thin_panorama_is_told_the_least_first_scale_of_a_pyramid_that_would_do() -> None:
+    sentence = told((1500, 300), pyramid=[64, 512])
+    assert sentence.startswith(
+        "photo.jpg: 1500×300 pixels, too narrow: at the first scale of `pyramid`, 64, it is 64×13"
+    )
+    size = int(sentence.split(" would do")[0].split()[-1])
+    assert told((1500, 300), pyramid=[size, 512]) == told((1500, 300)) == ""
+    assert told((1500, 300), pyramid=[size - 1, 512]) != ""
+
+
+def test_a_thin_painting_beside_a_large_picture_is_told_that_it_is_its_own_size() -> None:
+    sentence = told((4000, 3000), (150, 10), image_size=4000)
+    assert sentence.startswith("wave.jpg: 150×10 pixels, too narrow, as it is not enlarged beside")
+    assert told((4000, 3000), (1500, 100), image_size=4000) == ""
+    assert told((800, 600), (300, 8), pyramid="off").endswith("style_size 582 would do.")
+
+
 def test_one_that_no_size_would_do_for_is_told_to_be_cut() -> None:
     assert told((1_000_000, 50)).endswith("Use a part of it that is less narrow.")
 

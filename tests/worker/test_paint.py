@@ -19,10 +19,11 @@ from pipeline.engine.extractor import Extractor
 from pipeline.engine.stylize import State, Step, Stylizer
 from pipeline.engine.targets import Style
 from pipeline.errors import JobError
+from pipeline.forecast.memory import bytes_of as memory_of
 from pipeline.forecast.memory import bytes_of_checkpoints
 from pipeline.forecast.work import Painting, Source
 from pipeline.jobs import checkpoint, losses
-from pipeline.manifest.fields import Print
+from pipeline.manifest.fields import VGG19_LAYERS, Print
 from pipeline.manifest.parameters import Parameters
 from pipeline.worker import fitting, memory
 from pipeline.worker.optimizing import Keeping, optimize
@@ -100,12 +101,14 @@ def test_a_call_of_several_steps_ends_where_a_picture_is_wanted() -> None:
     assert sorted({step.state.step for step in run(snapshots=4)}) == [1, 3, 4, 6, 8]
 
 
+IMAGES = {"content": Source("content", 4000, 3000), "style-1": Source("style-1", 1000, 2000)}
+
+
 class TestMemory:
     """What the machine cannot hold is refused, with what would fit."""
 
     def refusal(self, monkeypatch: pytest.MonkeyPatch, free: float, **parameters: Any) -> str:
-        images = {"content": Source("content", 4000, 3000), "style-1": Source("style-1", 1000, 2000)}
-        painting = Painting(Parameters(**parameters), 4000, 3000, images=images)
+        painting = Painting(Parameters(**parameters), 4000, 3000, images=IMAGES)
         monkeypatch.setattr(memory, "available", lambda limit: int(free))
         with pytest.raises(JobError) as refused:
             fitting.require_memory(painting, "float32", Options(None, 10**8, 30, device="cpu"))
@@ -132,6 +135,29 @@ class TestMemory:
         said = self.refusal(monkeypatch, 4e9, image_size=512, style_size=2048, style_scale=4)
         assert "a painting of 8192 pixels takes about" in said
         assert "style_size × style_scale of " in said
+
+    @pytest.mark.parametrize("free", [1e9, 2e9])
+    def test_the_size_of_a_painting_that_is_told_fits(self, monkeypatch: pytest.MonkeyPatch, free: float) -> None:
+        said = self.refusal(monkeypatch, free, image_size=256, style_size=4000)
+        size = int(said.split("style_size × style_scale of ")[1].split(" ")[0])
+        painting = Painting(Parameters(image_size=256, style_size=size), 4000, 3000, images=IMAGES)
+        fitting.require_memory(painting, "float32", Options(None, 10**8, 30, device="cpu"))
+
+    @pytest.mark.parametrize(
+        ("regions", "given", "measured"),  # bytes a pixel, with VGG-19 at 256 px, bfloat16
+        [
+            (1, {}, 1250),
+            (4, {}, 3433),
+            (1, {"style_layers": dict.fromkeys(VGG19_LAYERS, 1)}, 2316),
+            (1, {"content_layers": dict.fromkeys(VGG19_LAYERS, 1)}, 2059),
+        ],
+    )
+    def test_regions_and_more_layers_are_reckoned(self, regions: int, given: dict[str, Any], measured: int) -> None:
+        masks = [f"mask-{number}-content" for number in range(1, regions)]
+        parts = ["content", "mask-1-style", *masks, *(f"style-{number}" for number in range(1, regions + 1))]
+        images = {part: Source(part, 128, 128) for part in parts}
+        painting = Painting(Parameters(image_size=128, **given), 128, 128, images=images)
+        assert measured <= memory_of(painting, "bfloat16") / 128**2 <= 1.8 * measured
 
     def test_an_image_too_large_to_decode_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = self.refusal(monkeypatch, 8e7, image_size=64, style_size=64)
