@@ -143,12 +143,13 @@ def submit(
     """
     from pipeline.forecast.paces import Paces, cache_file
     from pipeline.inbox import submit as submitting
+    from pipeline.inbox.settings import read_settings
     from pipeline.manifest.model import Limits
     from pipeline.pictures.suffixes import told_unread
 
     if not photos:
         raise UsageError("no photo.", "Name photos before --style: what follows it are paintings.")
-    given = submitting.read_settings(settings)
+    given = read_settings(settings)
     if styles:
         found, unread = submitting.find_photos(photos, ignore, given.frames)
         if unread:

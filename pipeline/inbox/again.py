@@ -12,7 +12,7 @@ from typing import Any
 from pipeline import storage
 from pipeline.errors import JobError, ManifestError, UsageError
 from pipeline.inbox.places import Places
-from pipeline.inbox.submit import read_settings
+from pipeline.inbox.settings import read_settings, told
 from pipeline.jobs.record import Job, JobImage, new_id
 from pipeline.jobs.spool import Spool
 from pipeline.manifest.document import write_document
@@ -56,7 +56,7 @@ def plan(
     try:
         manifest = parse_manifest(write_document(data), job_id, None, limits, presets)
     except ManifestError as error:
-        raise UsageError("\n".join(problem.split(": ", 1)[-1] for problem in error.problems)) from None
+        raise UsageError(told(error, job_id)) from None
     known = {image.file: image for image in asked.images.values()}
     images, sources = {}, {}
     for part, file in manifest.images.items():

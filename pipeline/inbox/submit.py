@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from pipeline import storage
 from pipeline.errors import ImageError, JobError, ManifestError, UsageError
@@ -17,12 +17,12 @@ from pipeline.inbox import films, foreign_paths, jobfolder, patterns, series
 from pipeline.inbox.drops import is_job, is_photo
 from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.places import Places
+from pipeline.inbox.settings import Settings, told
 from pipeline.jobs import clips
 from pipeline.jobs.unfit import unfit
-from pipeline.manifest.document import read_document, write_document
+from pipeline.manifest.document import write_document
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import beginning
-from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import suffixes
 from pipeline.pictures.clips import Film
@@ -39,17 +39,6 @@ class Submission:
     text: bytes  # its job.yaml
     copies: Mapping[Path, str]  # each image's path in the job folder
     paintings: list[Painting]
-
-
-class Settings(NamedTuple):
-    """What ``key=value`` stand for: fields of a manifest, and its parameters."""
-
-    fields: dict[str, Any]
-    parameters: dict[str, Any]
-
-    @property
-    def frames(self) -> bool:
-        return self.fields.get("frames") is True
 
 
 def find_photos(
@@ -166,7 +155,12 @@ def _asked(
         try:
             manifest = parse_manifest(text, "the job", None, limits, presets)
         except ManifestError as error:  # every job's alike
-            raise UsageError("\n".join(problem.split(": ", 1)[1] for problem in error.problems)) from None
+            raise UsageError(told(error, "the job")) from None
+        for image in manifest.images.values():
+            if image not in copies.values():
+                raise UsageError(
+                    f"{image}: none of the photos and paintings that are submitted.", "For others write a manifest."
+                )
         yield manifest, text, copies
 
 
@@ -212,26 +206,6 @@ def _matching(pattern: Path, is_meant: Callable[[str], bool], ignore: Sequence[s
         return [folder / photo for photo in patterns.photos(real, wanted, is_meant, Ignored.by(ignore, real))]
     except ValueError as error:
         raise UsageError(f"{pattern}: not a pattern ({error}).") from None
-
-
-def read_settings(settings: Sequence[str]) -> Settings:
-    """What ``key=value`` stand for: a parameter, or another field of a manifest; values as there.
-
-    Raises:
-        UsageError: one is not of this form.
-    """
-    fields: dict[str, Any] = {}
-    parameters: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise UsageError(f"--set {setting}: write it as key=value.")
-        own = key not in Parameters.model_fields and key in Manifest.model_fields
-        try:
-            (fields if own else parameters)[key] = read_document(text.encode(), f"--set {key}").data
-        except ManifestError as error:
-            raise UsageError(str(error)) from None
-    return Settings(fields, parameters)
 
 
 def _file_names(files: Iterable[Path]) -> dict[Path, str]:

@@ -19,6 +19,8 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     Tag,
+    TypeAdapter,
+    ValidationError,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
@@ -39,6 +41,17 @@ def _refuse_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"must be a number, not {str(value).lower()}")
     return value
+
+
+_TRUTH = TypeAdapter(bool)
+
+
+def is_true(value: Any) -> bool:
+    """Whether a value is read as true where a manifest has a truth value: ``True``, ``1``, ``"yes"``, ``"on"``…"""
+    try:
+        return _TRUTH.validate_python(value)
+    except ValidationError:
+        return False
 
 
 def _layer_weights(value: Any) -> Any:

@@ -108,6 +108,16 @@ def test_images_that_are_not_kept_are_found_in_the_inbox_if_they_are_the_same(sp
         repeat(spool)
 
 
+def test_parameters_may_be_given_together_and_a_fault_of_a_preset_names_its_file(spool: Spool) -> None:
+    finish(spool)
+    manifest = repeat(spool, "parameters={strength: 2}").manifest
+    assert manifest and (manifest.parameters.strength, manifest.parameters.seed) == (2, 3)
+    presets, inbox = spool.folder.parent, spool.folder.parent / "inbox"
+    (presets / "night.yaml").write_text("parameters:\n  strength: much\n")
+    with pytest.raises(UsageError, match=r"^night\.yaml, line 2: `parameters.strength`"):
+        again.plan(spool, A, ["preset=night"], Places(inbox, inbox), Limits(), presets)
+
+
 def test_a_print_gives_way_to_an_image_size(spool: Spool) -> None:
     finish(spool, b"content: photos/harbour.png\nstyle: wave.png\nparameters: {print: {width_cm: 2.54}}")
     for setting, size in (("strength=2", 300), ("print={width_cm: 5.08}", 600), ("image_size=400", 400)):

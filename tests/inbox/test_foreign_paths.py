@@ -11,6 +11,7 @@ from pipeline.errors import UsageError
 from pipeline.inbox import submit
 from pipeline.inbox.check import check
 from pipeline.inbox.readiness import Ready, Rejected, Waiting
+from pipeline.inbox.settings import read_settings
 from pipeline.manifest.model import Limits
 from tests.inbox.conftest import make, only, pair
 from tests.inbox.test_style_folder import photo, scan
@@ -144,4 +145,4 @@ def test_backslashes_in_double_quotes_are_answered_with_what_to_write(folder: Pa
 def test_submit_says_so_too(folder: Path, path: str) -> None:
     pair(folder)
     with pytest.raises(UsageError, match="Name a file on this machine"):
-        submit.plan(submit.find_photos([path])[0], [folder / "painting.png"], None, submit.read_settings([]), Limits())
+        submit.plan(submit.find_photos([path])[0], [folder / "painting.png"], None, read_settings([]), Limits())
