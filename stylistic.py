@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import operator
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ Picture = str | Path | Image.Image | np.ndarray[Any, Any]
 
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _FILED_AS = {"HSV": "RGB", "La": "LA", "RGBa": "RGBA"}  # modes that no file has
+_DEVICES = ("auto", "cpu", "gpu")
 _loader = InputLoader()
 
 
@@ -71,9 +73,11 @@ def paint(
         style: the painting likewise, or a list of paintings or of ``{"image": …, "weight": …}``.
         verbose: whether to draw a bar.
         device: ``auto``, ``cpu`` or ``gpu``.
-        fields: of a manifest (``preset``, ``name``, ``init_image``…) or its parameters (``image_size``, ``strength``…).
+        fields: of a manifest (``preset``, ``name``, ``init_image``…) or its parameters (``image_size``, ``strength``…);
+            ``init_image`` and the mask of ``protect`` may be pictures or arrays, too.
 
     Raises:
+        UsageError: many pictures are asked for, or ``device`` or ``every`` cannot be.
         ManifestError: a field or parameter is unknown, or its value cannot be.
         ImageError: an image cannot be used.
         JobError: the picture cannot be painted.
@@ -103,6 +107,9 @@ def steps(
         device: ``auto``, ``cpu`` or ``gpu``.
         fields: as for ``paint``.
     """
+    if device not in _DEVICES:
+        raise UsageError(f"device={device!r}: must be {', '.join(_DEVICES[:-1])} or {_DEVICES[-1]}.")
+    every = _count(every)
     named = _Named()
     manifest = _manifest(named, content, style, fields)
     weights = os.environ.get("STYLISTIC_WEIGHTS")
@@ -158,7 +165,7 @@ class _Named:
         if isinstance(image, str | Path):
             return str(image)
         if hasattr(image, "__array__") or isinstance(image, Image.Image):  # a tensor's, too
-            name = f"{otherwise}-{len(self._given) + 1}"
+            name = f"{otherwise}-{len(self._given) + 1}.png"  # `protect` knows a mask by its point
             self._given[name] = image if isinstance(image, Image.Image) else np.asarray(image)
             return name
         if image is None or isinstance(image, bool | int | float | list | Mapping):
@@ -178,23 +185,35 @@ class _Named:
         return Job.new(new_id(manifest.name), manifest, found)
 
 
+def _count(every: Any) -> int:
+    try:
+        count = operator.index(every)
+    except TypeError:
+        count = -1
+    if count < 0:
+        raise UsageError(f"every={every!r}: must be a whole number of steps, or 0 for the last alone.")
+    return count
+
+
 def _manifest(named: _Named, content: Any, style: Any, fields: Mapping[str, Any]) -> Manifest:
     own = {field: value for field, value in fields.items() if field in Manifest.model_fields}
-    if "sweep" in own:
+    if own.get("sweep") is not None:
         raise UsageError("A sweep is many pictures.", "Call `paint` for each of them.")
+    for field in ("frames", "start", "end"):
+        if own.get(field) not in (None, False):
+            raise UsageError(f"{field}={own[field]!r}: a clip is many pictures.", "Drop it in the inbox.")
+    given = {field: value for field, value in fields.items() if field not in own}
+    parameters = own.pop("parameters", None)
+    if parameters is None or isinstance(parameters, Mapping):
+        parameters = {**(parameters or {}), **given}
+        if "protect" in parameters:
+            parameters["protect"] = named.name(parameters["protect"], "protect")
     several = style if isinstance(style, Sequence) and not isinstance(style, str) else [style]
     document = {
         "content": named.name(content, "content"),
         "style": [_style(named, one) for one in several],
-        **{field: named.name(value, field) for field, value in own.items() if field != "parameters"},
-        "parameters": {
-            **own.get("parameters", {}),
-            **{
-                field: named.name(value, field) if field == "protect" else value
-                for field, value in fields.items()
-                if field not in own
-            },
-        },
+        **{field: named.name(value, field) for field, value in own.items()},
+        "parameters": parameters,  # what is none, the manifest's model refuses in a sentence
     }
     name = default_name(Path(str(document["content"])).stem)
     return parse_manifest(json.dumps(document, default=str).encode(), "paint()", name)

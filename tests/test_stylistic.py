@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import stylistic
-from pipeline.errors import ImageError, ManifestError
+from pipeline.errors import ImageError, ManifestError, UsageError
 from tests.conftest import ROOT, Place, opened, picture
 
 SMALL: dict[str, Any] = {"image_size": 64, "style_size": 64, "epochs": 1, "steps_per_epoch": 6, "device": "cpu"}
@@ -102,6 +103,42 @@ def test_a_field_that_cannot_be_is_told_as_of_a_manifest(content: Any, fields: d
     with pytest.raises(ManifestError) as refused:
         stylistic.paint(content, "painting.png", **fields)
     assert said in str(refused.value)
+
+
+def test_a_mask_of_what_is_protected_may_be_a_picture_or_an_array(tmp_path: Path) -> None:
+    mask = Image.new("L", (40, 32))
+    mask.paste(255, (10, 8, 30, 24))
+    mask.save(tmp_path / "mask.png")
+    photo, painting = picture(seed=1), picture(seed=2)
+    by_file = np.asarray(stylistic.paint(photo, painting, protect=tmp_path / "mask.png", **SMALL))
+    np.testing.assert_array_equal(np.asarray(stylistic.paint(photo, painting, protect=mask, **SMALL)), by_file)
+    by_array = stylistic.paint(photo, painting, parameters={"protect": np.asarray(mask)}, **SMALL)
+    np.testing.assert_array_equal(np.asarray(by_array), by_file)
+    assert (by_file != np.asarray(stylistic.paint(photo, painting, protect="off", **SMALL))).any()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"device": "GPU"}, "device='GPU': must be auto, cpu or gpu"),
+        ({"device": "cuda"}, "device='cuda': must be auto, cpu or gpu"),
+        ({"every": "2"}, "every='2': must be a whole number of steps"),
+        ({"every": -1}, "every=-1: must be a whole number of steps"),
+        ({"frames": True}, "frames=True: a clip is many pictures"),
+        ({"start": 1}, "start=1: a clip is many pictures"),
+        ({"sweep": {"strength": [1]}}, "A sweep is many pictures"),
+        ({"parameters": "draft"}, "`parameters`: must be lines of `key: value`, not 'draft'"),
+    ],
+)
+def test_what_a_call_cannot_do_is_told(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises((UsageError, ManifestError)) as refused:
+        next(stylistic.steps("photo.png", "painting.png", **fields))
+    assert said in str(refused.value)
+
+
+def test_the_fields_of_a_result_that_say_nothing_are_taken() -> None:
+    said: dict[str, Any] = {"frames": False, "start": None, "end": None, "sweep": None, "parameters": None}
+    assert stylistic.paint(picture(seed=1), picture(seed=2), **said, **SMALL).size == (64, 51)
 
 
 @pytest.mark.parametrize(
