@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,8 +26,20 @@ class _Folder(click.Path):
         return storage.real(Path(str(super().convert(value, parameter, context))))
 
 
+class _Number(click.FloatRange):
+    """A finite number of a range, which NaN would lie in."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, parameter, context)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", parameter, context)
+        return number
+
+
 FOLDER = _Folder(path_type=Path, file_okay=False)
 COUNT = click.IntRange(1)
+SECONDS = _Number(0, 366 * 86_400)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -97,14 +110,14 @@ runner_options = together(
     outbox_option,
     library_option,
     ignore_option,
-    option("--settle", type=click.FloatRange(0), default=2.0, help="Seconds a file must have kept still."),
+    option("--settle", type=SECONDS, default=2.0, help="Seconds a file must have kept still."),
     option("--poll", is_flag=True, help="For network shares: no file system events, no trust in file times."),
-    option("--input-timeout", type=click.FloatRange(0), default=600.0, help="Seconds to wait for missing images."),
-    option("--checkpoint-seconds", type=click.FloatRange(0), default=30.0, help="Seconds between checkpoints."),
+    option("--input-timeout", type=SECONDS, default=600.0, help="Seconds to wait for missing images."),
+    option("--checkpoint-seconds", type=SECONDS, default=30.0, help="Seconds between checkpoints."),
     option("--no-pictures", is_flag=True, help="Leave out OUTBOX/pictures, the folder of the pictures alone."),
-    option("--keep-inputs", type=click.FloatRange(0), default=7.0, help="Days that images are kept for `again`."),
+    option("--keep-inputs", type=_Number(0, 36_600), default=7.0, help="Days that images are kept for `again`."),
     option(
-        "--step-timeout", type=click.FloatRange(1), default=1800.0, help="Seconds without a step: the worker hangs."
+        "--step-timeout", type=_Number(1, SECONDS.max), default=1800.0, help="Seconds without a step: the worker hangs."
     ),
     presets_option,
     limit_options,
@@ -119,7 +132,7 @@ runner_options = together(
     ),
     option(
         "--idle-minutes",
-        type=click.FloatRange(0),
+        type=_Number(0, 366 * 1440),
         default=10.0,
         help="Without a job, after which memory and device are let go until the next; 0: never.",
     ),
