@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli.options import COUNT, FILE, option, weights_cache, weights_option
 from pipeline.console import printable
-from pipeline.errors import EnvironmentFault, ended
+from pipeline.errors import EnvironmentFault, ImageError, ended
 
 
 @click.command()
@@ -21,7 +21,9 @@ from pipeline.errors import EnvironmentFault, ended
 @click.option("--image-size", type=click.IntRange(16, 16_384), default=512, show_default=True, help="Its long side.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--layers", is_flag=True, help="Recover the picture from each content layer; draws IMAGE.layers.png here."
+    "--layers",
+    is_flag=True,
+    help="Recover the picture from each content layer; draws IMAGE.layers.png here, IMAGE-2… of others called so.",
 )
 @click.option(
     "--classes/--no-classes",
@@ -30,7 +32,7 @@ from pipeline.errors import EnvironmentFault, ended
 )
 @click.option("--no-classifier", is_flag=True, hidden=True, help="As --no-classes.")
 @option("--max-pixels", type=COUNT, default=200_000_000, help="Larger images are refused before decoding.")
-@option("--weights", type=FILE, default=None, help="VGG-19 with its classifier, Keras HDF5; default: fetched.")
+@click.option("--weights", type=FILE, default=None, help="VGG-19 with its classifier, Keras HDF5; default: fetched.")
 def inspect(
     photos: tuple[Path, ...],
     image_size: int,
@@ -43,7 +45,8 @@ def inspect(
 ) -> None:
     """What a photo is like, and the parameters that suggests.
 
-    Its noise and colours, and the five things that VGG-19 sees most of.
+    Its noise and colours, and the five things that VGG-19 sees most of. An image that cannot be used is told, and the
+    others go on.
 
     \b
     Examples:
@@ -61,14 +64,41 @@ def inspect(
             classify, recover = _classifier(weights)
         except EnvironmentFault as error:
             click.echo(printable(f"{ended(str(error))} The rest is told without it."), err=True)
-    found = []
+    found, code, recover = [], 0, recover if layers else None
+    sheets: set[str] = set()
     for photo in photos:
-        sheet = Path(f"{photo.stem}.layers.png") if layers and classify else None
-        found.append(inspection.inspect(photo, image_size, max_pixels, classify, recover if layers else None, sheet))
+        sheet = _unused(photo.stem, sheets) if layers and classify else None
+        try:
+            found.append(
+                inspection.inspect(photo, image_size, max_pixels, classify, recover if layers else None, sheet)
+            )
+        except (ImageError, OSError) as error:
+            code = max(code, _told(error, photo))
+            continue
         if not as_json:
             click.echo(printable(inspection.table(found[-1])) + (f"\n  drawn in {sheet}" if sheet else ""))
     if as_json:
         click.echo(json.dumps([one.data() for one in found], indent=1, allow_nan=False))
+    sys.exit(code)
+
+
+def _told(error: ImageError | OSError, photo: Path) -> int:
+    """Say why an image cannot be used; the exit code."""
+    if isinstance(error, OSError):
+        click.echo(printable(f"stylistic: {error.filename or photo}: {error.strerror or error}."), err=True)
+        return EnvironmentFault.exit_code
+    click.echo(printable(f"stylistic: {error}"), err=True)
+    return error.exit_code
+
+
+def _unused(stem: str, sheets: set[str]) -> Path:
+    """Where a photo's layers are drawn: a number tells apart those of one name, in any case of its letters."""
+    name, number = stem, 1
+    while name.casefold() in sheets:
+        number += 1
+        name = f"{stem}-{number}"
+    sheets.add(name.casefold())
+    return Path(f"{name}.layers.png")
 
 
 def _classifier(weights: Path | None) -> tuple[Callable[[Any], Any], Callable[[Any, str], Any]]:
