@@ -194,6 +194,6 @@ def schema() -> None:
     Example:
       stylistic schema > stylistic.schema.json
     """
-    from pipeline.manifest.model import json_schema
+    from pipeline.manifest.schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

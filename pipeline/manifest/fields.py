@@ -34,6 +34,7 @@ VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), 1) for conv in range(1, convs + 1)
 )
 MOST_STEPS, MOST_PIXELS = 10_000_000, 1_000_000  # of a scale of `pyramid`
+MOST_WEIGHT = 1e6  # of a layer
 CM_PER_INCH = 2.54
 
 
@@ -129,20 +130,22 @@ _LAYERS_SCHEMA = {
     "anyOf": [
         {"const": "auto"},
         {"type": "array", "items": {"enum": list(VGG19_LAYERS)}, "minItems": 1, "uniqueItems": True},
-        {"type": "object", "propertyNames": {"enum": list(VGG19_LAYERS)}, "additionalProperties": {"type": "number"}},
+        {"type": "object", "propertyNames": {"enum": list(VGG19_LAYERS)}, "minProperties": 1}
+        | {"additionalProperties": {"type": "number", "minimum": 0, "maximum": MOST_WEIGHT}},
     ]
 }
 _PYRAMID_SCHEMA = {
     "anyOf": [
         {"enum": ["auto", "off"]},
-        {"type": "array", "items": {"type": "integer", "minimum": 16}},
-        {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
+        {"type": "array", "items": {"type": "integer", "minimum": 16, "maximum": MOST_PIXELS}, "minItems": 1},
+        {"type": "object", "propertyNames": {"pattern": "^[0-9]{1,9}$"}, "minProperties": 1}
+        | {"additionalProperties": {"type": "integer", "minimum": 1, "maximum": MOST_STEPS}},
     ]
 }
 Int = Annotated[int, BeforeValidator(_refuse_bool)]
 Float = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
 _LayerWeights = Annotated[
-    dict[str, Annotated[Float, Field(ge=0, le=1e6)]],
+    dict[str, Annotated[Float, Field(ge=0, le=MOST_WEIGHT)]],
     BeforeValidator(_layer_weights),
     AfterValidator(_known_layers),
     Field(min_length=1),
@@ -231,7 +234,11 @@ def _protection(value: Any) -> Any:
 # Of a union without them each alternative would complain.
 PROTECTION_TAGS = ("[words]", "[boxes]")
 Protection = Annotated[
-    Annotated[str, Tag(PROTECTION_TAGS[0])]
+    Annotated[
+        str,
+        Tag(PROTECTION_TAGS[0]),
+        WithJsonSchema({"anyOf": [{"enum": list(PROTECTION_WORDS)}, {"type": "string", "pattern": r"\."}]}),
+    ]
     | Annotated[list[Box], Field(min_length=1, max_length=MOST_BOXES), Tag(PROTECTION_TAGS[1])],
     Discriminator(lambda value: PROTECTION_TAGS[isinstance(value, list)]),
     BeforeValidator(_protection),

@@ -1,4 +1,4 @@
-"""What a manifest may say: the models, the variants of a sweep, the JSON Schema."""
+"""What a manifest may say: the models, and the variants of a sweep."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipeline.errors import short, shown, suggestion
 from pipeline.manifest.fields import Float, Int, Model, mask_of
 from pipeline.manifest.names import default_name, valid_name, valid_path, with_tail
 from pipeline.manifest.parameters import PRESETS, Parameters
 
-_SWEPT_FIELDS = ("content", "style")
+SWEPT_FIELDS = ("content", "style")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _first_of_sweep(sweep: Any) -> dict[str, Any]:
     """What stands for `content` and `style` where only a sweep names them."""
     if not isinstance(sweep, dict):
         return {}
-    lists = {key: sweep[key] if isinstance(sweep[key], list) else [sweep[key]] for key in _SWEPT_FIELDS if key in sweep}
+    lists = {key: sweep[key] if isinstance(sweep[key], list) else [sweep[key]] for key in SWEPT_FIELDS if key in sweep}
     return {key: values[0] for key, values in lists.items() if values}
 
 
@@ -52,8 +52,8 @@ def _lists_of_values(value: Any) -> Any:
         return None
     if not isinstance(value, dict):
         raise ValueError("must be lines of `parameter: [value, value]`")
-    value = {key: [v] if key in _SWEPT_FIELDS and isinstance(v, str) else v for key, v in value.items()}
-    known = [*_SWEPT_FIELDS, *Parameters.model_fields]
+    value = {key: [v] if key in SWEPT_FIELDS and isinstance(v, str) else v for key, v in value.items()}
+    known = [*SWEPT_FIELDS, *Parameters.model_fields]
     for key, values in value.items():
         if key not in known:
             raise ValueError(f"`{short(str(key))}`: unknown{suggestion(str(key), known)}")
@@ -62,23 +62,6 @@ def _lists_of_values(value: Any) -> Any:
     return value
 
 
-_STYLE_SCHEMA = {
-    "type": "object",
-    "properties": {"image": {"type": "string"}, "weight": {"type": "number", "exclusiveMinimum": 0}}
-    | {mask: {"type": ["string", "null"]} for mask in ("content_mask", "style_mask")},
-    "required": ["image"],
-    "additionalProperties": False,
-}
-_STYLES_SCHEMA = {
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "array",
-            "items": {"anyOf": [{"type": "string"}, _STYLE_SCHEMA]},
-            "minItems": 1,
-        },
-    ]
-}
 _Path = Annotated[str, AfterValidator(valid_path)]
 
 
@@ -102,7 +85,6 @@ class Manifest(Model):
         list[StyleImage],
         BeforeValidator(_as_styles),
         Field(min_length=1, description="the painting, or a list of paintings with weights"),
-        WithJsonSchema(_STYLES_SCHEMA),
     ]
     init_image: Annotated[_Path | None, Field(description="the picture to start from, with `init: file`")] = None
     frames: bool = Field(
@@ -248,11 +230,3 @@ class Manifest(Model):
             others = {path for variant in self.variants() for path in variant.images.values()} - set(parts.values())
             parts |= {f"sweep-{n}": path for n, path in enumerate(sorted(others), 1)}
         return parts
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of a manifest, for editors and other programs."""
-    schema = Manifest.model_json_schema()
-    # `name` falls back on the file's name, which the model does not know.
-    schema["required"].remove("name")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

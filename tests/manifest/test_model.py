@@ -1,4 +1,4 @@
-"""Sweeps, and the schema."""
+"""Sweeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.manifest.model import json_schema
 from pipeline.manifest.parameters import Parameters
 from pipeline.manifest.parse import parse_manifest
 from tests.manifest.conftest import MINIMAL, parse, problems
@@ -95,14 +94,6 @@ class TestSweep:
     )
     def test_what_is_wrong_is_said(self, sweep: str, sentence: str) -> None:
         assert sentence in "\n".join(problems(MINIMAL + f"sweep: {sweep}"))
-
-
-def test_the_schema_describes_what_is_accepted() -> None:
-    schema = json_schema()
-    assert schema["required"] == ["content", "style"]
-    assert set(schema["$defs"]["Parameters"]["properties"]) == set(Parameters.model_fields)
-    assert schema["$defs"]["Parameters"]["properties"]["epochs"]["maximum"] == 1000
-    json.dumps(schema)
 
 
 class TestNamesOfVariants:
