@@ -182,6 +182,7 @@ def submit(
 @library_option
 @inbox_option
 @jobs_option
+@ignore_option
 @presets_option
 @limit_options
 def check(
@@ -189,12 +190,14 @@ def check(
     library: tuple[Path, ...],
     inbox: Path,
     jobs: Path,
+    ignore: tuple[str, ...],
     presets: Path | None,
     **limits: int,
 ) -> None:
     """Say what is wrong with manifests, and how long they would take.
 
-    The images that they name are looked at too; nothing is run.
+    The images that they name are looked at too; nothing is run. Of a style folder's style.yaml that is what all its
+    photos have in common.
 
     \b
     Example:
@@ -204,13 +207,13 @@ def check(
     from pipeline.inbox.check import check as find_problems
     from pipeline.manifest.model import Limits
 
-    found = []
+    found, allowed, paces = [], Limits(**limits), Paces(cache_file())
     for manifest in manifests:
-        found.append(find_problems(manifest, inbox, list(library), Limits(**limits), presets, Paces(cache_file())))
+        found.append(find_problems(manifest, inbox, library, allowed, presets, paces, ignore))
         found[-1].problems.extend(f"{manifest}: {refused}" for refused in _refused(found[-1].paintings, jobs))
         for problem in found[-1].problems or [f"{manifest}: fine{_cost_of(found[-1].paintings)}"]:
             click.echo(printable(problem))
-    if work := [one.paintings for one in found if not one.problems]:
+    if work := [one.paintings for one in found if one.paintings and not one.problems]:
         click.echo(_told(work))
     sys.exit(1 if any(one.problems for one in found) else 0)
 
