@@ -1,10 +1,8 @@
-"""`submit`, `check`, `retry`, `again` and `cancel`."""
+"""`submit` and `check`."""
 
 from __future__ import annotations
 
 import contextlib
-import getpass
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +16,6 @@ from pipeline.cli.options import (
     jobs_option,
     library_option,
     limit_options,
-    outbox_option,
     presets_option,
     require_folders,
 )
@@ -27,7 +24,6 @@ from pipeline.errors import JobError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.forecast.work import Painting
-    from pipeline.jobs.spool import Spool
 
 
 class _Submit(click.Command):
@@ -83,22 +79,6 @@ def _told(jobs: list[list[Painting]]) -> str:
     work = [painting for job in jobs for painting in job]
     count, of = counted(work)
     return told(count, Paces(cache_file()).estimate(work), of)
-
-
-def renew_page(spool: Spool, outbox: Path) -> None:
-    """Have the page tell what was changed here."""
-    from pipeline.forecast.paces import Paces, cache_file
-    from pipeline.outbox.page import renew
-
-    renew(spool, outbox, Paces(cache_file()))
-
-
-def user() -> str:
-    """Whose command this is."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a number that has no name, as in a container
-        return f"user {os.getuid()}"
 
 
 @click.command(cls=_Submit)
@@ -216,89 +196,3 @@ def check(
     if work := [one.paintings for one in found if one.paintings and not one.problems]:
         click.echo(_told(work))
     sys.exit(1 if any(one.problems for one in found) else 0)
-
-
-@click.command()
-@click.argument("ids", metavar="ID…", nargs=-1, required=True)
-@jobs_option
-@outbox_option
-def retry(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
-    """Put failed jobs back to the queue.
-
-    \b
-    Example:
-      stylistic retry harbour-20260101-220000-1a2b
-    """
-    from pipeline.jobs.spool import Spool
-    from pipeline.outbox.publish import withdraw
-
-    spool = Spool(jobs)
-    for job_id in ids:
-        spool.require_failed(job_id)
-        withdraw(outbox, job_id)
-        spool.retry(job_id)
-        click.echo(f"{job_id}: will run again")
-    renew_page(spool, outbox)
-
-
-@click.command()
-@click.argument("ids", metavar="ID…", nargs=-1, required=True)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What is to change: as for `submit`.")
-@inbox_option
-@jobs_option
-@outbox_option
-@library_option
-@presets_option
-@limit_options
-def again(
-    ids: tuple[str, ...],
-    settings: tuple[str, ...],
-    inbox: Path,
-    jobs: Path,
-    outbox: Path,
-    library: tuple[Path, ...],
-    presets: Path | None,
-    **limits: int,
-) -> None:
-    """Do finished or failed jobs once more, with changes.
-
-    The images that they had are kept for --keep-inputs days of `run` and `watch`; later they are looked for in the
-    inbox.
-
-    \b
-    Example:
-      stylistic again harbour-20260101-220000-1a2b --set strength=0.5 --set preset=fine
-    """
-    from pipeline.inbox import again as repeating
-    from pipeline.inbox.places import Places
-    from pipeline.jobs.spool import Spool
-    from pipeline.manifest.model import Limits
-
-    spool, places = Spool(jobs), Places(inbox, inbox, library)
-    planned = [repeating.plan(spool, job_id, settings, places, Limits(**limits), presets) for job_id in ids]
-    for job_id, repetition in zip(ids, planned, strict=True):
-        repeating.queue(spool, repetition)
-        click.echo(printable(f"{job_id}: again as {repetition.job.id}"))
-    renew_page(spool, outbox)
-
-
-@click.command()
-@click.argument("ids", metavar="ID…", nargs=-1, required=True)
-@jobs_option
-@outbox_option
-def cancel(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
-    """Stop queued or running jobs.
-
-    They are kept like failed ones, and `retry` brings them back.
-
-    \b
-    Example:
-      stylistic cancel harbour-20260101-220000-1a2b
-    """
-    from pipeline.jobs.spool import Spool
-    from pipeline.outbox.cancelling import cancel_job
-
-    spool = Spool(jobs)
-    for job_id in ids:
-        click.echo(f"{job_id}: {cancel_job(spool, outbox, job_id, user())}")
-    renew_page(spool, outbox)

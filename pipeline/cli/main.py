@@ -8,7 +8,7 @@ import sys
 import click
 
 from pipeline import console
-from pipeline.cli import fitness, jobs, looking, pausing, running, status, tidying
+from pipeline.cli import control, fitness, jobs, looking, pausing, running, status, tidying
 from pipeline.errors import EnvironmentFault, StylisticError
 from pipeline.storage import OddError
 
@@ -33,9 +33,9 @@ for _command in (
     jobs.submit,
     jobs.check,
     status.status,
-    jobs.retry,
-    jobs.again,
-    jobs.cancel,
+    control.retry,
+    control.again,
+    control.cancel,
     pausing.pause,
     pausing.resume,
     tidying.clean,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.jobs import renew_page, user
+from pipeline.cli.control import renew_page, user
 from pipeline.cli.options import jobs_option, outbox_option, require_folders
 from pipeline.console import printable
 from pipeline.errors import EnvironmentFault
