@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from pipeline.errors import ManifestError, UsageError, shown
 from pipeline.manifest.document import read_document
-from pipeline.manifest.fields import is_true
+from pipeline.manifest.fields import TRUTH
 from pipeline.manifest.model import Manifest
 from pipeline.manifest.parameters import Parameters
 
@@ -22,7 +24,10 @@ class Settings(NamedTuple):
     @property
     def frames(self) -> bool:
         """Whether a folder is a clip, read as the manifest will be."""
-        return is_true(self.fields.get("frames"))
+        try:
+            return TRUTH.validate_python(self.fields.get("frames", False))
+        except ValidationError:  # the manifest will say so
+            return False
 
 
 def read_settings(settings: Sequence[str]) -> Settings:

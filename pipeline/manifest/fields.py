@@ -20,7 +20,6 @@ from pydantic import (
     PlainValidator,
     Tag,
     TypeAdapter,
-    ValidationError,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
@@ -44,15 +43,7 @@ def _refuse_bool(value: Any) -> Any:
     return value
 
 
-_TRUTH = TypeAdapter(bool)
-
-
-def is_true(value: Any) -> bool:
-    """Whether a value is read as true where a manifest has a truth value: ``True``, ``1``, ``"yes"``, ``"on"``…"""
-    try:
-        return _TRUTH.validate_python(value)
-    except ValidationError:
-        return False
+TRUTH = TypeAdapter(bool)  # of a field that is true or false; `yes` and `on` are read, too
 
 
 def _layer_weights(value: Any) -> Any:

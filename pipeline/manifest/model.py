@@ -55,6 +55,8 @@ def _lists_of_values(value: Any) -> Any:
     value = {key: [v] if key in SWEPT_FIELDS and isinstance(v, str) else v for key, v in value.items()}
     known = [*SWEPT_FIELDS, *Parameters.model_fields]
     for key, values in value.items():
+        if key in Manifest.model_fields and key not in known:
+            raise ValueError(f"`{key}`: only parameters, `content` and `style` are swept; drop a manifest for each")
         if key not in known:
             raise ValueError(f"`{short(str(key))}`: unknown{suggestion(str(key), known)}")
         if not isinstance(values, list) or not values:
@@ -117,7 +119,7 @@ class Manifest(Model):
 
     @model_validator(mode="after")
     def _start_from_something(self) -> Manifest:
-        if (self.init_image is not None) is not (self.parameters.init == "file"):
+        if (self.init_image is not None) is not ("file" in (self.sweep or {}).get("init", [self.parameters.init])):
             raise ValueError("`init: file` and `init_image: PATH` need each other")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ValueError(f"`end`: must be after `start`, {self.start:g} s, not {self.end:g}")
@@ -134,8 +136,10 @@ class Manifest(Model):
         swept = self.sweep or {}
         combinations = [dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())]
         for name, changes in zip(self._names([one.get("content") for one in combinations]), combinations, strict=True):
-            fields = {key: changes.pop(key) for key in ("content", "style") if key in changes}
+            fields: dict[str, Any] = {key: changes.pop(key) for key in SWEPT_FIELDS if key in changes}
             parameters = {**base["parameters"], **changes}
+            if parameters["init"] != "file":
+                fields["init_image"] = None
             found.append(Manifest.model_validate({**base, **fields, "name": name, "parameters": parameters}))
         return found
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from pipeline import storage
 from pipeline.errors import ManifestError, shown
 from pipeline.manifest import slips
 from pipeline.manifest.document import Document, read_document
+from pipeline.manifest.fields import TRUTH
 from pipeline.manifest.model import Limits, Manifest
 from pipeline.manifest.names import NAME, default_name
 from pipeline.manifest.parameters import PRESETS
@@ -57,10 +59,12 @@ def parse_template(
         lines = "a style is a list of `key: value` lines, such as `style: painting.jpg`"
         raise ManifestError(f"{file}: {lines}{slips.no_lines(document.data)}.")
     fields = {**document.data, **_as_written(document)}
-    again = fields.pop("again", False)
+    given, again = fields.pop("again", False), False
     problems = []
-    if not isinstance(again, bool):
-        problems.append(f"{file}, line {document.line(['again'])}: `again`: must be true or false, not {shown(again)}")
+    try:
+        again = TRUTH.validate_python(given)
+    except ValidationError:
+        problems.append(f"{file}, line {document.line(['again'])}: `again`: must be true or false, not {shown(given)}")
     if "content" in fields:
         problems.append(f"{file}, line {document.line(['content'])}: `content`: each photo of the folder is one")
     if isinstance(fields.get("sweep"), dict) and "content" in fields["sweep"]:
@@ -99,8 +103,7 @@ def _validated(fields: dict[str, Any], document: Document, file: str, limits: Li
     try:
         manifest = Manifest.model_validate(fields)
     except ValidationError as error:
-        # style_size waits for image_size, whose own problem is in the list.
-        found = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
+        found = _problems(error)
         found.sort(key=lambda problem: document.line(problem["loc"]))
         told = [
             f"{file}, line {document.line(problem['loc'])}: {sentence(problem)}" for problem in found[:MAX_PROBLEMS]
@@ -112,13 +115,18 @@ def _validated(fields: dict[str, Any], document: Document, file: str, limits: Li
     return manifest
 
 
+def _problems(error: ValidationError) -> list[ErrorDetails]:
+    """All but that style_size waits for image_size, whose own problem is in the list."""
+    return [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
+
+
 def _excesses(manifest: Manifest, limits: Limits) -> list[tuple[list[str], str]]:
     """What a manifest asks for beyond the limits, and combinations that cannot be: where, and a sentence."""
     if manifest.sweep:
         try:
             excess = manifest.excess_of_variants(limits)
         except ValidationError as error:
-            return [(["sweep"], f"`sweep`, {sentence(problem)}") for problem in error.errors()]
+            return [(["sweep"], f"`sweep`, {sentence(problem)}") for problem in _problems(error)]
         if excess:
             return [(["sweep"], excess)]
     found = []

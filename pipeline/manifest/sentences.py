@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.errors import short, shown, suggestion
 from pipeline.manifest import slips
-from pipeline.manifest.fields import PROTECTION_TAGS, Box
+from pipeline.manifest.fields import PROTECTION_TAGS, Box, Print
 from pipeline.manifest.model import Manifest, StyleImage
 from pipeline.manifest.parameters import Parameters
 
@@ -30,6 +31,7 @@ def sentence(problem: ErrorDetails) -> str:
     field = ".".join(short(str(part)) for part in location) or "manifest"
     context: Mapping[str, Any] = problem.get("ctx", {})
     value = shown(problem["input"])
+    meant = slips.number_meant(problem["input"], functools.partial(_takes, location))
     match problem["type"]:
         case "extra_forbidden" if str(location[-1]).isdigit() and problem["input"] is None:
             return f"`{field}`: a number behind a comma; a decimal has a point, not a comma, such as 1.{location[-1]}"
@@ -38,19 +40,17 @@ def sentence(problem: ErrorDetails) -> str:
         case "missing":
             return f"`{field}`: missing{_EXAMPLES.get(field, '')}"
         case "value_error":
-            return f"`{field}`: {context['error']}{slips.number_meant(problem['input'])}"
+            return f"`{field}`: {context['error']}{meant}"
         case "literal_error":
             own = ", or have a file of its name in the folder of --presets" if location == ["preset"] else ""
             known = re.findall("'([^']*)'", str(context["expected"]))
-            meant = suggestion(str(problem["input"]).casefold(), known)
-            return f"`{field}`: must be one of {context['expected']}{own}, not {value}{meant}"
+            near = suggestion(str(problem["input"]).casefold(), known)
+            return f"`{field}`: must be one of {context['expected']}{own}, not {value}{near}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return f"`{field}`: must be {_range(location, context)}, not {value}"
         case kind if kind.startswith(("int_", "float_")):
             number = "a whole number" if kind.startswith("int_") else "a number"
-            return (
-                f"`{field}`: must be {number}{_and_range(location)}, not {value}{slips.number_meant(problem['input'])}"
-            )
+            return f"`{field}`: must be {number}{_and_range(location)}, not {value}{meant}"
         case "bool_type" | "bool_parsing":
             return f"`{field}`: must be true or false, not {value}"
         case "finite_number":
@@ -109,10 +109,36 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema()
 
 
+def _of_schema(location: list[int | str]) -> dict[str, Any]:
+    """What is known of a field of a manifest or of what is in it; nothing of the weight of a layer."""
+    model: type[BaseModel] = Manifest
+    match location:
+        case ["parameters", "protect", _, _]:
+            model = Box
+        case ["parameters", "print", _]:
+            model = Print
+        case ["parameters", *_]:
+            model = Parameters
+        case ["style", *_]:
+            model = StyleImage
+    found: dict[str, Any] = _schema(model)["properties"].get(str(location[-1]) if location else "", {})
+    return found
+
+
+def _takes(location: list[int | str], number: float) -> bool:
+    """Whether a number may stand somewhere, as far as that is known."""
+    schema = _of_schema(location)
+    kinds = [one for one in schema.get("anyOf", [schema]) if one.get("type") in ("integer", "number")]
+    return not schema or any(
+        (one["type"] == "number" or number == int(number))
+        and one.get("minimum", -math.inf) <= number <= one.get("maximum", math.inf)
+        and one.get("exclusiveMinimum", -math.inf) < number < one.get("exclusiveMaximum", math.inf)
+        for one in kinds
+    )
+
+
 def _and_range(location: list[int | str]) -> str:
-    models: dict[str, type[BaseModel]] = {"parameters": Parameters, "style": StyleImage}
-    model = models.get(str(location[0]), Manifest)
-    schema = _schema(model)["properties"].get(str(location[-1]), {})
+    schema = _of_schema(location)
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     if low is None or high is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.errors import ManifestError, short, shown
@@ -18,6 +19,7 @@ _QUOTES = "“”„‟‘’‚‛«»‹›「」＂"
 _QUOTED = re.compile(rf"[{_QUOTES}].*[{_QUOTES}]", re.DOTALL)
 _COMMA = re.compile(r"([-+]?\d+),(\d+)")
 _UNIT = re.compile(r"([-+]?\d+(?:[.,]\d+)?)\s*(px|pixels?|%|x|×|steps?|epochs?|s|sec|dpi|°)", re.IGNORECASE)
+_OF_BASE = re.compile(r"0x[0-9a-f]+|0o[0-7]+|0b[01]+", re.IGNORECASE)
 _SIDES = re.compile(r"(\d+) ?[x×*,] ?(\d+)(?: ?px)?", re.IGNORECASE)
 _MARKED = re.compile(rf"\s*(?:- *)?(?:{_KEY} *: +)?([*&@`%!])(\S.*)")
 _TWO_KEYS = re.compile(rf"^\s*{_KEY} *: .*[ ;,]{_KEY} *: ")
@@ -107,23 +109,42 @@ def is_quote(character: str) -> bool:
     return character in _QUOTES
 
 
-def number_meant(value: Any) -> str:
-    """The end of a sentence on what is no number: which one was meant, if that can be told."""
+def number_meant(value: Any, takes: Callable[[float], bool]) -> str:
+    """The end of a sentence on what is no number: which one was meant, if that can be told.
+
+    Args:
+        value: what stands there.
+        takes: whether a number may stand there; one that may not is no hint.
+    """
     if not isinstance(value, str) or len(value) > MOST_MEANT:
         return ""
     text = value.strip()
     if found := _COMMA.fullmatch(text):
-        if len(found[2]) != 3:
-            return f"; a decimal has a point: {found[1]}.{found[2]}"
-        return f"; write {found[1]}{found[2]}, or with a point {found[1]}.{found[2]}"
+        return _of_comma(found, takes)
     if found := _UNIT.fullmatch(text):
         number = found[1].replace(",", ".")
-        part = f", or {float(number) / 100:g} for that part of one" if found[2] == "%" else ""
-        return f"; write the number alone: {number}{part}"
-    if found := _SIDES.fullmatch(text):
-        return f"; write the longer side alone: {max(map(int, found.groups()))}"
-    if len(text) == 1 and (fraction := unicodedata.numeric(text, -1.0)) >= 0:
-        return f"; write {fraction:g}"
-    if _GROUPED.fullmatch(text):
-        return f"; write it without marks between its digits: {re.sub(r'[^0-9]', '', text)}"
-    return ""
+        part = float(number) / 100
+        told = [f"the number alone: {number}"] if takes(float(number)) else []
+        told += [f"{part:g} for that part of one"] if found[2] == "%" and takes(part) else []
+        return f"; write {', or '.join(told)}" if told else ""
+    meant: tuple[str, float] | None = None
+    if _OF_BASE.fullmatch(text):
+        meant = f"{int(text, 0)}", int(text, 0)
+    elif found := _SIDES.fullmatch(text):
+        side = max(map(int, found.groups()))
+        meant = f"the longer side alone: {side}", side
+    elif len(text) == 1 and (fraction := unicodedata.numeric(text, -1.0)) >= 0:
+        meant = f"{fraction:g}", fraction
+    elif _GROUPED.fullmatch(text):
+        digits = re.sub(r"[^0-9]", "", text)
+        meant = f"it without marks between its digits: {digits}", int(digits)
+    return f"; write {meant[0]}" if meant and takes(meant[1]) else ""
+
+
+def _of_comma(found: re.Match[str], takes: Callable[[float], bool]) -> str:
+    """What a comma parts: a decimal's places, or thousands."""
+    point, whole = f"{found[1]}.{found[2]}", f"{found[1]}{found[2]}"
+    is_decimal, is_whole = takes(float(point)), len(found[2]) == 3 and takes(int(whole))
+    if is_whole:
+        return f"; write {whole}" + (f", or with a point {point}" if is_decimal else "")
+    return f"; a decimal has a point: {point}" if is_decimal else ""

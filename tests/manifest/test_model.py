@@ -61,6 +61,17 @@ class TestSweep:
         assert manifest.steps == 250
         assert parse(yaml.safe_dump(manifest.effective())) == manifest
 
+    def test_an_image_to_start_from_belongs_to_the_variants_that_start_from_it(self) -> None:
+        manifest = parse(MINIMAL + "init_image: c.jpg\nsweep: {init: [content, file, noise]}")
+        assert [variant.init_image for variant in manifest.variants()] == [None, "c.jpg", None]
+        assert manifest.images == {"content": "a.jpg", "style-1": "b.jpg", "init": "c.jpg"}
+        assert parse(yaml.safe_dump(manifest.effective())) == manifest
+        for wrong in ("sweep: {init: [content, file]}", "init_image: c.jpg\nsweep: {init: [content, noise]}"):
+            assert "need each other" in problems(MINIMAL + wrong)[0]
+
+    def test_one_fault_of_a_combination_is_told_once(self) -> None:
+        assert len(problems(MINIMAL + "sweep: {image_size: [x]}")) == 1
+
     def test_an_explicit_auto_is_the_default(self) -> None:
         autos = "{style_weight: auto, content_limit: auto, content_layers: auto, style_layers: auto}"
         assert parse(MINIMAL + f"parameters: {autos}").parameters == Parameters()
@@ -84,6 +95,11 @@ class TestSweep:
         ("sweep", "sentence"),
         [
             ("{style_wieght: [1]}", "`style_wieght`: unknown; did you mean `style_weight`?"),
+            ("{preset: [draft, fine]}", "`preset`: only parameters, `content` and `style` are swept"),
+            (
+                "{image_size: [x]}",
+                "`sweep`, `parameters.image_size`: must be a whole number from 16 to",
+            ),
             ("{style_weight: 1}", "`style_weight`: must be a list of values, not 1"),
             ("{style_weight: []}", "`style_weight`: must be a list of values"),
             ("{epochs: [1, 0]}", "line 3: `sweep`, `parameters.epochs`: must be from 1 to 1000, not 0"),

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pipeline.errors import ManifestError
 from pipeline.manifest.parse import parse_template
 from tests.manifest.conftest import MINIMAL, parse, problems
 
@@ -61,14 +62,20 @@ SAID = {  # by kind: the file, its text, and what is said
         WITH + "image_size: 1 024",
         "without marks between its digits: 1024",
     ),
-    "grouped by points": ("a.yaml", WITH + "steps_per_epoch: 1.000.000", "its digits: 1000000"),
+    "grouped by points": ("a.yaml", WITH + "snapshots: 1.000.000", "its digits: 1000000"),
     "pixels": ("a.yaml", WITH + "image_size: 96px", "not '96px'; write the number alone: 96"),
     "spaced pixels": ("a.yaml", WITH + "image_size: 512 pixels", "write the number alone: 512"),
     "a percentage": (
         "a.yaml",
         WITH + "strength: 50%",
-        "write the number alone: 50, or 0.5 for that part",
+        "not '50%'; write 0.5 for that part of one",
     ),
+    "a percentage of a weight": (
+        "a.yaml",
+        WITH + "content_weight: 50%",
+        "write the number alone: 50, or 0.5 for that part of one",
+    ),
+    "a number of base 16": ("a.yaml", WITH + "epochs: 0x10", "not '0x10'; write 16"),
     "times": ("a.yaml", WITH + "strength: 2x", "write the number alone: 2"),
     "sides": ("a.yaml", WITH + "image_size: 512x384", "not '512x384'; write the longer side alone: 512"),
     "a fraction": ("a.yaml", WITH + "strength: ½", "not '½'; write 0.5"),
@@ -133,6 +140,43 @@ SAID = {  # by kind: the file, its text, and what is said
 @pytest.mark.parametrize("file, text, says", SAID.values(), ids=SAID)
 def test_what_was_meant_is_said(file: str, text: str, says: str) -> None:
     assert says in "\n".join(problems(text, file))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "epochs: 1,5",
+        "epochs: ½",
+        "epochs: 5000x2",
+        "epochs: 0x1000",
+        "protect: '1'",
+        "protect: 50%",
+        "print: ½",
+        "pyramid: 1,5",
+        "denoise: 150%",
+        "protect: [{x: 150%, y: 0, width: 0.1, height: 0.1}]",
+    ],
+)
+def test_no_hint_is_refused_itself(field: str) -> None:
+    assert "write" not in problems(WITH + field)[0]
+    assert "a decimal has a point" not in problems(WITH + field)[0]
+
+
+def test_part_of_a_hint_that_may_not_be_is_left_out() -> None:
+    assert problems(WITH + "epochs: 50%")[0].endswith("not '50%'; write the number alone: 50")
+    assert problems(WITH + "image_size: 1,024")[0].endswith("not '1,024'; write 1024")
+    assert problems(WITH + "protect: [{x: 50%, y: 0, width: 0.1, height: 0.1}]")[0].endswith(
+        "; write 0.5 for that part of one"
+    )
+
+
+@pytest.mark.parametrize("again", ["yes", "on", "1", "true", "'true'"])
+def test_true_is_read_alike_in_a_style_and_in_parameters(again: str) -> None:
+    assert parse_template(f"style: b.jpg\nagain: {again}\n".encode(), "style.yaml")[1] is True
+    assert parse(WITH + f"timelapse: {again}").parameters.timelapse
+    assert parse_template(b"style: b.jpg\nagain: no\n", "style.yaml")[1] is False
+    with pytest.raises(ManifestError, match="line 2: `again`: must be true or false, not 'perhaps'"):
+        parse_template(b"style: b.jpg\nagain: perhaps\n", "style.yaml")
 
 
 @pytest.mark.parametrize(
