@@ -113,7 +113,8 @@ def submit(
 
     Each PHOTO is painted like the PAINTING, or like several of them mixed. A PHOTO is a file (a video, too), a folder
     of photos, or a quoted pattern such as "holiday/**/*.jpg". With frames=true a folder is one clip, of numbered
-    frames, and an animated picture is one. Everything is tried before anything is written.
+    frames, and an animated picture is one. All photos, paintings and settings are tried before the first job is
+    written.
 
     \b
     Examples:

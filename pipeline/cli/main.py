@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def cli() -> None:
     """Drop photos and a manifest into a folder; find paintings in another.
 
-    Options follow the command; each can be set by an environment variable STYLISTIC_…
+    Options follow the command; most can be set by an environment variable STYLISTIC_…, which their help names.
 
     Exit codes: 0 all well; 1 some job failed; 2 wrong usage; 3 the environment (no weights, folder not writable); 75
     another runner holds the lock.
