@@ -17,26 +17,21 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from pipeline.errors import ImageError, IncompleteImageError, short
-from pipeline.pictures import boxes
-from pipeline.pictures.color_tags import SRGB, of_code_points
+from pipeline.pictures import boxes, shown_frame
 from pipeline.pictures.completeness import may_be_on_its_way
-from pipeline.pictures.images import NEUTRAL
 
 if TYPE_CHECKING:
-    from av import VideoFrame, VideoStream
+    from av import VideoStream
     from av.container import InputContainer
 
 FORMATS = ("mov", "mp4", "m4a", "3gp", "matroska", "webm", "avi")
 MISSING_SECONDS = 0.25  # that a file which says its length may be short of it
 BUFFER_BYTES = 1 << 18
-BT709, _BT601, _HD_HEIGHT = 1, 5, 720  # H.273's matrices; without a word, which one is meant goes by the height
 ORDINARY_RATE = Fraction(25)  # a second
 TICKS = 90_000  # a second
 MOST_GAP = (2**31 - 1) / TICKS  # seconds that MP4 can have from one frame to the next
-MOST_ASPECT = 4  # of a pixel
 LEAST_RATE, MOST_RATE = Fraction(1, 1001), Fraction(240)
 MOST_FRAMES = 4_000_000  # of a film, each of whose times is held: a day and a half
 MOST_TAKEN = 4  # times a file's size that its packets may have: some containers leave out what each begins with
@@ -170,8 +165,8 @@ def frames_of(
                         return
                     if begin is None or time >= begin:
                         _require_size(frame.width, frame.height, name, max_pixels)
-                        size = size or _upright(frame, stream)
-                        levels = _levels(frame, *size)
+                        size = size or shown_frame.size(frame, stream)
+                        levels = shown_frame.levels(frame, *size)
                         yield Filmed(time, levels if long_side is None else scaled(levels, long_side))
 
 
@@ -192,7 +187,9 @@ def scaled(levels: Levels, long_side: int, to: int = 2) -> Levels:
     of another number."""
     height, width = levels.shape[:2]
     ratio = long_side / max(width, height)
-    return _resized(levels, max(to, to * round(width * ratio / to)), max(to, to * round(height * ratio / to)))
+    return shown_frame.resized(
+        levels, max(to, to * round(width * ratio / to)), max(to, to * round(height * ratio / to))
+    )
 
 
 class Handle:
@@ -258,38 +255,3 @@ def _require_size(width: int, height: int, name: str, max_pixels: int) -> None:
             f"{name}: frames of {width}×{height} pixels; the limit is {max_pixels:,} (--max-pixels).",
             "Make it smaller, or raise the limit.",
         )
-
-
-def _upright(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
-    """Width and height as a frame is shown: its pixels made square, and turned."""
-    aspect = stream.sample_aspect_ratio or Fraction(1)
-    width = max(1, round(frame.width * aspect)) if 1 / MOST_ASPECT <= aspect <= MOST_ASPECT else frame.width
-    return (frame.height, width) if frame.rotation % 180 else (width, frame.height)
-
-
-def _levels(frame: VideoFrame, width: int, height: int) -> Levels:
-    """A frame upright, in sRGB, without alpha, at a size."""
-    has_alpha = any(component.is_alpha for component in frame.format.components)
-    bits = max(component.bits for component in frame.format.components)
-    space = of_code_points(frame.color_primaries, frame.color_trc) or SRGB
-    kind = ("rgba64le" if has_alpha else "rgb48le") if bits > 8 else ("rgba" if has_alpha else "rgb24")
-    matrix = frame.colorspace if frame.colorspace in (1, 4, 5, 6, 7, 9, 10) else None
-    if matrix is None:
-        matrix = BT709 if frame.height >= _HD_HEIGHT else _BT601
-    pixels = frame.to_ndarray(format=kind, src_colorspace=matrix, interpolation="BICUBIC")
-    rgb, alpha = pixels[..., :3], pixels[..., 3:]
-    top = 65535 if bits > 8 else 255
-    if not space.is_srgb:
-        rgb = space.to_srgb(np.ascontiguousarray(rgb), top)
-    elif bits > 8:
-        rgb = np.rint(rgb / 257.0).astype(np.uint8)
-    if has_alpha:
-        share = alpha / np.float32(top)
-        rgb = np.rint(rgb * share + np.array(NEUTRAL, np.float32) * (1.0 - share)).astype(np.uint8)
-    return _resized(np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90) % 4)), width, height)
-
-
-def _resized(levels: Levels, width: int, height: int) -> Levels:
-    if levels.shape[:2] == (height, width):
-        return levels
-    return np.asarray(Image.fromarray(levels).resize((width, height), Image.Resampling.LANCZOS))

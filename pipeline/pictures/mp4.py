@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
-from pipeline.pictures.clips import BT709, BUFFER_BYTES, ORDINARY_RATE, TICKS, Filmed, Handle, opened
+from pipeline.pictures.clips import BUFFER_BYTES, ORDINARY_RATE, TICKS, Filmed, Handle, opened
+from pipeline.pictures.shown_frame import BT709
 
 if TYPE_CHECKING:
     import av
