@@ -99,7 +99,11 @@ def _between(film: Film, start: float | None, end: float | None, name: str) -> i
 
 
 def frames_of(file: BinaryIO, job: Job, max_pixels: int) -> Iterator[Filmed]:
-    """The frames that a clip's job asks for, as they were filmed, and no more than were counted."""
+    """The frames that a clip's job asks for, as they were filmed.
+
+    Raises:
+        ImageError: there are more than were counted, for which room and time were asked.
+    """
     assert job.manifest is not None, "a job that runs has a manifest"
     name, kind = job.manifest.content, job.kind
     if kind == "series":
@@ -107,7 +111,13 @@ def frames_of(file: BinaryIO, job: Job, max_pixels: int) -> Iterator[Filmed]:
     if kind == "animation":
         return animations.frames_of(file, name, max_pixels)
     asked_for = clips.frames_of(file, name, max_pixels, None, job.manifest.start, job.manifest.end)
-    return itertools.islice(asked_for, job.frames)
+    return _counted(asked_for, job.frames, name)
+
+
+def _counted(coming: Iterator[Filmed], count: int, name: str) -> Iterator[Filmed]:
+    yield from itertools.islice(coming, count)
+    if next(coming, None) is not None:
+        raise ImageError(f"{name}: has more than the {count:,} frames that were counted.", "Save it again as MP4.")
 
 
 @contextlib.contextmanager

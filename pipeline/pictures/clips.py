@@ -13,7 +13,7 @@ import itertools
 from array import array
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from pipeline.pictures import boxes, shown_frame
 from pipeline.pictures.completeness import may_be_on_its_way
 
 if TYPE_CHECKING:
-    from av import VideoStream
+    from av import Packet, VideoStream
     from av.container import InputContainer
 
 FORMATS = ("mov", "mp4", "m4a", "3gp", "matroska", "webm", "avi")
@@ -36,6 +36,8 @@ LEAST_RATE, MOST_RATE = Fraction(1, 1001), Fraction(240)
 MOST_FRAMES = 4_000_000  # of a film, each of whose times is held: a day and a half
 MOST_TAKEN = 4  # times a file's size that its packets may have: some containers leave out what each begins with
 OF_A_FILM = (b"moov", b"moof", b"mdat")
+GUESSED = ("h264", "hevc")  # codecs of which FFmpeg finds the times of moved frames by guessing, where AVI has none
+REORDERED = 32  # shown frames, the earliest of which is among so many first packets; H.265 moves one by 16 at most
 COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 INSTALL = "pip install 'stylistic[video]'"
 
@@ -92,36 +94,44 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
         if not container.streams.video and _breaks_off(file):
             raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
         stream = _video(container, name, max_pixels)
-        stamps, last, taken = array("q"), 0.0, 0  # of the frames, in the stream's unit
-        unit, step = stream.time_base or Fraction(1), _step(stream)
-        for packet in container.demux():
-            if not packet.size:
-                continue
-            taken += packet.size
-            if taken > MOST_TAKEN * size:
-                raise ImageError(f"{name}: its frames lie over one another.", "Save it again as MP4.")
-            if packet.size > 64 and not any(memoryview(packet)[:64]) and bytes(packet).count(0) == packet.size:
-                raise IncompleteImageError(f"{name}: a part of it is zeros.", "Copy the file again.")
+        unit = stream.time_base or Fraction(1)
+        stamps, last, there = array("q"), 0.0, 0  # of the shown frames, in that unit; seconds; packets
+        for packet in _whole_packets(container, size, name):
             if packet.pts is not None:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream is stream:
-                follows = stamps[-1] + round(step / unit) if stamps else 0
-                stamps.append(follows if packet.pts is None else packet.pts)
-                if len(stamps) > MOST_FRAMES:
+                there += 1
+                if not packet.is_discard:
+                    stamps.append(_stamp(packet, stamps, stream))
+                if there > MOST_FRAMES:
                     raise ImageError(f"{name}: has more than {MOST_FRAMES:,} frames.", "Cut it into shorter ones.")
         said = container.duration / 1e6 + (container.start_time or 0) / 1e6 if container.duration else 0.0
-        if _says_more(file) or stream.frames > len(stamps) or last < said - max(MISSING_SECONDS, 0.005 * said):
+        if _says_more(file) or stream.frames > there or last < said - max(MISSING_SECONDS, 0.005 * said):
             raise IncompleteImageError(f"{name}: breaks off after {last:.1f} s.", "Copy the file again.")
     file.seek(0)
-    shown = next(frames_of(file, name, max_pixels), None)
-    if shown is None:
+    picture = next(frames_of(file, name, max_pixels), None)
+    if picture is None:
         raise ImageError(f"{name}: no picture in it can be decoded.", "Save it again as MP4.")
-    height, width = shown.levels.shape[:2]
-    first = min(stamps)
+    height, width = picture.levels.shape[:2]
+    first = min(stamps[:REORDERED])
     times = array("d", [(stamp - first) * unit.numerator / unit.denominator for stamp in sorted(stamps)])
     if any(after - before > MOST_GAP for before, after in itertools.pairwise(times)):
         raise ImageError(f"{name}: has frames more than {MOST_GAP / 3600:.1f} hours apart.", "Save it again as MP4.")
-    return Film(width, height, len(times), last, "video", times)
+    return Film(width, height, len(times), last - float(first * unit), "video", times)
+
+
+def begin(file: BinaryIO, name: str) -> Fraction:
+    """When the first of a video's frames is shown, by its file's clock, in seconds; errors as ``verify``."""
+    stamps: list[int] = []
+    with opened(file, name) as container:
+        stream = shown(container, name)
+        unit = stream.time_base or Fraction(1)
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard:
+                stamps.append(_stamp(packet, stamps, stream))
+            if len(stamps) == REORDERED:
+                break
+    return min(stamps, default=0) * unit
 
 
 def frames_of(
@@ -144,26 +154,26 @@ def frames_of(
         start: seconds; frames before are left out.
         end: seconds; that frame and those behind it are left out.
     """
+    first = begin(file, name)
     with opened(file, name) as container:
         import av
 
         stream = _video(container, name, max_pixels)
-        stream.thread_type = "AUTO"
-        stream.codec_context.options = {"max_pixels": str(max_pixels)}  # which a later frame may have more of
+        stream.thread_type, context = "AUTO", stream.codec_context
+        context.options = {"max_pixels": str(max_pixels)}  # which a later frame may have more of
         step = _step(stream)
-        begin, over = (None if at is None else moment(at) for at in (start, end))
-        first: Fraction | None = None
+        tells_times = container.format.name != "avi" or not (context.has_b_frames and context.name in GUESSED)
+        since, over = (None if at is None else moment(at) for at in (start, end))
         time, size = -step, None  # before the first
         for packet in container.demux(stream):
             with contextlib.suppress(av.error.InvalidDataError):  # the next one may be whole
                 for frame in packet.decode():
-                    at = None if frame.pts is None else Fraction(frame.pts) * (frame.time_base or 1)
-                    first = at if first is None else first
+                    at = Fraction(frame.pts) * (frame.time_base or 1) - first if frame.pts is not None else None
                     # Where no time is told, or it goes backwards, a frame follows the one before it.
-                    time = at - first if at is not None and first is not None and at - first > time else time + step
+                    time = at if at is not None and at > time and tells_times else time + step
                     if over is not None and time >= over:
                         return
-                    if begin is None or time >= begin:
+                    if since is None or time >= since:
                         _require_size(frame.width, frame.height, name, max_pixels)
                         size = size or shown_frame.size(frame, stream)
                         levels = shown_frame.levels(frame, *size)
@@ -178,7 +188,7 @@ def moment(seconds: float) -> Fraction:
 def rate(file: BinaryIO, name: str) -> Fraction:
     """Frames a second, about. Errors as ``verify``."""
     with opened(file, name) as container:
-        said = container.streams.video[0].average_rate or ORDINARY_RATE
+        said = shown(container, name).average_rate or ORDINARY_RATE
     return min(max(Fraction(said).limit_denominator(1001), LEAST_RATE), MOST_RATE)
 
 
@@ -232,16 +242,46 @@ def _says_more(file: BinaryIO) -> bool:
     return bool(boxes.brand(file)) and any(box.end > size and box.kind in OF_A_FILM for box in boxes.boxes(file))
 
 
-def _video(container: InputContainer, name: str, max_pixels: int) -> VideoStream:
-    """The stream that is shown: the first that is no cover of a song."""
-    streams = [stream for stream in container.streams.video if not stream.disposition & COVER]
-    if not streams:
+def _whole_packets(container: InputContainer, size: int, name: str) -> Iterator[Packet[Any]]:
+    """The packets of a file of so many bytes; errors as ``verify``."""
+    taken = 0
+    for packet in container.demux():
+        taken += packet.size
+        if taken > MOST_TAKEN * size:
+            raise ImageError(f"{name}: its frames lie over one another.", "Save it again as MP4.")
+        if _is_zeros(packet):
+            raise IncompleteImageError(f"{name}: a part of it is zeros.", "Copy the file again.")
+        if packet.size:
+            yield packet
+
+
+def _is_zeros(packet: Packet[Any]) -> bool:
+    return packet.size > 64 and not any(memoryview(packet)[:64]) and bytes(packet).count(0) == packet.size
+
+
+def _stamp(packet: Packet[VideoStream], before: Sequence[int], stream: VideoStream) -> int:
+    """When a frame is shown, in the stream's unit; one that does not say follows that before it."""
+    if packet.pts is not None:
+        return packet.pts
+    return before[-1] + round(_step(stream) / (stream.time_base or 1)) if before else 0
+
+
+def shown(container: InputContainer, name: str) -> VideoStream:
+    """The stream that is shown: the first that is no cover of a song. Errors as ``verify``."""
+    found = next((stream for stream in container.streams.video if not stream.disposition & COVER), None)
+    if found is None:
         raise ImageError(f"{name}: has no picture, only {'sound' if container.streams.audio else 'other data'}.")
-    context = streams[0].codec_context
+    return found
+
+
+def _video(container: InputContainer, name: str, max_pixels: int) -> VideoStream:
+    """``shown``, of a size that may be."""
+    stream = shown(container, name)
+    context = stream.codec_context
     if context is None:
         raise ImageError(f"{name}: coded in a way that is not known here.", "Save it again as MP4 (H.264).")
     _require_size(context.width, context.height, name, max_pixels)
-    return streams[0]
+    return stream
 
 
 def _step(stream: VideoStream) -> Fraction:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
-from pipeline.pictures.clips import BUFFER_BYTES, ORDINARY_RATE, TICKS, Filmed, Handle, opened
+from pipeline.pictures.clips import BUFFER_BYTES, ORDINARY_RATE, TICKS, Filmed, Handle, begin, opened
 from pipeline.pictures.shown_frame import BT709
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def write(
     elif not second:
         options["x265-params"] = "bframes=0"  # of a frame alone x265 tells no time to decode it at, or any
     height, width = first.levels.shape[:2]
+    since = (begin(sound, name) if sound else 0) + first.time
     with av.open(Handle(target), "w", "mp4", buffer_size=BUFFER_BYTES) as container, contextlib.ExitStack() as stack:
         stream = container.add_stream(CODECS[codec], rate=rate, options=options)
         assert isinstance(stream, av.VideoStream)
@@ -71,7 +72,7 @@ def write(
         context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, BT709, 1, 1
         if codec == "h265":
             context.codec_tag = "hvc1"  # what Apple's players look for
-        track = _Track.of(stack.enter_context(opened(sound, name)), container, first.time) if sound else None
+        track = _Track.of(stack.enter_context(opened(sound, name)), container, since) if sound else None
         time = Fraction(0)
         for filmed in itertools.chain([first], second, coming):
             time = filmed.time - first.time
@@ -109,16 +110,14 @@ class _Track:
             self._resampler = av.AudioResampler("fltp", self._stream.layout, rate)
 
     @classmethod
-    def of(cls, source: InputContainer, target: OutputContainer, time: Fraction) -> _Track | None:
-        """The first sound of a video from a time on, in seconds from its first frame; None where there is none, or none
+    def of(cls, source: InputContainer, target: OutputContainer, begin: Fraction) -> _Track | None:
+        """The first sound of a video from a time on, in seconds by its file's clock; None where there is none, or none
         that can be decoded."""
         import av
 
         found = next(iter(source.streams.audio), None)
         if found is None:
             return None
-        video = source.streams.video[0]
-        begin = Fraction(video.start_time or 0) * (video.time_base or Fraction(0)) + time
         try:
             return cls(source, target, found, begin)
         except (av.error.FFmpegError, ValueError, AttributeError) as error:
