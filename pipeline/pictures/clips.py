@@ -36,6 +36,8 @@ LEAST_RATE, MOST_RATE = Fraction(1, 1001), Fraction(240)
 MOST_FRAMES = 4_000_000  # of a film, each of whose times is held: a day and a half
 MOST_TAKEN = 4  # times a file's size that its packets may have: some containers leave out what each begins with
 OF_A_FILM = (b"moov", b"moof", b"mdat")
+# FFmpeg's codecs whose black may be zeros, as a file's part is that is not written yet
+UNCOMPRESSED = ("rawvideo", "r210", "r10k", "v210", "v308", "v408", "v410", "y41p", "yuv4", "avrp", "avui", "cljr")
 GUESSED = ("h264", "hevc")  # codecs of which FFmpeg finds the times of moved frames by guessing, where AVI has none
 REORDERED = 32  # shown frames, the earliest of which is among so many first packets; H.265 moves one by 16 at most
 COVER = 0x0400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
@@ -96,7 +98,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
         stream = _video(container, name, max_pixels)
         unit = stream.time_base or Fraction(1)
         stamps, last, there = array("q"), 0.0, 0  # of the shown frames, in that unit; seconds; packets
-        for packet in _whole_packets(container, size, name):
+        for packet in _whole_packets(container, stream, size, name):
             if packet.pts is not None:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream is stream:
@@ -242,14 +244,14 @@ def _says_more(file: BinaryIO) -> bool:
     return bool(boxes.brand(file)) and any(box.end > size and box.kind in OF_A_FILM for box in boxes.boxes(file))
 
 
-def _whole_packets(container: InputContainer, size: int, name: str) -> Iterator[Packet[Any]]:
-    """The packets of a file of so many bytes; errors as ``verify``."""
-    taken = 0
+def _whole_packets(container: InputContainer, stream: VideoStream, size: int, name: str) -> Iterator[Packet[Any]]:
+    """The packets of a file of so many bytes, of which a stream is shown; errors as ``verify``."""
+    taken, may_be_zeros = 0, stream.codec_context.codec.canonical_name in UNCOMPRESSED
     for packet in container.demux():
         taken += packet.size
         if taken > MOST_TAKEN * size:
             raise ImageError(f"{name}: its frames lie over one another.", "Save it again as MP4.")
-        if _is_zeros(packet):
+        if packet.stream is stream and not may_be_zeros and _is_zeros(packet):
             raise IncompleteImageError(f"{name}: a part of it is zeros.", "Copy the file again.")
         if packet.size:
             yield packet

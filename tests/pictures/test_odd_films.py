@@ -1,4 +1,4 @@
-"""Videos whose clock does not begin with their first frame."""
+"""Videos that are whole though they look broken, or whose clock does not begin with their first frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, IncompleteImageError
 from pipeline.jobs import clips as clip_jobs
 from pipeline.manifest.parse import parse_manifest
 from pipeline.pictures import boxes, clips
@@ -129,3 +129,23 @@ def with_cover(data: bytes) -> bytes:
     at = data.index(b"moov") + 4
     inside = told + data[at : moov.end]
     return data[: at - 8] + box(b"moov", inside) + data[moov.end :]
+
+
+class TestWhatLooksBroken:
+    def test_silence_is_not_a_part_that_is_missing(self) -> None:
+        data = video(form="mov", sound="pcm_s16le", count=20)
+        sound = packets(data, "audio")
+        for packet in sound[:4]:
+            data = data[: packet.pos] + bytes(packet.size) + data[packet.pos + packet.size :]
+        assert verify(data).frames == 20
+
+    def test_nor_is_black_of_pixels_that_are_not_compressed(self) -> None:
+        data = video(form="avi", codec="rawvideo", pix_fmt="bgr24", draw=lambda _: np.zeros((48, 64, 3), np.uint8))
+        assert not any(bytes(packets(data)[0]))
+        assert verify(data)[:3] == (64, 48, 6)
+
+    def test_a_frame_of_zeros_is(self) -> None:
+        data = video(form="mov", codec="mjpeg", pix_fmt="yuvj420p")
+        third = packets(data)[2]
+        with pytest.raises(IncompleteImageError, match="a part of it is zeros"):
+            verify(data[: third.pos] + bytes(third.size) + data[third.pos + third.size :])
