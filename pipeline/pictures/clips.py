@@ -107,8 +107,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
                     stamps.append(_stamp(packet, stamps, stream))
                 if there > MOST_FRAMES:
                     raise ImageError(f"{name}: has more than {MOST_FRAMES:,} frames.", "Cut it into shorter ones.")
-        said = container.duration / 1e6 + (container.start_time or 0) / 1e6 if container.duration else 0.0
-        if _says_more(file) or stream.frames > there or last < said - max(MISSING_SECONDS, 0.005 * said):
+        if _says_more(file) or _frames_told(stream) > there or last < _end_told(container):
             raise IncompleteImageError(f"{name}: breaks off after {last:.1f} s.", "Copy the file again.")
     file.seek(0)
     picture = next(frames_of(file, name, max_pixels), None)
@@ -266,6 +265,22 @@ def _stamp(packet: Packet[VideoStream], before: Sequence[int], stream: VideoStre
     if packet.pts is not None:
         return packet.pts
     return before[-1] + round(_step(stream) / (stream.time_base or 1)) if before else 0
+
+
+def _frames_told(stream: VideoStream) -> int:
+    """How many frames a file says to have of a stream; 0 where it does not."""
+    if "mov" in stream.container.format.name:  # whose edit list may leave some of them out
+        return min(stream.frames, len(stream.index_entries))
+    return stream.frames
+
+
+def _end_told(container: InputContainer) -> float:
+    """Seconds, before which a file does not end that is whole; 0 where it does not say."""
+    start = (container.start_time or 0) / 1e6
+    if "matroska" in container.format.name:  # where a length is from 0 on, wherever the first frame is
+        start = min(start, 0.0)
+    said = container.duration / 1e6 + start if container.duration else 0.0
+    return said - max(MISSING_SECONDS, 0.005 * said)
 
 
 def shown(container: InputContainer, name: str) -> VideoStream:

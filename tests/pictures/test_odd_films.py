@@ -47,6 +47,12 @@ def copied(data: bytes, since: float, form: str = "mp4") -> bytes:
     return buffer.getvalue()
 
 
+def trimmed(data: bytes, seconds: float, since: float = 0.0) -> bytes:
+    """An MP4 whose edit list shows that part of it alone."""
+    at, clock = data.index(b"elst") + 12, struct.unpack(">I", data[data.index(b"mdhd") + 16 :][:4])[0]
+    return data[:at] + struct.pack(">Ii", round(1000 * seconds), round(clock * since)) + data[at + 8 :]
+
+
 def packets(data: bytes, kind: str = "video") -> list[Any]:
     with av.open(io.BytesIO(data)) as container:
         return [packet for packet in container.demux(**{kind: 0}) if packet.size]
@@ -132,6 +138,21 @@ def with_cover(data: bytes) -> bytes:
 
 
 class TestWhatLooksBroken:
+    @pytest.mark.parametrize("since", [0.0, 1.5])
+    def test_a_part_that_an_edit_list_shows_is_whole(self, since: float) -> None:
+        data = trimmed(video(count=40, change=keyframes_each(10)), 2.0, since)
+        assert verify(data).frames == 20 == len(read(data))
+
+    @pytest.mark.parametrize(("form", "codec"), [("matroska", "libx264"), ("webm", "libvpx-vp9")])
+    def test_one_that_begins_late_is_whole(self, form: str, codec: str) -> None:
+        data = video(form=form, codec=codec, times=list(range(5, 25)), count=20)
+        film = verify(data)
+        assert film.frames == 20
+        assert film.seconds == pytest.approx(2.0, abs=0.05)
+        assert read(data)[0].time == 0
+        with pytest.raises(IncompleteImageError):
+            verify(data[: int(len(data) * 0.6)])
+
     def test_silence_is_not_a_part_that_is_missing(self) -> None:
         data = video(form="mov", sound="pcm_s16le", count=20)
         sound = packets(data, "audio")
