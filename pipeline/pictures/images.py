@@ -7,7 +7,6 @@ import ctypes
 import functools
 import io
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -29,7 +28,6 @@ from pipeline.pictures.spaces import Space
 
 # Pillow's other formats (PostScript and the like) are not needed and widen what a hostile file can reach.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF")
-ANIMATED = ("GIF", "WEBP", "PNG")  # what moves, where several pictures are not pages or layers
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # its first bytes
 BYTES_A_PIXEL = 16  # at most: four channels of 32 bits
 # What lies behind transparent pixels while they are stylised: mid-grey pulls neither up nor down.
@@ -75,7 +73,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int, end_may_lack: bool = Fals
         HugeFileError: it has more bytes than ``max_pixels`` pixels can have.
         ImageError: it is no image of a known format, or has more than ``max_pixels`` pixels.
     """
-    image, is_endless = _open(file, name, max_pixels)
+    image, is_endless = opened(file, name, max_pixels)
     turned = _orientation(image) in (5, 6, 7, 8)
     size = (image.height, image.width) if turned else image.size
     if is_endless and not end_may_lack:
@@ -97,38 +95,11 @@ def decoded(file: BinaryIO, long_side: int | None, name: str, max_pixels: int) -
 
     Transparent parts show a neutral grey in ``rgb``. Errors as ``verify``, naming the image ``name``.
     """
-    image, _ = _open(file, name, max_pixels)
-    return _shown(image, file, long_side, name)
+    image, _ = opened(file, name, max_pixels)
+    return shown(image, file, long_side, name)
 
 
-def frames(file: BinaryIO, name: str, max_pixels: int) -> int:
-    """How many frames an image has that is whole; 1 of one that does not move."""
-    image, _ = _open(file, name, max_pixels)
-    return _count(image, name)
-
-
-def animated(file: BinaryIO, name: str, max_pixels: int) -> Iterator[tuple[Picture, float]]:
-    """The frames of an image as ``decoded``, and how many milliseconds each is shown, up to one that cannot be."""
-    image, _ = _open(file, name, max_pixels)
-    for number in range(_count(image, name)):
-        try:
-            image.seek(number)
-            image.load()
-        except Exception:  # Pillow's decoders raise whatever their parsing runs into
-            return
-        at = file.tell()  # which Pillow goes on from
-        yield _shown(image, file, None, name), float(image.info.get("duration") or 0)
-        file.seek(at)
-
-
-def _count(image: Image.Image, name: str) -> int:
-    try:
-        return max(1, int(getattr(image, "n_frames", 1))) if image.format in ANIMATED else 1
-    except Exception as error:  # as of Pillow above
-        raise _unusable(name, error) from None
-
-
-def _shown(image: Image.Image, file: BinaryIO, long_side: int | None, name: str) -> Picture:
+def shown(image: Image.Image, file: BinaryIO, long_side: int | None, name: str) -> Picture:
     """A decoded image as it is to be seen."""
     turn = TURNS.get(_orientation(image))
     try:
@@ -174,8 +145,8 @@ def reduced(rgb: Rgb, side: int) -> Rgb:
     return means
 
 
-def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, bool]:
-    """The first frame, decoded, and whether its file lacks its end, though no pixels of that."""
+def opened(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, bool]:
+    """The first frame, decoded, and whether its file lacks its end, though no pixels of that. Errors as ``verify``."""
     prepare_pillow()
     size, most = file.seek(0, io.SEEK_END), max_pixels * BYTES_A_PIXEL
     if size > most:
