@@ -148,7 +148,7 @@ class Clip:
         resumed = self._resumed(valid_with, stages, before)
         given = self.work.given
         if number > 1:
-            given = replace(given, content=replace(given.content, rgb=photo), start=kept.start if kept else None)
+            given = replace(given, content=replace(given.content, rgb=photo), start=kept.start if kept else given.start)
             given = replace(given, protected=self._protected(filmed.levels, photo.shape))
             if self._parameters.denoise:
                 content = advice.denoised(photo, float(self._parameters.denoise))

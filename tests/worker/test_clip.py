@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.engine.stylize import Stylizer
 from pipeline.jobs import attempt, clips, frames, losses, result
 from pipeline.jobs.record import Job, JobImage, new_id
 from pipeline.jobs.result import Done
@@ -134,6 +135,23 @@ def test_after_a_cut_a_scene_is_painted_anew(worker: Worker) -> None:
     found, _ = worker.whole(video(draw=cut))
     assert [row["scene"] for row in found.frames or []] == [1, 1, 1, 2, 2, 2]
     assert [row["steps"] for row in found.frames or []] == [6, 3, 3, 6, 3, 3]
+
+
+@pytest.mark.parametrize("init", ["content", "style"])
+def test_each_scene_starts_from_what_is_asked_for(worker: Worker, monkeypatch: pytest.MonkeyPatch, init: str) -> None:
+    starts: list[Any] = []
+    run = Stylizer.run
+
+    def noted(stylizer: Stylizer, *given: Any) -> Any:
+        starts.append(given[4])
+        return run(stylizer, *given)
+
+    monkeypatch.setattr(Stylizer, "run", noted)
+    worker.whole(video(draw=cut), parameters={"init": init})
+    first, fourth = starts[0], starts[3]
+    assert (first is None) is (init == "content")
+    assert first is fourth
+    assert all(start is not first for number, start in enumerate(starts) if number not in (0, 3))
 
 
 def test_what_is_chosen_is_chosen_once_and_makes_the_same_frames_again(worker: Worker) -> None:
