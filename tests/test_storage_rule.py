@@ -38,7 +38,7 @@ ALLOWED = {
     "forecast/paces.py": {"makedirs": "the user's own cache"},
     "outbox/page.py": {"read_text": "the page's parts, which are installed with the package"},
     "runner/bar.py": {"get_terminal_size": "no file"},
-    "pictures/clips.py": {"open": "what is open already, for PyAV"},
+    "pictures/containers.py": {"open": "what is open already, for PyAV"},
     "pictures/mp4.py": {"open": "what is open already, for PyAV"},
     "pictures/series.py": {"open": "what is open already, for `tarfile`"},
     "worker/gpu.py": dict.fromkeys(

@@ -1,8 +1,4 @@
-"""Videos: reading what people really drop, a frame at a time. Only this and ``mp4`` import PyAV.
-
-FFmpeg may open nothing but the file that it is given, and knows no formats but those of ``FORMATS``: playlists and the
-like name files and addresses of their own.
-"""
+"""Videos: reading what people really drop, a frame at a time. Only this, ``containers`` and ``mp4`` import PyAV."""
 
 from __future__ import annotations
 
@@ -18,24 +14,21 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import ImageError, IncompleteImageError, short
-from pipeline.pictures import boxes, shown_frame
-from pipeline.pictures.completeness import may_be_on_its_way
+from pipeline.errors import ImageError, IncompleteImageError
+from pipeline.pictures import boxes, containers, shown_frame
 
 if TYPE_CHECKING:
     from av import Packet, VideoStream
     from av.container import InputContainer
 
-FORMATS = ("mov", "mp4", "m4a", "3gp", "matroska", "webm", "avi")
+
 MISSING_SECONDS = 0.25  # that a file which says its length may be short of it
-BUFFER_BYTES = 1 << 18
 ORDINARY_RATE = Fraction(25)  # a second
 TICKS = 90_000  # a second
 MOST_GAP = (2**31 - 1) / TICKS  # seconds that MP4 can have from one frame to the next
 LEAST_RATE, MOST_RATE = Fraction(1, 1001), Fraction(240)
 MOST_FRAMES = 4_000_000  # of a film, each of whose times is held: a day and a half
 MOST_TAKEN = 4  # times a file's size that its packets may have: some containers leave out what each begins with
-OF_A_FILM = (b"moov", b"moof", b"mdat")
 # FFmpeg's codecs whose black may be zeros, as a file's part is that is not written yet
 UNCOMPRESSED = ("rawvideo", "r210", "r10k", "v210", "v308", "v408", "v410", "y41p", "yuv4", "avrp", "avui", "cljr")
 GUESSED = ("h264", "hevc")  # codecs of which FFmpeg finds the times of moved frames by guessing, where AVI has none
@@ -89,11 +82,11 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
     """
     size = file.seek(0, io.SEEK_END)
     if sum(boxes.samples(file)) > size:  # of each some bytes of memory are taken as soon as it is opened
-        if _says_more(file):
+        if containers.says_more(file):
             raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
         raise ImageError(f"{name}: says to have more frames than it has bytes.", "Save it again as MP4.")
     with opened(file, name) as container:
-        if not container.streams.video and _breaks_off(file):
+        if not container.streams.video and containers.breaks_off(file):
             raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
         stream = _video(container, name, max_pixels)
         unit = stream.time_base or Fraction(1)
@@ -107,7 +100,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
                     stamps.append(_stamp(packet, stamps, stream))
                 if there > MOST_FRAMES:
                     raise ImageError(f"{name}: has more than {MOST_FRAMES:,} frames.", "Cut it into shorter ones.")
-        if _says_more(file) or _frames_told(stream) > there or last < _end_told(container):
+        if containers.says_more(file) or _frames_told(stream) > there or last < _end_told(container):
             raise IncompleteImageError(f"{name}: breaks off after {last:.1f} s.", "Copy the file again.")
     file.seek(0)
     picture = next(frames_of(file, name, max_pixels), None)
@@ -197,18 +190,13 @@ def scaled(levels: Levels, long_side: int, to: int = 2) -> Levels:
     """A frame at ``long_side`` pixels by Lanczos's filter, both its sides being even, as yuv420p has them, or multiples
     of another number."""
     height, width = levels.shape[:2]
+    return shown_frame.resized(levels, *scaled_size(width, height, long_side, to))
+
+
+def scaled_size(width: int, height: int, long_side: int, to: int = 2) -> tuple[int, int]:
+    """Width and height of a frame that is ``scaled``."""
     ratio = long_side / max(width, height)
-    return shown_frame.resized(
-        levels, max(to, to * round(width * ratio / to)), max(to, to * round(height * ratio / to))
-    )
-
-
-class Handle:
-    """A file for PyAV, which would take the number that Python calls a descriptor for a name."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.read, self.write, self.seek, self.tell = file.read, file.write, file.seek, file.tell
+    return max(to, to * round(width * ratio / to)), max(to, to * round(height * ratio / to))
 
 
 @contextlib.contextmanager
@@ -216,31 +204,8 @@ def opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
     """A video's container. Errors as ``verify``."""
     if package := missing():
         raise ImageError(f"{name}: videos take {package}, which is not installed.", f"`{INSTALL}`")
-    import av
-
-    file.seek(0)
-    try:
-        allowed = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": ""}
-        with av.open(Handle(file), "r", options=allowed, buffer_size=BUFFER_BYTES) as container:
-            yield container
-    except av.error.FFmpegError as error:
-        why = short(str(error.strerror or error))
-        if _breaks_off(file):
-            raise IncompleteImageError(f"{name}: does not decode to its end ({why}).", "Copy the file again.") from None
-        raise ImageError(f"{name}: no video that can be read ({why}).", "Save it again as MP4.") from None
-
-
-def _breaks_off(file: BinaryIO) -> bool:
-    """Whether a file that cannot be read is shorter than it says, or lacks what it must have."""
-    if not boxes.brand(file):
-        return may_be_on_its_way(file, ran_out=False, image=None)
-    return _says_more(file) or not {b"moov", b"mdat"} <= {box.kind for box in boxes.boxes(file)}
-
-
-def _says_more(file: BinaryIO) -> bool:
-    """Whether an MP4 ends within its index or its frames; what others have put behind them may be no box at all."""
-    size = file.seek(0, io.SEEK_END)
-    return bool(boxes.brand(file)) and any(box.end > size and box.kind in OF_A_FILM for box in boxes.boxes(file))
+    with containers.told(file, name), containers.opened(file) as container:
+        yield container
 
 
 def _whole_packets(container: InputContainer, stream: VideoStream, size: int, name: str) -> Iterator[Packet[Any]]:

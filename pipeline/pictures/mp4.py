@@ -8,23 +8,26 @@ import itertools
 import logging
 import struct
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
-from pipeline.pictures.clips import BUFFER_BYTES, ORDINARY_RATE, TICKS, Filmed, Handle, begin, opened
+from pipeline.pictures import containers
+from pipeline.pictures.clips import ORDINARY_RATE, TICKS, Filmed, begin
 from pipeline.pictures.shown_frame import BT709
 
 if TYPE_CHECKING:
     import av
     from av import AudioStream, Packet
-    from av.container import InputContainer, OutputContainer
+    from av.container import OutputContainer
 
 log = logging.getLogger(__name__)
 
 CODECS = {"h264": "libx264", "h265": "libx265"}  # by what a manifest calls them
 SOUND_OF_MP4 = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # which players find there, too
 XMP = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac")  # of XMP's specification, part 3, 1.1.4
+AAC_SAMPLES = 1024  # of a frame
+LEAST_SILENCE = Fraction(1, 50)  # seconds without sound that are kept; clocks of milliseconds are no closer
 AAC_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 
 
@@ -63,7 +66,7 @@ def write(
         options["x265-params"] = "bframes=0"  # of a frame alone x265 tells no time to decode it at, or any
     height, width = first.levels.shape[:2]
     since = (begin(sound, name) if sound else 0) + first.time
-    with av.open(Handle(target), "w", "mp4", buffer_size=BUFFER_BYTES) as container, contextlib.ExitStack() as stack:
+    with _container(target) as container, contextlib.ExitStack() as stack:
         stream = container.add_stream(CODECS[codec], rate=rate, options=options)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -72,7 +75,7 @@ def write(
         context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, BT709, 1, 1
         if codec == "h265":
             context.codec_tag = "hvc1"  # what Apple's players look for
-        track = _Track.of(stack.enter_context(opened(sound, name)), container, since) if sound else None
+        track = _Track.of(sound, name, stack, container, since) if sound else None
         time = Fraction(0)
         for filmed in itertools.chain([first], second, coming):
             time = filmed.time - first.time
@@ -91,35 +94,74 @@ def write(
         target.write(struct.pack(">I4s", 24 + len(xmp), b"uuid") + XMP.bytes + xmp)
 
 
+@contextlib.contextmanager
+def _container(target: BinaryIO) -> Iterator[OutputContainer]:
+    """What is written into a file.
+
+    Raises:
+        OSError: the file cannot be, as on a full disk.
+    """
+    import av
+
+    handle = containers.Handle(target)
+    try:
+        with av.open(handle, "w", "mp4", buffer_size=containers.BUFFER_BYTES) as container:
+            yield container
+    except av.error.FFmpegError:
+        if handle.fault is None:
+            raise
+        raise handle.fault from None
+
+
 class _Track:
-    """The sound of a video on its way into another."""
+    """The sound of a video on its way into another.
 
-    def __init__(self, source: InputContainer, target: OutputContainer, given: AudioStream, begin: Fraction) -> None:
-        import av
+    Args:
+        packets: the sound's.
+        given: what they are of.
+        target: the other video.
+        begin: from when on it is heard, in seconds by the clock of the packets.
+    """
 
-        self._target, self._begin = target, begin
-        self._packets = source.demux(given)
+    def __init__(
+        self, packets: Iterator[Packet[AudioStream]], given: AudioStream, target: OutputContainer, begin: Fraction
+    ) -> None:
+        self._packets, self._target, self._begin = packets, target, begin
         self._waiting: Packet[AudioStream] | None = None
         self._is_over = False
         self._resampler: av.AudioResampler | None = None
+        self._coded = 0  # samples
         if given.codec_context.codec.canonical_name in SOUND_OF_MP4:
             self._stream = target.add_stream_from_template(given)
         else:
             rate = given.rate if given.rate in AAC_RATES else 48_000
             self._stream = target.add_stream("aac", rate=rate, layout="mono" if given.channels == 1 else "stereo")
-            self._resampler = av.AudioResampler("fltp", self._stream.layout, rate)
+            self._resampler = self._new_resampler()
 
     @classmethod
-    def of(cls, source: InputContainer, target: OutputContainer, begin: Fraction) -> _Track | None:
+    def of(
+        cls, file: BinaryIO, name: str, stack: contextlib.ExitStack, target: OutputContainer, begin: Fraction
+    ) -> _Track | None:
         """The first sound of a video from a time on, in seconds by its file's clock; None where there is none, or none
-        that can be decoded."""
+        that can be decoded. It is open as long as the stack is.
+
+        Raises:
+            ImageError: the video cannot be read; so does ``follow``.
+        """
         import av
 
+        with containers.told(file, name):
+            source = stack.enter_context(containers.opened(file))
         found = next(iter(source.streams.audio), None)
         if found is None:
             return None
+
+        def packets() -> Iterator[Packet[AudioStream]]:
+            with containers.told(file, name):
+                yield from source.demux(found)
+
         try:
-            return cls(source, target, found, begin)
+            return cls(packets(), found, target, begin)
         except (av.error.FFmpegError, ValueError, AttributeError) as error:
             log.warning("its sound is left out: %s", error)
             return None
@@ -137,18 +179,26 @@ class _Track:
                 self._waiting = packet
                 return
             if at is None or at >= 0:
-                self._take_if_it_can_be(packet, at)
+                with self._unless_it_cannot_be(at):
+                    self._take(packet)
 
-    def _take_if_it_can_be(self, packet: Packet[AudioStream], at: Fraction | None) -> None:
+    def end(self) -> None:
+        """Write what is still held back."""
+        if self._resampler is not None:
+            with self._unless_it_cannot_be(None):
+                self._target.mux(self._stream.encode())
+
+    @contextlib.contextmanager
+    def _unless_it_cannot_be(self, at: Fraction | None) -> Iterator[None]:
         import av
 
         try:
-            self._take(packet, at)
-        except av.error.FFmpegError as error:  # a clip is not to be lost for its sound
+            yield
+        except (av.error.FFmpegError, ValueError) as error:  # a clip is not to be lost for its sound
             log.warning("from %.1f s on its sound is left out: %s", float(at or 0), error)
             self._is_over = True
 
-    def _take(self, packet: Packet[AudioStream], at: Fraction | None) -> None:
+    def _take(self, packet: Packet[AudioStream]) -> None:
         import av
 
         if self._resampler is None:
@@ -161,11 +211,40 @@ class _Track:
             return
         with contextlib.suppress(av.error.InvalidDataError):
             for frame in packet.decode():
+                if frame.pts is not None and frame.time_base is not None:
+                    self._be_silent_until(frame.pts * frame.time_base - self._begin)
                 frame.pts = None  # one after another
-                for part in self._resampler.resample(frame):
-                    self._target.mux(self._stream.encode(part))
+                for part in self._resampled(frame):
+                    self._code(part)
 
-    def end(self) -> None:
-        """Write what is still held back."""
-        if self._resampler is not None:
-            self._target.mux(self._stream.encode())
+    def _resampled(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        assert self._resampler is not None
+        try:
+            return self._resampler.resample(frame)
+        except ValueError:  # its form is not that of the frames before
+            self._resampler = self._new_resampler()
+            return self._resampler.resample(frame)
+
+    def _new_resampler(self) -> av.AudioResampler:
+        import av
+
+        return av.AudioResampler("fltp", self._stream.layout, self._stream.rate)
+
+    def _be_silent_until(self, time: Fraction) -> None:
+        """Fill what the source has no sound for, before it or between."""
+        import av
+
+        lacking = round(time * self._stream.rate) - self._coded
+        if lacking < LEAST_SILENCE * self._stream.rate:
+            return
+        for count in [AAC_SAMPLES] * (lacking // AAC_SAMPLES) + [lacking % AAC_SAMPLES]:
+            if count:
+                frame = av.AudioFrame("fltp", self._stream.layout, count)
+                for plane in frame.planes:
+                    plane.update(bytes(plane.buffer_size))
+                frame.sample_rate = self._stream.rate
+                self._code(frame)
+
+    def _code(self, frame: av.AudioFrame) -> None:
+        self._coded += frame.samples
+        self._target.mux(self._stream.encode(frame))
