@@ -21,6 +21,7 @@ from pipeline.pictures.clips import Film, Filmed, Levels
 from pipeline.pictures.images import Picture, Rgb
 
 LONGEST_SIDE = 16_000  # pixels; encoders of films and OpenCV's moving of frames take little more
+LEAST_H265_SIDE = 16  # pixels that x265 codes
 SUFFIX, SERIES_SUFFIX = ".mp4", ".frames"  # of a result's file, or its folder
 KINDS = {"photo": "a photo", "video": "a video", "animation": "an animation", "series": "a folder of frames"}
 
@@ -75,6 +76,12 @@ def frames(manifest: Manifest, film: Film, limits: Limits) -> int:
     if parameters.image_size > LONGEST_SIDE:
         asked = f"{KINDS[film.kind]}; the frames of one have at most {LONGEST_SIDE:,} pixels on their long side"
         raise ImageError(f"{name}: {asked}, not {parameters.image_size:,}.", "Lower image_size.")
+    sides = clips.scaled_size(film.width, film.height, parameters.image_size)
+    if film.kind != "series" and parameters.video_codec == "h265" and min(sides) < LEAST_H265_SIDE:
+        asked = f"{sides[0]:,}×{sides[1]:,} pixels at `image_size: {parameters.image_size}`"
+        raise ImageError(
+            f"{name}: {asked}; `video_codec: h265` takes {LEAST_H265_SIDE} at least.", "Say h264, or raise image_size."
+        )
     count = _between(film, manifest.start, manifest.end, name) if film.kind == "video" else film.frames
     if count > limits.max_frames:
         raise TooLongError(name, count, limits.max_frames, film.kind == "video")

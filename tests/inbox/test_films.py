@@ -128,6 +128,16 @@ def test_what_a_clip_cannot_have_is_said(folder: Path, fields: dict[str, Any], s
     assert said in found.reason
 
 
+def test_one_that_is_narrower_than_its_codec_takes_says_so(folder: Path) -> None:
+    data = video(width=128, height=32)
+    small = {"image_size": 56, "content_layers": ["block1_conv1"], "style_layers": ["block1_conv1"]}
+    found = verdict(folder, data, parameters={**small, "video_codec": "h265"})
+    said = "clip.mp4: 56×14 pixels at `image_size: 56`; `video_codec: h265` takes 16 at least. Say h264, or raise"
+    assert said in cast("Rejected", found).reason
+    assert isinstance(verdict(folder, data, parameters=small), Ready)
+    assert isinstance(verdict(folder, data, parameters={**small, "video_codec": "h265", "image_size": 64}), Ready)
+
+
 def test_one_that_asks_for_too_much_says_so(folder: Path) -> None:
     found = verdict(folder, video(), Limits(max_pixels=10**6, max_steps=250))
     assert isinstance(found, Rejected)
