@@ -55,8 +55,9 @@ def frames_of(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Filmed]:
         at = file.tell()  # which Pillow goes on from
         levels = np.round(images.shown(image, file, None, name).rgb * 255.0).astype(np.uint8)
         said = float(image.info.get("duration") or 0)
-        yield Filmed(time, levels)
-        time += Fraction(said if said >= LEAST_MILLISECONDS else USUAL_MILLISECONDS).limit_denominator(1000) / 1000
+        lasts = Fraction(said if said >= LEAST_MILLISECONDS else USUAL_MILLISECONDS).limit_denominator(1000) / 1000
+        yield Filmed(time, levels, None, lasts)
+        time += lasts
         file.seek(at)
 
 

@@ -54,12 +54,13 @@ class Film(NamedTuple):
 
 
 class Filmed(NamedTuple):
-    """A frame: RGB ``[H, W, 3]`` uint8, when it is shown, in seconds from the first one, and its alpha where that is to
-    be given back, ``[H, W]`` uint8."""
+    """A frame: RGB ``[H, W, 3]`` uint8, when it is shown, in seconds from the first one, its alpha where that is to be
+    given back, ``[H, W]`` uint8, and for how many seconds it is shown where that is more than others are or told."""
 
     time: Fraction
     levels: Levels
     alpha: Levels | None = None
+    lasts: Fraction | None = None
 
 
 def missing() -> str:
@@ -171,7 +172,10 @@ def frames_of(
                         _require_size(frame.width, frame.height, name, max_pixels)
                         size = size or shown_frame.size(frame, stream)
                         levels = shown_frame.levels(frame, *size)
-                        yield Filmed(time, levels if long_side is None else scaled(levels, long_side))
+                        lasts = Fraction(0 if context.has_b_frames else frame.duration) * (frame.time_base or 1)
+                        lasts = lasts if over is None else min(lasts, over - time)
+                        lasting = lasts if lasts > 2 * step else None
+                        yield Filmed(time, levels if long_side is None else scaled(levels, long_side), None, lasting)
 
 
 def moment(seconds: float) -> Fraction:

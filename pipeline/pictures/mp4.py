@@ -8,7 +8,7 @@ import itertools
 import logging
 import struct
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,7 +18,7 @@ from pipeline.pictures.shown_frame import BT709
 
 if TYPE_CHECKING:
     import av
-    from av import AudioStream, Packet
+    from av import AudioStream, Packet, VideoStream
     from av.container import OutputContainer
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ def write(
 
     Args:
         target: a file that can be sought in.
-        frames: of one even height and width, at least one; their times are kept, less the first one's.
+        frames: of one even height and width, at least one; their times are kept, less the first one's, and how long the
+            last one lasts, where it tells.
         rate: frames a second, about, by which players are told what the file asks of them.
         codec: of ``CODECS``.
         crf: constant rate factor, 0 to 51; less is better and larger.
@@ -76,22 +77,47 @@ def write(
         if codec == "h265":
             context.codec_tag = "hvc1"  # what Apple's players look for
         track = _Track.of(sound, name, stack, container, since) if sound else None
-        time = Fraction(0)
+        time, packets = Fraction(0), []
+        begun: int | None = None
         for filmed in itertools.chain([first], second, coming):
             time = filmed.time - first.time
             picture = av.VideoFrame.from_ndarray(filmed.levels, format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=1)
             picture.pts, picture.time_base = round(time * TICKS), Fraction(1, TICKS)
-            container.mux(stream.encode(picture))
+            packets = stream.encode(picture)
+            begun = packets[0].dts if packets and begun is None else begun
+            container.mux(packets)
             if track:
                 track.follow(time)
         if track:
-            track.follow(time + 1 / rate)
+            track.follow(time + (filmed.lasts or 1 / rate))
             track.end()
-        container.mux(stream.encode())
+        packets = stream.encode()
+        if filmed.lasts and packets:
+            _make_last(packets, time, filmed.lasts, begun)
+        container.mux(packets)
     if xmp:
         target.seek(0, io.SEEK_END)
         target.write(struct.pack(">I4s", 24 + len(xmp), b"uuid") + XMP.bytes + xmp)
+
+
+def _make_last(packets: Sequence[Packet[VideoStream]], time: Fraction, lasts: Fraction, begun: int | None) -> None:
+    """Show the last frame of a video for so long.
+
+    Its length goes by what its last packet says, its tables by the one that is decoded last.
+
+    Args:
+        packets: the last ones.
+        time: when that frame is shown.
+        lasts: for how long.
+        begun: when the first packet is decoded; None if it is among these.
+    """
+    for packet in packets:
+        if packet.pts == round(time * TICKS):
+            packet.duration = round(lasts * TICKS)
+    first, last = packets[0].dts if begun is None else begun, packets[-1]
+    if last.pts != round(time * TICKS) and first is not None and last.dts is not None:
+        last.duration = max(1, round((time + lasts) * TICKS) - (last.dts - first))
 
 
 @contextlib.contextmanager

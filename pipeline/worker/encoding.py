@@ -96,13 +96,13 @@ class Encoding:
                     levels = np.round(np.clip(rgb, 0.0, 1.0) * 255.0).astype(np.uint8)
                 if row.frame == (len(rows) + 1) // 2:
                     middle[:] = [as_rgb(photo), as_rgb(levels)]
-                yield Filmed(filmed.time, levels, filmed.alpha)
+                yield filmed._replace(levels=levels)
 
         return made
 
     def _small(self, coming: Iterator[Filmed]) -> Iterator[Filmed]:
         side = min(self._asked.image_size, previews.SIDES["film"])
-        return (Filmed(filmed.time, clips.scaled(filmed.levels, side)) for filmed in coming)
+        return (filmed._replace(levels=clips.scaled(filmed.levels, side)) for filmed in coming)
 
     def _scaled(self, filmed: Filmed) -> Levels:
         return clip_jobs.scaled(filmed, self.job, self._asked.image_size)

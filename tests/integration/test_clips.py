@@ -180,7 +180,7 @@ def test_a_folder_of_frames_becomes_a_folder_of_frames_and_an_animation_a_video(
     place.photo("painting.png", seed=2)
     place.manifest("job.yaml", folder=place.inbox / "cut", content="shot", frames=True, parameters=QUICK)
     first, *others = [Image.fromarray(moving(number)) for number in range(4)]
-    first.save(place.inbox / "moves.gif", save_all=True, append_images=others, duration=[50, 0, 200, 50])
+    first.save(place.inbox / "moves.gif", save_all=True, append_images=others, duration=[50, 0, 200, 500])
     drop(place, content="moves.gif", frames=True)
     assert place.run("run").returncode == 0
     found = {log["inputs"]["content"]["file"]: log for log in place.logs()}
@@ -194,6 +194,7 @@ def test_a_folder_of_frames_becomes_a_folder_of_frames_and_an_animation_a_video(
     assert len(found["shot"]["frames"]) == 4
     with av.open(str(place.result(found["moves.gif"]))) as container:
         times = [frame.time for frame in container.decode(video=0)]
+        assert container.duration == pytest.approx(850_000, abs=2000)
     assert times == pytest.approx([0, 0.05, 0.15, 0.35], abs=1e-3)
     assert not (place.inbox / "cut").exists()
     assert place.leftovers() == []

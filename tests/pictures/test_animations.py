@@ -72,6 +72,7 @@ class TestFrames:
         assert verify(data) == Film(64, 48, 4, 0.0, "animation")
         found = list(animations.frames_of(io.BytesIO(data), "moves", 10**6))
         assert [float(filmed.time) for filmed in found] == pytest.approx([0, 0.1, 0.2, 0.3])
+        assert {float(filmed.lasts or 0) for filmed in found} == {0.1}
 
     def test_what_a_png_shows_to_those_who_show_no_animation_is_no_frame(self) -> None:
         data = animation("png", default_image=True)

@@ -102,6 +102,53 @@ def other_form() -> bytes:
     return buffer.getvalue()
 
 
+def lasting(data: bytes, tenths: int, sound: bytes) -> bytes:
+    """A video whose last frame is shown for so long."""
+    buffer = io.BytesIO()
+    with av.open(io.BytesIO(data)) as source, av.open(buffer, "w", "matroska") as target:
+        given = source.streams.video[0]
+        stream, parts = target.add_stream_from_template(given), [one for one in source.demux(given) if one.size]
+        parts[-1].duration = round(Fraction(tenths, 10) / given.time_base)
+        for packet in parts:
+            packet.stream = stream
+            target.mux(packet)
+    return with_sound(buffer.getvalue(), (sound, 0.0))
+
+
+def length(data: bytes, kind: str = "video") -> float:
+    """Seconds of a video's picture, or of its sound."""
+    with av.open(io.BytesIO(data)) as container:
+        stream = next(one for one in container.streams if one.type == kind)
+        return float(stream.duration * stream.time_base)
+
+
+class TestTheLastFrame:
+    @pytest.mark.parametrize("codec", mp4.CODECS)
+    @pytest.mark.parametrize("times", [[0], [0, 5, 10], [0, 1, 2, 20], [0, 10, 11, 12, 50, 51, 52, 90]])
+    def test_it_lasts_as_long_as_it_says(self, codec: str, times: list[int]) -> None:
+        found = io.BytesIO()
+        coming = [Filmed(Fraction(time, 10), halves(number)) for number, time in enumerate(times)]
+        mp4.write(found, iter([*coming[:-1], coming[-1]._replace(lasts=Fraction(3))]), codec=codec)
+        assert length(found.getvalue()) == pytest.approx(times[-1] / 10 + 3, abs=1e-3)
+        assert [float(filmed.time) for filmed in read(found.getvalue())] == pytest.approx([time / 10 for time in times])
+
+    def test_a_films_keeps_its_length_and_its_sound(self) -> None:
+        data = lasting(video(count=3, change=no_b_frames), 17, tone("aac", count=20))
+        found = written(data)
+        assert length(found) == pytest.approx(1.9, abs=0.01)
+        assert length(found, "audio") == pytest.approx(1.9, abs=0.05)
+        cut = written(data, end=1.0)
+        assert length(cut) == pytest.approx(1.0, abs=0.01)
+        assert length(cut, "audio") == pytest.approx(1.0, abs=0.05)
+
+    def test_of_an_ordinary_film_it_is_as_long_as_the_others(self) -> None:
+        assert [filmed.lasts for filmed in read(video(change=no_b_frames))] == [None] * 6
+
+
+def no_b_frames(stream: Any) -> None:
+    stream.codec_context.max_b_frames = 0
+
+
 def frames(count: int = 3, width: int = 64, height: int = 48) -> Iterator[Filmed]:
     return (Filmed(Fraction(number, 10), halves(number, width, height)) for number in range(count))
 
