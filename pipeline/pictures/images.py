@@ -17,7 +17,7 @@ from PIL import Image, ImageChops, ImageCms, UnidentifiedImageError, _imaging
 
 from pipeline import storage
 from pipeline.errors import EndlessImageError, HugeFileError, ImageError, IncompleteImageError
-from pipeline.pictures import color_tags, png
+from pipeline.pictures import color_tags, gif, png
 from pipeline.pictures.color_tags import Meaning
 from pipeline.pictures.completeness import Watched, ends_unwritten, lacks_end, may_be_on_its_way
 from pipeline.pictures.depth import in_8_bits
@@ -160,6 +160,9 @@ def opened(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, boo
             "Develop it with your camera's program or another, and save that as JPEG or TIFF.",
         )
     file.seek(0)
+    if file.read(4) == b"GIF8":  # whose first frame Pillow may take memory for as it opens the file
+        _require_few(*next(gif.corners(file), (0, 0)), name, max_pixels)
+    file.seek(0)
     watched = Watched(png.without_long_texts(file))
     image = None
     try:
@@ -167,11 +170,7 @@ def opened(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, boo
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(cast("IO[bytes]", watched), formats=FORMATS)
-            if image.width * image.height > max_pixels:
-                raise ImageError(
-                    f"{name}: {image.width}×{image.height} pixels; the limit is {max_pixels:,} (--max-pixels).",
-                    "Make it smaller, or raise the limit.",
-                )
+            _require_few(image.width, image.height, name, max_pixels)
             image.load()
         if ends_unwritten(file, image):
             raise IncompleteImageError(f"{name}: ends in zeros.", "Copy the file again.")
@@ -186,6 +185,14 @@ def opened(file: BinaryIO, name: str, max_pixels: int) -> tuple[Image.Image, boo
                 return found, True
         raise _failure(file, name, watched.ran_out, image, error) from None
     return image, lacks_end(file, image)
+
+
+def _require_few(width: int, height: int, name: str, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width}×{height} pixels; the limit is {max_pixels:,} (--max-pixels).",
+            "Make it smaller, or raise the limit.",
+        )
 
 
 def _failure(file: BinaryIO, name: str, ran_out: bool, image: Image.Image | None, error: Exception) -> ImageError:

@@ -274,6 +274,17 @@ class TestSizes:
             load(tmp_path / "a.bmp")
 
 
+def test_a_gif_of_a_few_bytes_takes_no_gigabytes_to_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow fills the first frame's place as it opens the file, before anybody can ask for its size."""
+    clears = b"!\xf9\x04\x08\0\0\0\0"
+    data = (
+        b"GIF89a" + struct.pack("<HHBBB", 64, 64, 0, 0, 0) + clears + b"," + struct.pack("<4HB", 0, 0, 40000, 40000, 0)
+    )
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(ImageError, match=r"a: 40000×40000 pixels; the limit is 1,000,000"):
+        images.verify(io.BytesIO(data + b"\x02\0;"), "a", 10**6)
+
+
 def test_broken_metadata_is_passed_over_without_a_word() -> None:
     """As a stranger may have it: of each tag Pillow would warn."""
     tags = b"".join(struct.pack("<HHII", 40_000 + number, 2, 10**6, 10**6) for number in range(20))
