@@ -26,6 +26,7 @@ from pipeline.storage import Slices
 log = logging.getLogger(__name__)
 
 MAX_COPIED_BYTES, MAX_COPIED_FILES, MAX_COPIED_DEPTH = 64 << 20, 10_000, 32  # of a rejected drop
+ROOM_BYTES = 1 << 20  # that a disk has left which is not full for everybody
 
 
 class ChangedError(Exception):
@@ -42,6 +43,23 @@ def require_unchanged(verdict: Ready | Rejected, drop: Drop) -> None:
         with _looked_at_again(), open_inside(drop.manifest, [drop.manifest.parent], drop.label) as file:
             if signature_of(os.fstat(file.fileno())) != verdict.of_manifest:
                 raise ChangedError(drop.label)
+
+
+def lack_of_room(folder: Path, needed: int) -> str:
+    """Why copies of so many bytes have to wait, if a folder's disk has not that many left; else nothing.
+
+    Nor where it is as good as full: then the copying tells so, once for all drops.
+    """
+    free = storage.free_bytes(folder)
+    if needed <= free or free < ROOM_BYTES:
+        return ""
+    return f"takes {needed / 1e6:,.1f} MB, more than the disk of {folder} has left; make room there"
+
+
+def bytes_of(ready: Ready) -> int:
+    """How many bytes the copies of a drop's images take."""
+    frames = ready.series.signatures if ready.series else []
+    return sum(size for _, _, size, _ in (*ready.signatures, *frames))
 
 
 def stage(claims: Claims, spool: Spool, ready: Ready, drop: Drop) -> Slices[None]:

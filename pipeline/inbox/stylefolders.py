@@ -27,6 +27,7 @@ from pipeline.inbox.marks import Content, Mark, Marks, version_of
 from pipeline.inbox.places import Places, open_inside
 from pipeline.inbox.readiness import Judge, Waiting
 from pipeline.inbox.stability import Signature, signature_of
+from pipeline.inbox.staging import lack_of_room
 from pipeline.inbox.template import Template, TemplateReader, UnreadyError
 from pipeline.manifest.document import write_document
 from pipeline.pictures import suffixes
@@ -163,6 +164,8 @@ class _Work:
             else:
                 if marks.has(content):
                     self._duplicates.note(photo.name, photo.signature, content, marks)
+                elif told := lack_of_room(self._inbox, photo.signature[2]):
+                    yield photo.label, Waiting(told, is_fault=True)
                 else:
                     made += 1
                     yield from self._submit(photo, content, template, marks)

@@ -20,19 +20,23 @@ class Faults:
         self.standing: dict[str, str] = {}
         self._paused_until: dict[str, float] = {}
 
-    def guard(self, place: str, action: Callable[[], None]) -> None:
-        """Do something that the environment may prevent, unless it has just done so; what works is mended."""
+    def guard(self, place: str, action: Callable[[], bool | None]) -> None:
+        """Do something that the environment may prevent, unless it has just done so.
+
+        What works is mended, unless the action says by False that it has not come to its end.
+        """
         if self.is_paused(place):
             return
         try:
-            action()
+            is_through = action()
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             self.note(place, f"{place}: {error.strerror or error}{where}")
         except EnvironmentFault as error:
             self.note(place, str(error))
         else:
-            self.mended(place)
+            if is_through is not False:
+                self.mended(place)
 
     def note(self, place: str, message: str) -> None:
         """A fault was met: it is told when it is new, and the place paused."""

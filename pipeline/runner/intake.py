@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable
@@ -12,7 +13,16 @@ from pipeline.inbox.alarm import Alarm
 from pipeline.inbox.claims import Claims, LostClaimError, UnclaimableError
 from pipeline.inbox.readiness import Ready, Rejected, Waiting
 from pipeline.inbox.scan import Scanner
-from pipeline.inbox.staging import ChangedError, keep_rejected, rejected_job, require_unchanged, stage
+from pipeline.inbox.staging import (
+    ROOM_BYTES,
+    ChangedError,
+    bytes_of,
+    keep_rejected,
+    lack_of_room,
+    rejected_job,
+    require_unchanged,
+    stage,
+)
 from pipeline.jobs.spool import Spool
 from pipeline.runner.piecework import Piecework
 from pipeline.runner.publisher import Publisher
@@ -22,6 +32,7 @@ log = logging.getLogger(__name__)
 
 RESCAN_SECONDS = 2.0
 LEAST_SECONDS = 0.2  # between scans, however loud the alarm
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Intake:
@@ -61,11 +72,15 @@ class Intake:
         """Whether a scan goes on at the next turn."""
         return self._work.is_under_way
 
-    def turn(self) -> None:
-        """Take in what is ready, for a moment; the rest of the scan goes on at the next turn."""
+    def turn(self) -> bool:
+        """Take in what is ready, for a moment; the rest of the scan goes on at the next turn.
+
+        Tells whether the last scan came to its end.
+        """
         if self.is_busy or time.monotonic() >= self._ended + self._pause():
             self._claims.keep_fresh()
             self._work.turn()
+        return not self.is_busy
 
     def close(self) -> None:
         """Take in no more; what is not through is as it was before."""
@@ -92,6 +107,9 @@ class Intake:
 
     def _accept(self, verdict: Ready | Rejected) -> Slices[bool]:
         """Stage or reject a drop; tells whether it is settled. If not, it stays claimed and is judged anew."""
+        if isinstance(verdict, Ready) and (told := self._lack_of_room(verdict)):
+            self.scanner.wait(verdict.drop, Waiting(told, is_fault=True))
+            return True
         name = verdict.manifest.name if verdict.manifest else verdict.drop.default_name
         try:
             drop = self._claims.take(verdict.drop, name, self._is_taken)
@@ -119,11 +137,21 @@ class Intake:
         except (ChangedError, FileNotFoundError, JobError):
             return False
         except OSError as error:
-            if not storage.is_refusal(error, drop.entry, *self._spool.places(job_id), *self._publisher.places(job_id)):
+            places = drop.entry, *self._spool.places(job_id), *self._publisher.places(job_id)
+            if not storage.is_refusal(error, *places) and not self._is_of_large(error):
                 raise
             why = f"cannot be taken: {error.strerror} ({error.filename})"
             self.scanner.wait(verdict.drop, Waiting(why, is_fault=True))
         return True
+
+    def _lack_of_room(self, ready: Ready) -> str:
+        if ready.drop.id and self._spool.is_alive(ready.drop.id):  # copied by an earlier life
+            return ""
+        return lack_of_room(self._spool.folder, bytes_of(ready))
+
+    def _is_of_large(self, error: OSError) -> bool:
+        """Whether it was one drop alone that a disk had no room for, and others go on."""
+        return error.errno in _NO_ROOM and storage.free_bytes(self._spool.folder) >= ROOM_BYTES
 
     def _is_taken(self, job_id: str) -> bool:
         return self._spool.holds(job_id) or self._publisher.is_there(job_id)

@@ -153,13 +153,14 @@ class Runner:
             self._faults.guard("the jobs folder", self._tell_progress)
             self._faults.guard(PAGE, self._show)
 
-    def _take_in(self) -> None:
+    def _take_in(self) -> bool:
         if self._stopping:
-            return
-        self._intake.turn()
-        if not self._intake.is_busy:
+            return True
+        is_through = self._intake.turn()
+        if is_through:
             scanner = self._intake.scanner
             self._inbox_log.tell(scanner.waiting, scanner.drops.hints | scanner.repeats, self._intake.events_problem)
+        return is_through
 
     def _advance(self) -> None:
         may_start = self._ending.forever or not self._is_held_up

@@ -76,9 +76,13 @@ class Publisher:
         """Publish the failure of a job in ``running/`` whose record tells nothing but that."""
         self.add(Job(id=job_id, name=name_in(job_id), claimed_at=now()), Failed(reason=str(error)))
 
-    def turn(self) -> None:
-        """Publish what waits, for a moment; the rest, and what the environment prevents, is tried at the next turn."""
+    def turn(self) -> bool:
+        """Publish what waits, for a moment; the rest, and what the environment prevents, is tried at the next turn.
+
+        Tells whether all of it has been tried.
+        """
         self._work.turn()
+        return not self._work.is_under_way
 
     def _publish_all(self) -> Slices[None]:
         for job_id in sorted(self.waiting, key=self.blocked.__contains__):  # those in whose way something is: last

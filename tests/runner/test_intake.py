@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import storage
 from pipeline.inbox.alarm import Alarm
 from pipeline.jobs.spool import Spool
 from pipeline.manifest.model import Limits
@@ -121,3 +123,72 @@ class TestAHugeDrop:
             intake.turn()
         (queued,) = spool.queued.iterdir()
         assert (queued / "content.bmp").read_bytes() == (tmp_path / "inbox" / "photo.bmp").read_bytes()
+
+
+class TestADropThatTheDiskCannotHold:
+    @pytest.fixture
+    def intake(self, spool: Spool, tmp_path: Path) -> Intake:
+        """Before an inbox with a drop of a megabyte and, behind it, one of a few kilobytes."""
+        inbox = tmp_path / "inbox"
+        pair(inbox)
+        picture(seed=1, width=800, height=600).save(inbox / "large.bmp")
+        drop(inbox, "a.yaml", content="large.bmp")
+        drop(inbox, "b.yaml")
+        scanner = make(inbox, settle_seconds=0.0, limits=Limits())
+        list(scanner.scan())
+        return Intake(scanner, scanner.claims, spool, Publisher(spool, tmp_path, print), Alarm(None), lambda: None)
+
+    def test_waits_where_it_is_until_there_is_room_and_the_others_go_on(
+        self, intake: Intake, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        free = storage.free_bytes
+        monkeypatch.setattr(storage, "free_bytes", lambda folder: 1 << 20)
+        assert intake.turn()
+        assert [path.name[:2] for path in spool.queued.iterdir()] == ["b-"]
+        assert (tmp_path / "inbox" / "a.yaml").exists(), "others that share the inbox may have room"
+        (waits,) = intake.scanner.waiting.values()
+        assert waits.reason == f"takes 1.5 MB, more than the disk of {spool.folder} has left; make room there"
+        assert waits.is_fault, "the machine's, so that it never times out"
+        monkeypatch.setattr(storage, "free_bytes", free)
+        intake._ended = -10.0
+        intake.turn()
+        assert sorted(path.name[:2] for path in spool.queued.iterdir()) == ["a-", "b-"]
+
+    @pytest.mark.parametrize(("left", "others_go_on"), [(1 << 30, True), (0, False)])
+    def test_is_told_from_a_full_disk_by_what_is_left_without_it(
+        self, intake: Intake, spool: Spool, monkeypatch: pytest.MonkeyPatch, left: int, others_go_on: bool
+    ) -> None:
+        copy = storage.copy_stream
+
+        def full(source: Any, target: Path) -> Any:
+            if target.name == "content.bmp":
+                raise OSError(errno.ENOSPC, "No space left on device", str(target))
+            return (yield from copy(source, target))
+
+        monkeypatch.setattr(storage, "copy_stream", full)
+        monkeypatch.setattr("pipeline.runner.intake.lack_of_room", lambda *_: "")
+        monkeypatch.setattr(storage, "free_bytes", lambda folder: left)
+        if others_go_on:
+            intake.turn()
+            assert [waits.is_fault for waits in intake.scanner.waiting.values()] == [True]
+        else:
+            with pytest.raises(OSError, match="No space left"):
+                intake.turn()
+        assert [path.name[:2] for path in spool.queued.iterdir()] == ["b-"] * others_go_on
+
+
+def test_a_photo_of_a_style_folder_that_the_disk_cannot_hold_waits_and_the_others_go_on(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "inbox" / "wave"
+    folder.mkdir()
+    picture(seed=2).save(folder / "style.png")
+    picture(seed=1, width=800, height=600).save(folder / "large.bmp")
+    picture(seed=3).save(folder / "small.png")
+    monkeypatch.setattr(storage, "free_bytes", lambda folder: 1 << 20)
+    scanner = make(tmp_path / "inbox", settle_seconds=0.0, limits=Limits())
+    for _ in range(2):
+        list(scanner.scan())
+    assert list(scanner.waiting) == ["wave/large.bmp"]
+    assert scanner.waiting["wave/large.bmp"].is_fault
+    assert list((tmp_path / "inbox").glob("small-*"))
