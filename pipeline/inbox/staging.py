@@ -18,6 +18,7 @@ from pipeline.inbox.places import open_inside
 from pipeline.inbox.readiness import Ready, Rejected
 from pipeline.inbox.series import UnsettledError, packed
 from pipeline.inbox.stability import Signature, signature_of
+from pipeline.jobs.fields import MOST_FILE_NAME_BYTES
 from pipeline.jobs.record import Job, JobImage, name_in, now
 from pipeline.jobs.spool import DROPPED, KEPT, Spool
 from pipeline.pictures.series import SUFFIX
@@ -131,12 +132,12 @@ def rejected_job(verdict: Ready | Rejected, drop: Drop) -> Job:
 def keep_rejected(claims: Claims, spool: Spool, job: Job, drop: Drop) -> Slices[None]:
     """Move a claimed drop that could not become a job to ``failed/``, whole, for ``retry``.
 
-    Where that is another file system, and the drop is large, it stays in the inbox, out of sight.
+    Where that is another file system, and the drop is large or cannot be read, it stays in the inbox, out of sight.
     """
     place = spool.failed / job.id
     is_folder = drop.places.is_job_folder
     dropped = drop.places.folder if is_folder else drop.manifest
-    kept = place / KEPT if is_folder else place / KEPT / drop.label
+    kept = place / KEPT if is_folder else place / KEPT / _name_of(drop)
     if not storage.is_there(place):
         draft = spool.draft(job.id)
         if is_folder:
@@ -149,20 +150,37 @@ def keep_rejected(claims: Claims, spool: Spool, job: Job, drop: Drop) -> Slices[
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            if not _can_be_copied(dropped):
+            if not (yield from _copied(dropped, kept, place / ".copy")):
                 storage.ensure_folder(claims.rejected)
                 storage.move(drop.entry, claims.rejected / drop.entry.name)
                 log.warning("%s cannot be copied from the inbox; it lies in %s", drop.label, claims.rejected)
-            else:
-                building = place / ".copy"
-                storage.remove(building)
-                storage.make_folder(building)
-                yield from storage.copy_tree(dropped, building / kept.name)
-                storage.move(building / kept.name, kept)
-                storage.remove_if_empty(building)
     if storage.is_there(drop.entry):
         claims.let_go(drop)
     claims.tidy()
+
+
+def _name_of(drop: Drop) -> str:
+    """A manifest's name as it was dropped; where that is none for a file, as a label tells it, its job's."""
+    is_name = len(os.fsencode(drop.label)) <= MOST_FILE_NAME_BYTES
+    return drop.label if is_name else name_in(_id(drop)) + drop.manifest.suffix
+
+
+def _copied(dropped: Path, kept: Path, building: Path) -> Slices[bool]:
+    """Copy a rejected drop to another file system; False where it is too much for that, or not all ours to read."""
+    if not _can_be_copied(dropped):
+        return False
+    storage.remove(building)
+    storage.make_folder(building)
+    try:
+        yield from storage.copy_tree(dropped, building / kept.name)
+    except OSError as error:
+        storage.remove(building)
+        if not storage.is_refusal(error, dropped):
+            raise
+        return False
+    storage.move(building / kept.name, kept)
+    storage.remove_if_empty(building)
+    return True
 
 
 def _can_be_copied(dropped: Path) -> bool:

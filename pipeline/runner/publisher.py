@@ -60,6 +60,7 @@ class Publisher:
         self._announce = announce
         self._on_failure = on_failure
         self._with_pictures = with_pictures
+        self._rejected: set[str] = set()  # that have been told
         self._problem = ""  # of the folder of pictures
         self._work = Piecework(self._publish_all)
 
@@ -103,10 +104,13 @@ class Publisher:
         return self._outbox / job_id, self._outbox / f".{job_id}"
 
     def reject(self, job: Job, reason: str, manifest: Path) -> Slices[None]:
-        """Publish the failure of a drop that never became a job. One that was published before a crash is final."""
+        """Publish the failure of a drop that never became a job, once. One that was published before a crash is final."""
         published = logs.read(self._outbox, job.id)
         if published is None:
             published = yield from publish(self._outbox, job, None, Failed(reason=reason), manifest)
+        elif job.id in self._rejected:  # what is left to do with the drop is tried again
+            return
+        self._rejected.add(job.id)
         self._count(published)
 
     def is_published(self, job_id: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,60 @@ def test_a_photo_of_a_style_folder_that_the_disk_cannot_hold_waits_and_the_other
     assert list(scanner.waiting) == ["wave/large.bmp"]
     assert scanner.waiting["wave/large.bmp"].is_fault
     assert list((tmp_path / "inbox").glob("small-*"))
+
+
+class TestARejectedDrop:
+    @pytest.fixture
+    def said(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def intake(self, spool: Spool, tmp_path: Path, said: list[str]) -> Intake:
+        scanner = make(tmp_path / "inbox", settle_seconds=0.0, input_timeout_seconds=0.0)
+        publisher = Publisher(spool, tmp_path / "outbox", said.append)
+        return Intake(scanner, scanner.claims, spool, publisher, Alarm(None), lambda: None)
+
+    def look_thrice(self, intake: Intake) -> None:
+        for _ in range(3):
+            intake.turn()
+            intake._ended = -10.0
+
+    def test_with_a_file_that_cannot_be_read_is_told_once_and_stays_out_of_sight(
+        self, intake: Intake, said: list[str], spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        move, open_file = storage.move, storage.open_file
+
+        def other_file_system(source: Path, target: Path) -> None:
+            if target.name == "drop":
+                raise OSError(errno.EXDEV, "Invalid cross-device link", str(source))
+            move(source, target)
+
+        def refused(path: Path, most: int | None = None) -> Any:
+            if path.name == "private.png":
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return open_file(path, most)
+
+        monkeypatch.setattr(storage, "move", other_file_system)
+        monkeypatch.setattr("pipeline.storage.copies.open_file", refused)
+        folder = tmp_path / "inbox" / "a"
+        folder.mkdir()
+        (folder / "job.yaml").write_text("content: private.png\n")
+        (folder / "private.png").touch()
+        self.look_thrice(intake)
+        assert len(said) == 1
+        assert intake.scanner.waiting == {}
+        (kept,) = (tmp_path / "inbox" / ".rejected").iterdir()
+        assert sorted(path.name for path in kept.iterdir()) == ["job.yaml", "private.png"]
+        assert not [path for path in spool.failed.rglob("*") if path.name in (".copy", "private.png")]
+
+    def test_whose_name_is_too_long_as_it_is_told_is_kept_by_its_jobs_name(
+        self, intake: Intake, said: list[str], spool: Spool, tmp_path: Path
+    ) -> None:
+        name = os.path.join(os.fsencode(tmp_path / "inbox"), b"\xfc" * 100 + b".yaml")
+        with open(name, "w", encoding="ascii") as file:
+            file.write("content: a.png\n")
+        self.look_thrice(intake)
+        assert len(said) == 1
+        assert intake.scanner.waiting == {}
+        (kept,) = spool.failed.glob("*/drop/*")
+        assert kept.read_text() == "content: a.png\n"
