@@ -18,7 +18,7 @@ from pipeline.cli.options import (
     presets_option,
 )
 from pipeline.console import printable
-from pipeline.errors import UsageError
+from pipeline.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     from pipeline.jobs.spool import Spool
@@ -51,12 +51,15 @@ def retry(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
     Example:
       stylistic retry harbour-20260101-220000-1a2b
     """
+    from pipeline import storage
     from pipeline.jobs.spool import Spool
     from pipeline.outbox.publish import withdraw
 
     spool, ids = Spool(jobs), tuple(dict.fromkeys(ids))
     for job_id in ids:
         spool.require_failed(job_id)
+    if not storage.is_folder(outbox):  # elsewhere the failure would stay, as the answer to what is painted now
+        raise EnvironmentFault(f"{outbox}: not there.", "Name the outbox with --outbox.")
     try:
         for job_id in ids:
             withdraw(outbox, job_id)

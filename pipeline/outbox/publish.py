@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +63,13 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
         folder: of the attempt that counts, with what its worker left; None if there was none.
         ended: how.
         dropped: the manifest as it was dropped, where the job has failed; its owner finds it beside the reason.
+
+    Raises:
+        FileExistsError: something is there already; then nothing is built.
+        OSError: something else is in the way, or there is no room.
     """
+    if storage.is_there(place := outbox / job.id) and not (storage.is_folder(place) and not storage.names(place)):
+        raise FileExistsError(errno.EEXIST, "is there already", str(place))
     building = outbox / f".{job.id}"
     storage.remove(building)
     storage.make_folder(building)
@@ -84,7 +91,7 @@ def publish(outbox: Path, job: Job, folder: Path | None, ended: Result, dropped:
         storage.write_atomic(building / "manifest.yaml", write_document(built.manifest))
     storage.write_json(building / f"{job.name}.json", built.data())
     storage.sync_folder(building)
-    storage.move(building, outbox / job.id)
+    storage.move(building, place)
     return built
 
 

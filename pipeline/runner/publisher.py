@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,13 @@ from pipeline.jobs.record import Job, RecordError, name_in, now
 from pipeline.jobs.result import Failed, Result
 from pipeline.jobs.spool import Spool, dropped_in
 from pipeline.outbox import pictures
-from pipeline.outbox.publish import publish
+from pipeline.outbox.publish import publish, withdraw
 from pipeline.runner.piecework import Piecework
 from pipeline.storage import Slices
 
 log = logging.getLogger(__name__)
 
+PAUSE_SECONDS = 5.0  # between tries at what something is in the way of
 PICTURED = "pictured"  # in a job's folder: what becomes of its picture is its reader's from now on
 
 
@@ -60,6 +62,7 @@ class Publisher:
         self._announce = announce
         self._on_failure = on_failure
         self._with_pictures = with_pictures
+        self._paused_until: dict[str, float] = {}  # in monotonic time: the tries at those
         self._rejected: set[str] = set()  # that have been told
         self._problem = ""  # of the folder of pictures
         self._work = Piecework(self._publish_all)
@@ -87,13 +90,17 @@ class Publisher:
 
     def _publish_all(self) -> Slices[None]:
         for job_id in sorted(self.waiting, key=self.blocked.__contains__):  # those in whose way something is: last
+            if time.monotonic() < self._paused_until.get(job_id, 0.0):
+                continue
             try:
                 yield from self._publish(*self.waiting[job_id])
                 del self.waiting[job_id]
                 self.blocked.pop(job_id, None)
+                self._paused_until.pop(job_id, None)
             except OSError as error:
                 if not storage.is_refusal(error, *self.places(job_id), *self._spool.places(job_id)):
                     raise
+                self._paused_until[job_id] = time.monotonic() + PAUSE_SECONDS
                 if job_id not in self.blocked:
                     self.blocked[job_id] = _in_the_way(error)
                     log.error("%s", self.blocked[job_id])
@@ -104,7 +111,7 @@ class Publisher:
         return self._outbox / job_id, self._outbox / f".{job_id}"
 
     def reject(self, job: Job, reason: str, manifest: Path) -> Slices[None]:
-        """Publish the failure of a drop that never became a job, once. One that was published before a crash is final."""
+        """Publish the failure of a drop that never became a job, once; one of before a crash is final."""
         published = logs.read(self._outbox, job.id)
         if published is None:
             published = yield from publish(self._outbox, job, None, Failed(reason=reason), manifest)
@@ -114,8 +121,14 @@ class Publisher:
         self._count(published)
 
     def is_published(self, job_id: str) -> bool:
-        """Whether a job has its result in the outbox."""
+        """Whether a drop of this id has its result in the outbox."""
         return logs.read(self._outbox, job_id) is not None
+
+    def published(self, job: Job) -> Log | None:
+        """The log of a job's result in the outbox; none of a failure that was left there by a `retry` elsewhere."""
+        found = logs.read(self._outbox, job.id)
+        is_left = found and found.status == "failed" and found.job.attempts < job.attempts
+        return None if is_left else found
 
     def is_there(self, job_id: str) -> bool:
         """Whether the outbox has something of this name."""
@@ -127,8 +140,10 @@ class Publisher:
             return
         folder = self._spool.running / job.id
         own = attempt.place(folder, job.attempts)
-        published = logs.read(self._outbox, job.id)
+        published = self.published(job)
         if published is None:
+            if logs.read(self._outbox, job.id):  # of an earlier attempt
+                withdraw(self._outbox, job.id)
             ended = ended or result.read(own) or cancel.read(folder)
             ended = ended or Failed(reason="its result is gone from the job's folder.")
             try:

@@ -61,7 +61,7 @@ class Recovery:
             return
         folder = self._spool.running / job_id
         is_through = result.read(attempt.place(folder, job.attempts)) or cancel.is_marked(folder)
-        if self._publisher.is_published(job_id) or is_through:
+        if self._publisher.published(job) or is_through:
             self._publisher.add(job, None)
         else:
             self._spool.put_back(job)

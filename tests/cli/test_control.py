@@ -57,3 +57,13 @@ def test_the_page_tells_what_was_done_before_something_went_wrong(spool: Spool, 
     assert "its owner is not told yet" in refused("retry", first, second)
     assert spool.queued_ids() == [first]
     assert first in (outbox / "index.html").read_text()
+
+
+def test_a_retry_where_there_is_no_outbox_does_nothing_as_the_old_failure_would_answer_it(
+    spool: Spool, outbox: Path
+) -> None:
+    job_id = admit(spool, "a")
+    cancel_job(spool, outbox, job_id, "ann")
+    told = refused("retry", job_id, "--outbox", str(outbox / "elsewhere"))
+    assert told == f"{outbox}/elsewhere: not there. Name the outbox with --outbox."
+    assert spool.queued_ids() == []

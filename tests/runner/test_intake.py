@@ -242,9 +242,8 @@ class TestARejectedDrop:
     def test_whose_name_is_too_long_as_it_is_told_is_kept_by_its_jobs_name(
         self, intake: Intake, said: list[str], spool: Spool, tmp_path: Path
     ) -> None:
-        name = os.path.join(os.fsencode(tmp_path / "inbox"), b"\xfc" * 100 + b".yaml")
-        with open(name, "w", encoding="ascii") as file:
-            file.write("content: a.png\n")
+        name = os.fsdecode(b"\xfc" * 100 + b".yaml")
+        (tmp_path / "inbox" / name).write_text("content: a.png\n")
         self.look_thrice(intake)
         assert len(said) == 1
         assert intake.scanner.waiting == {}
