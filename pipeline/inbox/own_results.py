@@ -16,13 +16,15 @@ from pipeline import storage
 from pipeline.errors import JobError
 from pipeline.inbox.places import open_inside
 from pipeline.inbox.stability import Signature, signature_of
+from pipeline.jobs import clips
 from pipeline.jobs.log import PICTURES
 from pipeline.jobs.record import is_job_id
+from pipeline.pictures import saving
 
 HEAD = re.compile(rb'\s*\{\s*"schema"\s*:\s*"stylistic\.log/\d+"')
 HEAD_BYTES = 200
-MOST_BYTES = 64 << 20
 READ = 200  # documents of a folder that are looked into
+MOST_BYTES = 1 << 20  # of the logs of a folder that are read whole
 PARTS = ("previews", "dropped")  # folders of a result
 NAMED_LIKE_IT = (
     ".loss.png",
@@ -30,6 +32,7 @@ NAMED_LIKE_IT = (
     ".timelapse.webp",
     ".snapshots",
 )  # that stand beside a log, and are named like it
+PICTURE_SUFFIXES = (*saving.SUFFIXES.values(), clips.SUFFIX, clips.SERIES_SUFFIX)
 
 
 def results_in(folder: Path) -> frozenset[str]:
@@ -70,12 +73,18 @@ def is_result(folder: Path) -> bool:
 def _results_in(folder: Path, _: Signature) -> frozenset[str]:
     documents = [name for name in storage.names(folder) if name.lower().endswith(".json") and name[0] != "."]
     found: set[str] = set()
+    left = MOST_BYTES
     for name in documents[:READ]:
         with contextlib.suppress(OSError, JobError), open_inside(folder / name, [folder], name) as file:
             head = file.read(HEAD_BYTES)
             if HEAD.match(head):
-                found |= {*PARTS, *(name[: -len(".json")] + end for end in NAMED_LIKE_IT)}
-                found |= _picture(head + file.read(MOST_BYTES))
+                stem, size = name[: -len(".json")], os.fstat(file.fileno()).st_size
+                found |= {*PARTS, *(stem + end for end in NAMED_LIKE_IT)}
+                if size <= left:
+                    found |= _picture(head + file.read(left))
+                    left -= size
+                else:  # of very many steps, or no log of ours: all that may be its picture is taken for it
+                    found |= {stem + end for end in PICTURE_SUFFIXES}
     return frozenset(found)
 
 

@@ -132,13 +132,14 @@ class Overview(Model):
         return self.runner.state != "alive" and bool(work)
 
 
-def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
+def look(spool: Spool, outbox: Path, paces: Paces, with_ended: bool = True) -> Overview:
     """What goes on now.
 
     Args:
         spool: of the jobs folder; one that knows the queue already need not read it.
         outbox: where results are.
         paces: what is known of this machine.
+        with_ended: whether the logs of jobs that have ended are read, for ``recent`` and ``failed_since_yesterday``.
 
     Raises:
         EnvironmentFault: there is no jobs folder.
@@ -148,10 +149,10 @@ def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
         raise EnvironmentFault(f"{jobs}: no jobs folder here.", "Name it with --jobs.")
     said = report.read(jobs)
     running, queue = at_work(spool, paces)
-    newest = [
-        path for place in (spool.done, spool.failed) for path in heapq.nlargest(RECENT, _entries(place), key=_time)
-    ]
+    places = (spool.done, spool.failed) if with_ended else ()
+    newest = [path for place in places for path in heapq.nlargest(RECENT, _entries(place), key=_time)]
     recent = [_ended(outbox, path) for path in newest]
+    yesterday = datetime.now(UTC) - YESTERDAY
     return Overview(
         at=now(),
         runner=_runner(lock.holder(jobs), said),
@@ -167,7 +168,7 @@ def look(spool: Spool, outbox: Path, paces: Paces) -> Overview:
         aside=[str(path) for path in _entries(spool.aside)],
         done=len(_names(spool.done)),
         failed=len(_names(spool.failed)),
-        failed_since_yesterday=_failed_since(spool.failed, outbox, datetime.now(UTC) - YESTERDAY),
+        failed_since_yesterday=_failed_since(spool.failed, outbox, yesterday) if with_ended else 0,
         recent=sorted(recent, key=lambda ended: ended.finished_at or "", reverse=True),
     )
 

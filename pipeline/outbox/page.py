@@ -59,15 +59,15 @@ class Page:
 
         Args:
             is_working: whether a job runs, whose progress is shown every few seconds.
-            at_once: even if it was written a moment ago.
+            at_once: even if it was written a moment ago, and with all results however long they take to read.
         """
         since = time.monotonic() - self._written
-        is_changed = self._signs() != self._shown
+        is_changed = self._signs() != self._shown or self._results.is_behind
         is_due = since >= max(self._pause, EVERY_SECONDS if is_working else 0.0)
         if (is_due or at_once) and (is_changed or is_working):
             begun = time.monotonic()
             signs = self._signs()
-            self._write()
+            self._write(whole=at_once)
             self._written = time.monotonic()
             self._pause = (self._written - begun) / MOST_OF_TIME
             self._shown = _changed_at(self._outbox), *signs[1:]
@@ -78,9 +78,9 @@ class Page:
         said = (self._spool.folder / report.FILE, self._spool.folder / pause.FILE)
         return tuple(map(_changed_at, (self._outbox, *places, *said)))
 
-    def _write(self) -> None:
-        found = overview.look(self._spool, self._outbox, self._paces)
-        text = html(found, self._results.rows()).encode("utf-8", "replace")
+    def _write(self, whole: bool) -> None:
+        found = overview.look(self._spool, self._outbox, self._paces, with_ended=False)
+        text = html(found, self._results.rows(whole)).encode("utf-8", "replace")
         # Runners that share an outbox have one page; the last one counts.
         storage.write_atomic(self._outbox / FILE, text, lock.runner_name(self._spool.folder))
 
@@ -101,7 +101,7 @@ def html(found: Overview, rows: list[dict[str, Any]]) -> str:
         found: what goes on.
         rows: a row for each result, the newest first.
     """
-    status = found.model_dump(mode="json", exclude={"recent", "inbox", "aside"})
+    status = found.model_dump(mode="json", exclude={"recent", "failed_since_yesterday", "inbox", "aside"})
     for job in status["running"]:
         job["preview"] = _inline(job["preview"])
     counts = Counter(row["status"] for row in rows)

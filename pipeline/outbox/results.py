@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from pipeline.manifest.parameters import Parameters
 from pipeline.outbox.publish import DROPPED
 
 SHOWN_BY_BROWSERS = (".png", ".jpg", ".webp")
+LOOK_SECONDS = 2.0  # that reading new results may take; the runner does nothing else meanwhile
 POINTS = 48  # of a curve
+MOST_SCALES = 100  # of a curve, that are marked
 MOST_FILES = 300  # of a result, that are listed
 MOST_PREVIEWS = 5000
 MOST_STYLES = 64
-MOST_VARIANTS = 1000
+MOST_VARIANTS, MOST_OF_VARIANTS = 1000, 500_000  # that are told, and characters of them in all
 MOST_FIELDS = 100  # of parameters, and of a variant
 MOST_CHARACTERS = 5000  # of a text, or of a field
 DEFAULTS = Parameters().model_dump(mode="json")
@@ -31,23 +34,33 @@ class Results:
     """Reads what is published; remembers it as long as its folder does not change."""
 
     def __init__(self, outbox: Path) -> None:
+        self.is_behind = False  # some have not been read yet
         self._outbox = outbox
         self._rows: dict[str, tuple[Any, dict[str, Any] | None]] = {}  # with what changes when a result does
 
-    def rows(self) -> list[dict[str, Any]]:
-        """A row for each result, the newest first; none for what is no result of ours."""
+    def rows(self, whole: bool = True) -> list[dict[str, Any]]:
+        """A row for each result, the newest first; none for what is no result of ours.
+
+        Args:
+            whole: else what takes long to read is left to the next time.
+        """
         found = storage.entries(self._outbox)
         present = [entry.path for entry in found if entry.name[0] != "." and entry.is_folder]
-        self._rows = {path.name: self._read(path) for path in present}
+        begun, before, self.is_behind, self._rows = time.monotonic(), self._rows, False, {}
+        for path in present:
+            if whole or time.monotonic() - begun < LOOK_SECONDS:
+                self._rows[path.name] = self._read(path, before.get(path.name))
+            else:
+                self.is_behind = True
+                self._rows |= {path.name: before[path.name]} if path.name in before else {}
         rows = [row for _, row in self._rows.values() if row]
         return sorted(rows, key=lambda row: str(row["at"]), reverse=True)
 
-    def _read(self, folder: Path) -> tuple[Any, dict[str, Any] | None]:
+    def _read(self, folder: Path, known: tuple[Any, dict[str, Any] | None] | None) -> tuple[Any, dict[str, Any] | None]:
         status = storage.glance(folder)
         if status is None:  # taken away while we looked
             return None, None
         version = status.st_ino, status.st_mtime_ns
-        known = self._rows.get(folder.name)
         if known and known[0] == version:
             return known
         found = log.read(self._outbox, folder.name)
@@ -86,7 +99,7 @@ def _row(found: Log, folder: Path) -> dict[str, Any]:
         "dropped": next((name for name in names if name.startswith(f"{DROPPED}/")), None),
         "files": names[:MOST_FILES],
         "previews": _previews(folder)[:MOST_PREVIEWS],
-        "variants": found.variants and [_variant(row, names) for row in found.variants[:MOST_VARIANTS]],
+        "variants": found.variants and _variants(found.variants, names),
         "columns": list(_told(sweep)) if isinstance(sweep, dict) else [],
     }
 
@@ -99,6 +112,17 @@ def _told(fields: dict[str, Any]) -> dict[str, Any]:
     """Fields that others have written, but for what is too long to be told."""
     few = itertools.islice(fields.items(), MOST_FIELDS)
     return {key: value for key, value in few if len(key) + len(json.dumps(value)) <= MOST_CHARACTERS}
+
+
+def _variants(rows: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
+    """The rows of a sweep's table, as far as there is room for them."""
+    told, left = [], MOST_OF_VARIANTS
+    for row in rows[:MOST_VARIANTS]:
+        told.append(_variant(row, names))
+        left -= len(json.dumps(told[-1]))
+        if left < 0:
+            return told[:-1]
+    return told
 
 
 def _variant(row: dict[str, Any], names: list[str]) -> dict[str, Any]:
@@ -121,7 +145,11 @@ def _curve(loss: Losses) -> dict[str, Any] | None:
     sides = list(zip(steps, loss.scale, strict=False))
     changes = [[step, side] for n, (step, side) in enumerate(sides) if n == 0 or side != sides[n - 1][1]]
     lines = {"total": loss.total, "style": loss.style, "content": loss.content}
-    return {"last": steps[-1], "scales": changes, **{name: _logarithms(v, picked) for name, v in lines.items()}}
+    return {
+        "last": steps[-1],
+        "scales": changes[:MOST_SCALES],
+        **{name: _logarithms(v, picked) for name, v in lines.items()},
+    }
 
 
 def _logarithms(values: Sequence[float], picked: Sequence[int]) -> list[int | None]:

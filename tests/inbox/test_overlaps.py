@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.doctor.folders import apart
 from pipeline.errors import UsageError
-from pipeline.inbox import submit
+from pipeline.inbox import own_results, submit
 from pipeline.inbox.backlog import count
 from pipeline.inbox.overlaps import overlaps
 from tests.conftest import Place
@@ -110,6 +110,29 @@ class TestResultsAmongPhotos:
         inbox = make(folder, settle_seconds=0)
         scan(inbox)
         assert list(jobs(folder)) == ["wave/harbour.jpg"]
+
+    def test_beside_a_log_of_very_many_steps_whatever_may_be_its_picture_is_none(self, folder: Path) -> None:
+        photo(folder / "wave" / "style.jpg", seed=1)
+        log = result(folder / "wave") / "harbour.json"
+        log.write_text(log.read_text() + " " * own_results.MOST_BYTES)
+        photo(folder / "wave" / "sea.png", seed=2)
+        scan(make(folder, settle_seconds=0))
+        assert list(jobs(folder)) == ["wave/sea.png"]
+
+    def test_of_many_names_of_one_large_log_little_is_read(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        log = result(folder / "a", "0") / "0.json"
+        log.write_text(log.read_text() + " " * (own_results.MOST_BYTES // 2))
+        for number in range(1, 20):
+            (folder / "a" / f"{number}.json").hardlink_to(log)
+        parsed: list[int] = []
+
+        def counted(data: bytes) -> dict[str, Any]:
+            parsed.append(len(data))
+            return {}
+
+        monkeypatch.setattr(json, "loads", counted)
+        assert "19.png" in own_results.results_in(folder / "a")
+        assert sum(parsed) <= own_results.MOST_BYTES
 
     def test_in_the_inbox_it_is_no_drop_and_nobody_is_told_to_make_one_of_it(self, folder: Path) -> None:
         result(folder / "harbour-20260101-120000-1a2b")

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import storage
 from pipeline.forecast.paces import Paces
-from pipeline.jobs import report
+from pipeline.jobs import log, report
 from pipeline.jobs.lock import runner_lock
 from pipeline.jobs.record import Job, now
 from pipeline.jobs.report import Report
@@ -20,6 +20,8 @@ from pipeline.jobs.result import Failed
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.page import Page, renew
 from pipeline.outbox.publish import publish, withdraw
+from pipeline.outbox.results import MOST_OF_VARIANTS
+from tests.inbox.conftest import Clock
 
 A = "a-20260101-000000-0000"
 
@@ -163,6 +165,58 @@ def test_a_log_that_another_program_wrote_does_not_spoil_the_page(
     path = outbox / A / "a.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert [row["id"] for row in shown(page, outbox)] == [A]
+
+
+@pytest.mark.parametrize("forged", ["[]," * log.MOST_LISTS + "[]", "0," * log.MOST_VALUES + "0"])
+def test_a_log_of_more_lists_or_numbers_than_any_of_ours_is_not_read(
+    page: Page, outbox: Path, monkeypatch: pytest.MonkeyPatch, forged: str
+) -> None:
+    fail(outbox, "ours")
+    path = outbox / A / "a.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"x": "forged"}).replace('"forged"', f"[{forged}]"))
+    parsed: list[int] = []
+    monkeypatch.setattr(log, "read_json", lambda model, data: parsed.append(len(data)))
+    assert shown(page, outbox) == []
+    assert parsed == []
+
+
+def test_of_a_table_of_any_length_the_page_has_a_part(page: Page, outbox: Path) -> None:
+    fail(outbox, "ours")
+    path = outbox / A / "a.json"
+    rows = [{f"{key}": "a" * 4000 for key in range(10)} for _ in range(100)]
+    sides = {"scale": [64, 128] * 500, **{key: [1] * 1000 for key in ("step", "total", "content", "style")}}
+    loss = {**sides, "total_variation": [1] * 1000}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"variants": rows, "loss": loss}))
+    (row,) = shown(page, outbox)
+    assert row["variants"] == rows[: len(row["variants"])]
+    assert MOST_OF_VARIANTS / 2 < len(json.dumps(row["variants"])) <= MOST_OF_VARIANTS + 200
+    assert row["curve"]["last"] == 1
+    assert len(row["curve"]["scales"]) == 100
+
+
+def test_results_that_take_long_to_read_come_to_the_page_by_and_by(
+    page: Page, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    for number in range(7):
+        job_id = f"a-20260101-000000-000{number}"
+        job = Job(id=job_id, name="a", claimed_at=now())
+        storage.at_once(publish(outbox, job, None, Failed(reason="it cannot be painted")))
+    read = log.read
+
+    def slow(outbox: Path, job_id: str) -> Any:
+        clock.pass_(1.0)
+        return read(outbox, job_id)
+
+    monkeypatch.setattr(log, "read", slow)
+    counts = []
+    for _ in range(5):
+        page.keep_current(is_working=False)
+        counts.append(len(data_in(outbox)["results"]))
+        clock.pass_(1000.0)
+    assert counts == [2, 4, 6, 7, 7]
+    other = Page(outbox, page._spool, Paces(None))
+    assert len(shown(other, outbox)) == 7, "a command has no next time"
 
 
 def test_two_runners_with_one_outbox_write_whole_pages(
