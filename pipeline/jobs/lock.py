@@ -21,6 +21,7 @@ from pipeline.manifest.fields import Model
 
 LOCK = ".lock"
 HOLDER = ".runner.json"
+ID = ".id"
 RENEW_SECONDS = 5.0  # between renewals of the lease
 MOST_BYTES = 1 << 16  # of what the holder has written down
 STALE_SECONDS = 60.0  # without one: the runner is gone
@@ -47,9 +48,21 @@ class Holder(Model):
 
 
 def runner_name(jobs: Path) -> str:
-    """The name of the runner of a jobs folder, in every life of it, among others on one inbox or outbox."""
-    place = f"{socket.gethostname()}:{jobs}"
+    """The name of the runner of a jobs folder, in every life of it, among others on one inbox or outbox.
+
+    Machines may have one host name, and copies of a folder one id.
+    """
+    place = f"{socket.gethostname()}:{_id_of(jobs)}:{jobs}"
     return f"runner-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
+def _id_of(jobs: Path) -> str:
+    """What tells a jobs folder from all others, made once; nothing where it cannot be."""
+    with contextlib.suppress(OSError):
+        if not storage.is_there(jobs / ID):
+            storage.write_atomic(jobs / ID, os.urandom(8).hex().encode())
+        return storage.read(jobs / ID, MOST_BYTES).hex()
+    return ""
 
 
 @contextlib.contextmanager
