@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import queue
 import signal
@@ -36,7 +37,8 @@ class Notifier:
     def __init__(self, command: Sequence[str] | None, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._command = command
         self._timeout = timeout_seconds
-        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue(MAX_WAITING)
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._is_closing = False
         self._thread = threading.Thread(target=self._work, daemon=True)
         if command:
             self._thread.start()
@@ -53,34 +55,43 @@ class Notifier:
             tally: what it has done.
             problem: what ended it before its time; empty if nothing.
         """
-        self._put(event="batch", done=tally.done, failed=tally.failed, problem=problem or None)
+        self._put(is_last=True, event="batch", done=tally.done, failed=tally.failed, problem=problem or None)
 
     def close(self) -> None:
-        """Let what is under way come to its end, for as long as one command may take."""
-        if self._command:
-            with contextlib.suppress(queue.Full):
-                self._events.put_nowait(None)
+        """Have what waits told, as long as the command comes to its end by itself; what is left out is said."""
+        if not self._command:
+            return
+        self._is_closing = True
+        self._events.put(None)
+        before = math.inf
+        while self._thread.is_alive() and self._events.qsize() < before:
+            before = self._events.qsize()
             self._thread.join(self._timeout + 1)
+        if left := [event for event in self._events.queue if event]:
+            log.warning("--notify: %d events are left out, the last of them: %s", len(left), left[-1])
 
-    def _put(self, **event: Any) -> None:
-        if self._command:
-            try:
-                self._events.put_nowait({**event, "time": datetime.now(UTC).isoformat(timespec="seconds")})
-            except queue.Full:
-                log.warning("--notify: %d events wait already; this one is left out: %s", MAX_WAITING, event)
+    def _put(self, is_last: bool = False, **event: Any) -> None:
+        if not self._command:
+            return
+        if self._events.qsize() >= MAX_WAITING and not is_last:
+            log.warning("--notify: %d events wait already; this one is left out: %s", MAX_WAITING, event)
+        else:
+            self._events.put({**event, "time": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def _work(self) -> None:
         while event := self._events.get():
-            self._run(json.dumps(event).encode())
+            if not self._run(json.dumps(event).encode()) and self._is_closing:
+                return
 
-    def _run(self, event: bytes) -> None:
+    def _run(self, event: bytes) -> bool:
+        """Tell the command of an event; gives whether it has come to its end by itself."""
         assert self._command
         try:
             # Its own session: Ctrl-C is for the runner, and what it has started ends with it.
             process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=sys.stderr, start_new_session=True)
         except OSError as error:
             log.warning("--notify: %s cannot be run (%s)", self._command[0], error.strerror)
-            return
+            return True
         try:
             process.communicate(event, self._timeout)
         except subprocess.TimeoutExpired:
@@ -88,6 +99,7 @@ class Notifier:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        else:
-            if process.returncode:
-                log.warning("--notify: %s ended with %d", self._command[0], process.returncode)
+            return False
+        if process.returncode:
+            log.warning("--notify: %s ended with %d", self._command[0], process.returncode)
+        return True

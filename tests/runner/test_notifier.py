@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from pipeline.jobs.record import Job, now
+from pipeline.jobs.result import Failed
+from pipeline.outbox.publish import build_log
 from pipeline.runner.notifier import Notifier
 from pipeline.runner.publisher import Tally
 from tests.conftest import wait_for
+
+FAILURE = build_log(Job(id="a-20260101-000000-0000", name="a", claimed_at=now()), None, Failed(reason="too small"))
 
 
 def python(code: str) -> list[str]:
@@ -47,18 +54,40 @@ def test_a_command_that_fails_or_does_not_read_is_told_and_no_more(caplog: pytes
 
 
 def test_events_that_pile_up_do_not_keep_the_runner(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("pipeline.runner.notifier.MAX_WAITING", 2)
     caplog.set_level(logging.WARNING)
     notifier = Notifier(python("import time; time.sleep(300)"), timeout_seconds=1)
     before = time.monotonic()
     for _ in range(5):
-        notifier.batch(Tally())
+        notifier.failure(FAILURE, tmp_path)
+    notifier.batch(Tally())
     assert time.monotonic() - before < 1
     assert "2 events wait already; this one is left out" in caplog.text
     notifier.close()
     assert time.monotonic() - before < 10
+    assert "events are left out, the last of them: {'event': 'batch'" in caplog.text
+
+
+def test_all_that_waits_is_told_in_the_end_as_long_as_the_command_ends_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier = Notifier(["never run"], timeout_seconds=0.1)
+    told: list[str] = []
+    turn = threading.Event()
+
+    def slow(event: bytes) -> bool:
+        turn.wait(0.5)  # so that the join of one command's time ends before all are told
+        told.append(json.loads(event)["event"])
+        return True
+
+    monkeypatch.setattr(notifier, "_run", slow)
+    for _ in range(4):
+        notifier.failure(FAILURE, tmp_path)
+    notifier.batch(Tally())
+    notifier.close()
+    assert told == ["failure"] * 4 + ["batch"]
 
 
 def test_without_a_command_nothing_is_started() -> None:
