@@ -25,6 +25,7 @@ ID = ".id"
 RENEW_SECONDS = 5.0  # between renewals of the lease
 MOST_BYTES = 1 << 16  # of what the holder has written down
 STALE_SECONDS = 60.0  # without one: the runner is gone
+FOREIGN_SECONDS = 600.0  # the same, of a runner on another machine
 
 
 class Holder(Model):
@@ -34,10 +35,16 @@ class Holder(Model):
     host: Text
     since: Moment
 
-    def is_alive(self) -> bool:
-        """Whether it lives, as far as can be told from here; one on another host is taken to."""
+    def is_alive(self, lease_seconds: float) -> bool:
+        """Whether it lives, as far as can be told from here.
+
+        Args:
+            lease_seconds: since the lease was renewed, by this machine's clock, which may be another than the holder's.
+        """
         if self.host != socket.gethostname():
-            return True
+            return lease_seconds < FOREIGN_SECONDS
+        if lease_seconds > STALE_SECONDS:  # whoever has its number now
+            return False
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -128,6 +135,12 @@ def holder(jobs: Path) -> Holder | None:
         return read_json(Holder, storage.read(jobs / HOLDER, MOST_BYTES))
     except (OSError, SpoiltError):
         return None
+
+
+def lease_seconds(jobs: Path) -> float:
+    """Seconds since the holder's lease was renewed, by this machine's clock."""
+    found = storage.glance(jobs / HOLDER)
+    return time.time() - found.st_mtime if found else math.inf
 
 
 class Lease:

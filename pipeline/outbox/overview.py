@@ -155,7 +155,7 @@ def look(spool: Spool, outbox: Path, paces: Paces, with_ended: bool = True) -> O
     yesterday = datetime.now(UTC) - YESTERDAY
     return Overview(
         at=now(),
-        runner=_runner(lock.holder(jobs), said),
+        runner=_runner(jobs, said),
         inbox=said and said.inbox,
         paused=pause.read(jobs),
         running=running,
@@ -181,9 +181,10 @@ def at_work(spool: Spool, paces: Paces) -> tuple[list[Running], Queue]:
     return running, _queue(first, len(queued), running)
 
 
-def _runner(holder: lock.Holder | None, said: Report | None) -> Runner:
+def _runner(jobs: Path, said: Report | None) -> Runner:
+    holder = lock.holder(jobs)
     if holder and not (said and said.ended_at and said.pid == holder.pid):
-        state: Literal["alive", "died"] = "alive" if holder.is_alive() else "died"
+        state: Literal["alive", "died"] = "alive" if holder.is_alive(lock.lease_seconds(jobs)) else "died"
         return Runner(state=state, pid=holder.pid, host=holder.host, since=holder.since)
     if said is None:
         return Runner(state="none")

@@ -6,10 +6,12 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from pipeline import storage
 from pipeline.errors import RunnerBusyError
 from pipeline.jobs import lock
 
@@ -42,7 +44,7 @@ class TestLock:
         with lock.runner_lock(tmp_path):
             found = lock.holder(tmp_path)
             assert found is not None
-            assert found.is_alive()
+            assert found.is_alive(lock.lease_seconds(tmp_path))
             code = (
                 "import sys; from pathlib import Path; from pipeline.jobs import lock\n"
                 "with lock.runner_lock(Path(sys.argv[1])): pass"
@@ -60,6 +62,21 @@ class TestLock:
         subprocess.run([sys.executable, "-c", code, tmp_path], check=False)
         found = lock.holder(tmp_path)
         assert found is not None
-        assert not found.is_alive()
+        assert not found.is_alive(lock.lease_seconds(tmp_path))
         with lock.runner_lock(tmp_path):
             pass
+
+    @pytest.mark.parametrize(
+        ("host", "seconds", "is_alive"),
+        [("", 10, True), ("", 120, False), ("other", 120, True), ("other", 1200, False)],
+    )
+    def test_a_runner_whose_lease_is_old_is_dead_whoever_has_its_number_now(
+        self, tmp_path: Path, host: str, seconds: float, is_alive: bool
+    ) -> None:
+        """As after a restart of the machine, or of a container, whose host name was another one."""
+        own = {"pid": os.getpid(), "host": host or socket.gethostname(), "since": "2026-01-01T00:00:00Z"}
+        storage.write_json(tmp_path / lock.HOLDER, own)
+        os.utime(tmp_path / lock.HOLDER, (time.time() - seconds, time.time() - seconds))
+        found = lock.holder(tmp_path)
+        assert found is not None
+        assert found.is_alive(lock.lease_seconds(tmp_path)) is is_alive
