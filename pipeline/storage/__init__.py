@@ -42,7 +42,7 @@ from pipeline.storage.folders import (
     touch,
     walk,
 )
-from pipeline.storage.links import OutsideError, follow, leads_to_file, names_within, open_within
+from pipeline.storage.links import OutsideError, follow, follow_within, leads_to_file, names_within, open_within
 from pipeline.storage.trees import (
     clear_away,
     discard,
@@ -70,6 +70,7 @@ __all__ = [
     "ensure_folder",
     "entries",
     "follow",
+    "follow_within",
     "free_bytes",
     "glance",
     "is_file",

@@ -44,6 +44,14 @@ def _within(path: Path, roots: Iterable[Path]) -> Path:
     return target
 
 
+def follow_within(path: Path, roots: Iterable[Path]) -> os.stat_result | None:
+    """``follow``, of what lies in one of ``roots``: what is elsewhere is not looked at, and None."""
+    try:
+        return follow(_within(path, roots))
+    except (OutsideError, ValueError):
+        return None
+
+
 def leads_to_file(link: Path) -> bool:
     """Whether a link leads to a regular file, wherever that is."""
     found = follow(link)

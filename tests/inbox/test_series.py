@@ -221,3 +221,18 @@ def test_regular_gaps_are_none() -> None:
 
     assert told("1", "3", "5") == told("1") == ""
     assert told("1", "2", "5") == "after frame 2 some are not there; the others are painted"
+
+
+@pytest.mark.parametrize("asks_for_frames", [True, False])
+def test_what_lies_outside_is_told_alike_whatever_it_is(folder: Path, tmp_path: Path, asks_for_frames: bool) -> None:
+    """A manifest does not ask which folders a machine has."""
+    private = tmp_path / "private"
+    (private / "shots").mkdir(parents=True)
+    (private / "file").touch()
+    told = set()
+    for name in ("shots", "file", "nothing"):
+        found = verdict(folder, content=str(private / name), frames=asks_for_frames)
+        assert isinstance(found, Rejected)
+        told.add(found.reason.replace(name, "…"))
+    assert len(told) == 1
+    assert "leads outside the inbox" in told.pop()
