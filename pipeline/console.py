@@ -43,7 +43,7 @@ def set_up(form: str | None = None, is_worker: bool = False) -> None:
 
 def say(text: str, form: str) -> None:
     """Write a line to standard output, above the bars: as it is, or as an object of JSON."""
-    line = _object(time.time(), "info", text) if form == "json" else printable(text)
+    line = _object(time.time(), "info", text) if form == "json" else _indented(printable(text))
     if sys.stderr.isatty():
         from tqdm import tqdm
 
@@ -126,8 +126,13 @@ class _Text(logging.Formatter):
         self._dated = dated
 
     def format(self, record: logging.LogRecord) -> str:
-        line = printable(super().format(record))
+        line = _indented(printable(super().format(record)))
         return f"{_moment(record.created)} {line}" if self._dated else line
+
+
+def _indented(text: str) -> str:
+    """What goes on in further lines, apart from whatever begins one: it may say what a file name does."""
+    return text.replace("\n", "\n  ")
 
 
 class _Json(logging.Formatter):

@@ -26,6 +26,7 @@ STYLE_NAMES = tuple(f"style{suffix}" for suffix in MANIFEST_SUFFIXES)
 _ADDED = re.compile(r"[\s._-]*(?:\(\d+\)|\d+|copy|kopie|copie|copia|cópia|kopia|kopi|kopya|копия|コピー|副本|복사본)$")
 _PHOTO_SUFFIX = re.compile(rf"\s*(?:{'|'.join(map(re.escape, suffixes.READ))})(?=\.|$)")
 _IN_NOTES = re.compile(rf"(?:{'|'.join(map(re.escape, (*suffixes.READ, *suffixes.UNREAD, *suffixes.VIDEOS)))})[.( ]")
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 NEARNESS = 0.75  # of a name to "style", which may be a slip
 HINT_SECONDS = 5.0  # that a file or folder must have kept still before what it lacks is told
 
@@ -188,7 +189,13 @@ def job_manifest(folder: Path) -> Path | None:
 
 
 def printable(name: str) -> str:
-    """A file name as text: bytes that are no UTF-8 cannot be written into a log."""
+    """A file name as text in one line: bytes that are no UTF-8 cannot be written into a log, and no name is to forge
+    another line of one."""
+    return as_text(name).translate(_CONTROLS)
+
+
+def as_text(name: str) -> str:
+    """A file name without bytes that are no UTF-8."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 

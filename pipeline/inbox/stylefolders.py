@@ -20,7 +20,7 @@ from pipeline import storage
 from pipeline.errors import HugeFileError, ImageError, IncompleteImageError, JobError, ended
 from pipeline.inbox import films, jobfolder
 from pipeline.inbox.decoding import BeingDecodedError
-from pipeline.inbox.drops import Drops, StyleFolder, is_photo, is_style_name, printable, style_meant
+from pipeline.inbox.drops import Drops, StyleFolder, as_text, is_photo, is_style_name, printable, style_meant
 from pipeline.inbox.duplicates import Duplicates, FindJob
 from pipeline.inbox.ignored import Ignored
 from pipeline.inbox.marks import Content, Mark, Marks, version_of
@@ -202,7 +202,7 @@ class _Work:
                 )
                 continue
             label = printable(from_inbox)
-            if label != from_inbox:
+            if as_text(from_inbox) != from_inbox:
                 self.hints.add(f"{label} is not looked at: its name is no UTF-8; rename it")
                 continue
             self._files.sight(path, status)

@@ -146,3 +146,10 @@ class TestPlaces:
         ready = self.ready(folder)
         assert isinstance(ready, Ready)
         assert ready.drop.manifest.name == "job.yaml"
+
+    def test_a_name_of_several_lines_is_told_in_one(self, folder: Path) -> None:
+        drop(folder, "a\ndone    outbox\t\x1b.yaml", content="").write_text("styel: 1\ncontent: a\nstyle: b\n")
+        rejected = self.ready(folder)
+        assert isinstance(rejected, Rejected)
+        assert rejected.drop.label == "a\\ndone    outbox\\t\\x1b.yaml"
+        assert rejected.reason.startswith("a\\ndone    outbox\\t\\x1b.yaml, line 1: `styel`: unknown")

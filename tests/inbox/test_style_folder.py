@@ -556,3 +556,13 @@ def test_a_mistake_of_ours_over_one_style_folder_stops_no_other(
     assert list(jobs(folder)) == ["wave/a.png"]
     assert [hint for hint in inbox.drops.hints if hint.startswith("sea/ internal error: ZeroDivisionError")]
     assert caplog.text.count("Traceback") == 1
+
+
+def test_a_photo_whose_name_has_a_line_break_is_painted_and_told_in_one_line(folder: Path) -> None:
+    photo(folder / "wave" / "style.jpg", seed=1)
+    photo(folder / "wave" / "a\ndone.jpg", seed=2)
+    photo(folder / "wave" / "b\n.jpg").write_bytes(b"no picture")
+    inbox = make(folder, settle_seconds=0)
+    scan(inbox)
+    assert "wave/a\ndone.jpg" in jobs(folder)
+    assert not any("\n" in told for told in (*inbox.waiting, *inbox.drops.hints))
