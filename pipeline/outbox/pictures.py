@@ -19,7 +19,7 @@ from pipeline.manifest.names import folded, on_any_system
 from pipeline.pictures import metadata, saving
 from pipeline.storage import Entry, Slices
 
-MOST_ALIKE = 100  # pictures of one name that are told apart by a number
+MOST_ALIKE = 100  # pictures of one name that are looked into; further ones are beside them
 
 
 def add(outbox: Path, job: Job) -> Slices[None]:
@@ -76,21 +76,19 @@ def _made(folder: Path, names: tuple[str, ...]) -> Path:
     storage.ensure_folder(folder)
     for name in names:
         taken = _taken(folder)
-        for numbered in _numbered(name):
+        for numbered in _numbered(name, taken):
             entry = taken.get(folded(numbered))
             if entry is None or entry.is_folder:
                 folder = entry.path if entry else folder / numbered
                 storage.ensure_folder(folder)
                 break
-        else:
-            raise FileExistsError(errno.EEXIST, f"{MOST_ALIKE} of its name are there", str(folder / name))
     return folder
 
 
 def _made_of_series(above: Path, name: str, made_of: object) -> Path:
     """The folder that frames go to: that of those made of the same before them, else a new one."""
     taken = _taken(above)
-    for numbered in _numbered(name):
+    for numbered in _numbered(name, taken):
         entry = taken.get(folded(numbered))
         folder = entry.path if entry else above / numbered
         if entry is None:
@@ -98,21 +96,19 @@ def _made_of_series(above: Path, name: str, made_of: object) -> Path:
         frames = storage.entries(folder) if entry is None or entry.is_folder else None
         if frames == [] or (frames and frames[0].is_file and _told(frames[0].path) == made_of):
             return folder
-    raise FileExistsError(errno.EEXIST, f"{MOST_ALIKE} of its name are there", str(above / name))
+    raise FileExistsError(errno.EEXIST, "has just been made by somebody else", str(folder))
 
 
 def _free(folder: Path, name: str, suffix: str, made_of: object, taken: Mapping[str, Entry]) -> Path:
     """Where a picture goes: to the one that was made of the same before it, else where nothing is."""
-    free = None
-    for numbered in _numbered(name):
+    free = []
+    for numbered in _numbered(name, taken, suffix):
         entry = taken.get(folded(numbered + suffix))
         if entry is None:
-            free = free or folder / (numbered + suffix)
+            free.append(folder / (numbered + suffix))
         elif entry.is_file and _told(entry.path) == made_of:
             return entry.path
-    if free is None:
-        raise FileExistsError(errno.EEXIST, f"{MOST_ALIKE} of its name are there", str(folder / (name + suffix)))
-    return free
+    return free[0]
 
 
 def _put(source: Path, target: Path, draft: Path) -> Slices[None]:
@@ -144,8 +140,9 @@ def _places(outbox: Path, published: Log) -> Iterator[tuple[Path, Path]]:
         folder = outbox.joinpath(PICTURES, *above, *([name] if rows else []))
         taken = _taken(folder) if storage.is_folder(folder) else {}
         for stem, file in files.items() if rows else [(name, published.output.file)]:
-            for numbered in _numbered(on_any_system(str(stem))):
-                entry = taken.get(folded(numbered + PurePath(str(file)).suffix))
+            suffix = PurePath(str(file)).suffix
+            for numbered in _alike(on_any_system(str(stem)), taken, suffix):
+                entry = taken.get(folded(numbered + suffix))
                 if entry and entry.is_file and file in own:
                     yield entry.path, own[file]
 
@@ -155,16 +152,32 @@ def _places_of_series(outbox: Path, published: Log, file: str) -> Iterator[tuple
     series = outbox / published.job.id / file
     own = {entry.name: entry.path for entry in storage.entries(series)} if storage.is_folder(series) else {}
     above, name = _place(published.job.name, is_path=False)
-    for numbered in _numbered(name):
-        folder = outbox.joinpath(PICTURES, *above, numbered)
+    beside = outbox.joinpath(PICTURES, *above)
+    for numbered in _alike(name, _taken(beside) if storage.is_folder(beside) else {}):
+        folder = beside / numbered
         for entry in storage.entries(folder) if storage.is_folder(folder) else []:
             if entry.is_file and (source := own.get(re.sub(r" \([0-9]+\)(?=\.)", "", entry.name))):
                 yield entry.path, source
 
 
-def _numbered(name: str) -> Iterator[str]:
+def _numbered(name: str, taken: Mapping[str, Entry], suffix: str = "") -> Iterator[str]:
+    """A name, and the same with the first numbers; behind them one that is free, if those are all taken."""
     yield name
     yield from (f"{name} ({number})" for number in range(2, MOST_ALIKE + 1))
+    numbers = _numbers(name, taken, suffix)
+    yield next(f"{name} ({n})" for n in itertools.count(MOST_ALIKE + 1) if n not in numbers)
+
+
+def _numbers(name: str, taken: Mapping[str, Entry], suffix: str) -> set[int]:
+    """The numbers that a name is taken with."""
+    begin, end = folded(f"{name} ("), folded(f"){suffix}")
+    alike = (one[len(begin) : -len(end)] for one in taken if one.startswith(begin) and one.endswith(end))
+    return {int(number) for number in alike if re.fullmatch("[1-9][0-9]{0,8}", number)}
+
+
+def _alike(name: str, taken: Mapping[str, Entry], suffix: str = "") -> list[str]:
+    """A name, and the same with each number that it is taken with."""
+    return [name, *(f"{name} ({number})" for number in sorted(_numbers(name, taken, suffix)))]
 
 
 def _taken(folder: Path) -> dict[str, Entry]:

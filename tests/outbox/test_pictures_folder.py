@@ -322,3 +322,23 @@ def test_they_are_no_results_and_no_photos(outbox: Outbox, tmp_path: Path) -> No
     (tmp_path / "own.jpg").touch()
     found, _ = find_photos([str(tmp_path)])
     assert set(found) == {tmp_path / "own.jpg"}
+
+
+@pytest.mark.parametrize("place", ["sea/a.jpg", None])
+def test_there_is_a_number_for_every_picture_of_one_name_and_each_can_be_taken_back(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, place: str | None
+) -> None:
+    monkeypatch.setattr(pictures, "MOST_ALIKE", 2)
+    where = {"place": place} if place else {}
+    results = [outbox.publish("a", photo=photo, **where) for photo in "abcdef"]
+    folder = outbox.pictures / "sea" if place else outbox.pictures
+    names = ["a", *(f"a ({number})" for number in range(2, 7))]
+    assert {path.stem for path in folder.iterdir()} == set(names)
+    assert [line for line in outbox.said if "no picture" in line] == []
+    (folder / "a (4).png").unlink()
+    (folder / "a (999999999999).png").touch()  # somebody else's
+    outbox.publish("a", photo="0", **where)
+    assert (folder / "a (4).png").exists()
+    for picture in results:
+        pictures.take_back(outbox.folder, picture.parent.name)
+    assert {path.stem for path in folder.iterdir()} == {"a (4)", "a (999999999999)"}
