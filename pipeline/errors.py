@@ -59,7 +59,7 @@ class ImageError(JobError):
 
 
 class HugeFileError(ImageError):
-    """An image file that is larger than any image may be; it is not even to be copied."""
+    """A file that is larger than any image, or what is filmed in it, may be; it is not even to be copied."""
 
 
 class IncompleteImageError(ImageError):

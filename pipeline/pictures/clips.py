@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import ImageError, IncompleteImageError
+from pipeline.errors import HugeFileError, ImageError, IncompleteImageError
 from pipeline.pictures import boxes, containers, shown_frame
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ MOST_GAP = (2**31 - 1) / TICKS  # seconds that MP4 can have from one frame to th
 LEAST_RATE, MOST_RATE = Fraction(1, 1001), Fraction(240)
 MOST_FRAMES = 4_000_000  # of a film, each of whose times is held: a day and a half
 MOST_TAKEN = 4  # times a file's size that its packets may have: some containers leave out what each begins with
+MOST_BESIDE_BYTES = 1 << 30  # that a file has beside a fourth of them, such as what a camera or a cut leaves in it
 # FFmpeg's codecs whose black may be zeros, as a file's part is that is not written yet
 UNCOMPRESSED = ("rawvideo", "r210", "r10k", "v210", "v308", "v408", "v410", "y41p", "yuv4", "avrp", "avui", "cljr")
 GUESSED = ("h264", "hevc")  # codecs of which FFmpeg finds the times of moved frames by guessing, where AVI has none
@@ -79,6 +80,7 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
 
     Raises:
         IncompleteImageError: it breaks off, as a file does that is still being copied.
+        HugeFileError: nearly all of the file is something else than film.
         ImageError: it is no video of a known format, or has no picture, or PyAV or OpenCV is not there.
     """
     size = file.seek(0, io.SEEK_END)
@@ -91,8 +93,9 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
             raise IncompleteImageError(f"{name}: breaks off.", "Copy the file again.")
         stream = _video(container, name, max_pixels)
         unit = stream.time_base or Fraction(1)
-        stamps, last, there = array("q"), 0.0, 0  # of the shown frames, in that unit; seconds; packets
+        stamps, last, there, taken = array("q"), 0.0, 0, 0  # of the shown frames, in that unit; seconds; packets; bytes
         for packet in _whole_packets(container, stream, size, name):
+            taken += packet.size
             if packet.pts is not None:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream is stream:
@@ -103,6 +106,9 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
                     raise ImageError(f"{name}: has more than {MOST_FRAMES:,} frames.", "Cut it into shorter ones.")
         if containers.says_more(file) or _frames_told(stream) > there or last < _end_told(container):
             raise IncompleteImageError(f"{name}: breaks off after {last:.1f} s.", "Copy the file again.")
+        if size > MOST_TAKEN * taken + MOST_BESIDE_BYTES:  # as a sparse file may: it is not even to be copied
+            told = f"its file has {size / 1e9:,.1f} GB, and what is filmed in it {taken / 1e9:,.1f} GB"
+            raise HugeFileError(f"{name}: {told}.", "Save it again as MP4.")
     file.seek(0)
     picture = next(frames_of(file, name, max_pixels), None)
     if picture is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import ImageError, IncompleteImageError
+from pipeline.errors import HugeFileError, ImageError, IncompleteImageError
 from pipeline.pictures import clips, mp4
 from pipeline.pictures.clips import Filmed
 
@@ -390,6 +391,22 @@ def test_frames_that_lie_over_one_another_are_read_no_more_than_the_file_has() -
     data = with_tables(video(codec="mpeg4"), samples=20_000, size=400, chunks=20_000)
     with pytest.raises(ImageError, match="its frames lie over one another"):
         verify(data)
+
+
+def test_a_film_whose_file_is_all_but_empty_is_refused_as_too_large_to_copy(tmp_path: Path) -> None:
+    """Four terabytes that take no room on the disk that they come from."""
+    data = video(count=3)
+    sparse = tmp_path / "a.mp4"
+    sparse.write_bytes(data)
+    os.truncate(sparse, 4 << 40)
+    with (
+        sparse.open("rb") as file,
+        pytest.raises(HugeFileError, match=r"has 4,398\.0 GB, and what is filmed .* 0\.0 GB"),
+    ):
+        clips.verify(file, "a.mp4", 10**6)
+    os.truncate(sparse, clips.MOST_BESIDE_BYTES)
+    with sparse.open("rb") as file:
+        assert clips.verify(file, "a.mp4", 10**6).frames == 3
 
 
 def test_a_film_that_says_to_have_more_frames_than_bytes_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
