@@ -1,6 +1,7 @@
 """Stylistic for notebooks and programs: paint a picture, see the steps on the way, read the losses of a result.
 
 A call paints as a job in the inbox would, to the same pixels. The network is loaded with the first call, and kept.
+Calls of several threads take turns, step by step.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import json
 import operator
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -34,14 +36,18 @@ from pipeline.worker.optimizing import loss_of
 from pipeline.worker.paint import Work
 from pipeline.worker.session import Options, open_session
 
+if TYPE_CHECKING:
+    from pipeline.engine import stylize as engine
+
 __all__ = ["Painting", "Step", "losses", "paint", "steps"]
 
 Picture = str | Path | Image.Image | np.ndarray[Any, Any]
 
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
-_FILED_AS = {"HSV": "RGB", "La": "LA", "RGBa": "RGBA"}  # modes that no file has
+_FILED_AS = {"HSV": "RGB", "La": "LA", "RGBa": "RGBA", "I;16N": "I;16"}  # modes that no file has
 _DEVICES = ("auto", "cpu", "gpu")
 _loader = InputLoader()
+_one_at_a_time = threading.Lock()
 
 
 class Painting(Image.Image):
@@ -77,12 +83,14 @@ def paint(
             ``init_image`` and the mask of ``protect`` may be pictures or arrays, too.
 
     Raises:
-        UsageError: many pictures are asked for, or ``device`` or ``every`` cannot be.
+        UsageError: many pictures are asked for, or ``device`` cannot be, or ``every`` of ``steps``.
         ManifestError: a field or parameter is unknown, or its value cannot be.
         ImageError: an image cannot be used.
         JobError: the picture cannot be painted.
         EnvironmentFault: nothing can be, such as without weights.
     """
+    if "every" in fields:
+        raise UsageError("every: `paint` gives the result alone.", "Call `steps`.")
     *_, last = steps(content, style, every=0, verbose=verbose, device=device, **fields)
     assert last.result is not None, "the last step has the result"
     return last.result
@@ -120,11 +128,12 @@ def steps(
         job = named.job(manifest, Path(folder))
         assert job.manifest is not None
         parameters = job.manifest.parameters  # with the size of a print
-        session = open_session(options, parameters.precision)
-        require_fitting(job, session.precision, options)
-        work = Work.settled(session, _loader.take(Path(folder), job, options.max_pixels), parameters)
+        with _one_at_a_time:
+            session = open_session(options, parameters.precision)
+            require_fitting(job, session.precision, options)
+            work = Work.settled(session, _loader.take(Path(folder), job, options.max_pixels), parameters)
         rows: list[Loss] = []
-        for step in tqdm(work.steps(), total=parameters.steps, disable=not verbose, desc=manifest.name):
+        for step in tqdm(_each(work.steps()), total=parameters.steps, disable=not verbose, desc=manifest.name):
             rows.append(loss_of(step, 0.0))
             if step.number == step.state.step and step.number == parameters.steps:
                 finished = work.finish.picture(step.state)
@@ -136,6 +145,16 @@ def steps(
             elif every and step.number == step.state.step and step.number % every == 0:
                 shown = np.round(work.finish.picture(step.state).rgb * 255).astype(np.uint8)
                 yield Step(step.number, parameters.steps, _told(rows[-1]), Image.fromarray(shown), None)
+
+
+def _each(coming: Iterator[engine.Step]) -> Iterator[engine.Step]:
+    """Steps, while no other thread makes one: what the engine keeps for the next picture is one thread's at a time."""
+    while True:
+        with _one_at_a_time:
+            step = next(coming, None)
+        if step is None:
+            return
+        yield step
 
 
 def losses(result: str | Path) -> dict[str, list[float]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +16,7 @@ import pytest
 from PIL import Image
 
 import stylistic
+from pipeline.engine.targets import TargetStore
 from pipeline.errors import ImageError, ManifestError, UsageError
 from tests.conftest import ROOT, Place, opened, picture
 
@@ -183,3 +187,24 @@ def test_the_notebook_of_the_examples_runs(monkeypatch: pytest.MonkeyPatch) -> N
             exec("".join(cell["source"]), names)
     assert names["picture"].size == (128, 96)
     assert len(names["way"]) == 2
+
+
+def test_calls_of_several_threads_make_the_pictures_that_they_make_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the engine keeps for the next picture is never another's: the photos are of one size."""
+    busy = threading.Lock()
+    at = TargetStore.at
+
+    def alone(self: TargetStore, *given: Any) -> Any:
+        assert busy.acquire(blocking=False), "two calls are in the engine at once"
+        try:
+            time.sleep(0.01)  # in which another thread would come
+            return at(self, *given)
+        finally:
+            busy.release()
+
+    photos = [picture(seed=seed) for seed in (1, 2, 3, 4)]
+    wanted = [np.asarray(stylistic.paint(photo, picture(seed=9), **SMALL)) for photo in photos]
+    monkeypatch.setattr(TargetStore, "at", alone)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda photo: np.asarray(stylistic.paint(photo, picture(seed=9), **SMALL)), photos))
+    np.testing.assert_array_equal(found, wanted)

@@ -57,7 +57,7 @@ def retry(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
 
     spool, ids = Spool(jobs), tuple(dict.fromkeys(ids))
     for job_id in ids:
-        spool.require_failed(job_id)
+        spool.require_retriable(job_id)
     if not storage.is_folder(outbox):  # elsewhere the failure would stay, as the answer to what is painted now
         raise EnvironmentFault(f"{outbox}: not there.", "Name the outbox with --outbox.")
     try:

@@ -70,7 +70,8 @@ def chosen(parameters: Parameters, content: Mapping[str, float], style: Mapping[
         style_layers = found["style_layers"] = _over(style, STYLE_SHARES, 1.0 / mean_share)
     if parameters.content_limit == "auto":
         found["content_limit"] = max(LIMIT * parameters.strength, LEAST_LIMIT) if parameters.strength else "off"
-    whole_content = _mean(content_layers, content) * (parameters.content_weight or CONTENT_WEIGHT)
+    mean_content = CONTENT_SCALE * sum(CONTENT_SHARES.values()) / len(CONTENT_SHARES)  # as `auto` layers have it
+    whole_content = (_mean(content_layers, content) or mean_content) * (parameters.content_weight or CONTENT_WEIGHT)
     whole_style = _mean(style_layers, style) or 1.0
     found["style_weight"] = _round(parameters.strength * STYLE_TO_CONTENT * whole_content / whole_style)
     return found

@@ -255,21 +255,30 @@ class Spool:
         except RecordError as error:
             raise UsageError(f"{job_id}: {error.message}", f"Drop it again; its files are in {folder}.") from None
 
-    def retry(self, job_id: str) -> None:
-        """Put a failed job back to the queue, or its drop back to intake if it never became a job.
+    def require_retriable(self, job_id: str) -> Job:
+        """The record of a failed job that can be put back.
 
         Raises:
-            UsageError: as ``require_failed``, or its cancelling is not through.
+            UsageError: as ``require_failed``, or its cancelling is not through, or its drop is not there.
         """
         folder, job = self.failed / job_id, self.require_failed(job_id)
         if cancel.is_marked(folder):
             raise UsageError(
                 f"{job_id}: its owner is not told yet.", f"`stylistic cancel {shlex.quote(job_id)}` does it."
             )
+        if not job.images and not storage.is_there(folder / KEPT):
+            raise UsageError(f"{job_id}: it was too large to keep.", f"Drop it again from {REJECTED} in the inbox.")
+        return job
+
+    def retry(self, job_id: str) -> None:
+        """Put a failed job back to the queue, or its drop back to intake if it never became a job.
+
+        Raises:
+            UsageError: as ``require_retriable``.
+        """
+        folder, job = self.failed / job_id, self.require_retriable(job_id)
         if not job.images:
             storage.ensure_folder(self.retries)
-            if not storage.is_there(folder / KEPT):
-                raise UsageError(f"{job_id}: it was too large to keep.", f"Drop it again from {REJECTED} in the inbox.")
             storage.move(folder, self.retries / job_id)
             return
         job.model_copy(update={"deaths": 0}).save(folder)

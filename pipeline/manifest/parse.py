@@ -170,9 +170,10 @@ def _on_own_preset(fields: dict[str, Any], presets: Path | None, limits: Limits)
     given = fields.get("parameters")
     parameters = base.parameters.model_dump(mode="json", exclude_unset=True)
     given = {} if given is None else given
-    if isinstance(given, dict) and "image_size" in given:
+    asked = [one for one in (given, fields.get("sweep")) if isinstance(one, dict)]
+    if any("image_size" in one for one in asked):
         parameters.pop("print", None)  # which would give one
-    if isinstance(given, dict) and "print" in given:
+    if any("print" in one for one in asked):
         parameters.pop("image_size", None)
     return {
         **fields,

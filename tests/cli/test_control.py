@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.cli.main import cli
+from pipeline.errors import UsageError
 from pipeline.jobs import cancel
 from pipeline.jobs.spool import Spool
 from pipeline.outbox.cancelling import cancel_job
@@ -49,12 +50,32 @@ def test_of_several_one_of_which_is_none_nothing_is_retried(spool: Spool, outbox
     assert spool.queued_ids() == []
 
 
-def test_the_page_tells_what_was_done_before_something_went_wrong(spool: Spool, outbox: Path) -> None:
+def test_of_several_one_of_which_cannot_be_retried_none_is_and_no_answer_is_lost(spool: Spool, outbox: Path) -> None:
     first, second = admit(spool, "a"), admit(spool, "b")
     for job_id in (first, second):
         cancel_job(spool, outbox, job_id, "ann")
     cancel.mark(spool.failed / second, "ann")
     assert "its owner is not told yet" in refused("retry", first, second)
+    assert spool.queued_ids() == []
+    assert (outbox / first).is_dir()
+    assert (outbox / second).is_dir()
+
+
+def test_the_page_tells_what_was_done_before_something_went_wrong(
+    spool: Spool, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = admit(spool, "a"), admit(spool, "b")
+    for job_id in (first, second):
+        cancel_job(spool, outbox, job_id, "ann")
+    retry = Spool.retry
+
+    def failing(spool: Spool, job_id: str) -> None:
+        if job_id == second:
+            raise UsageError("the disk is full.")
+        retry(spool, job_id)
+
+    monkeypatch.setattr(Spool, "retry", failing)
+    assert refused("retry", first, second) == "the disk is full."
     assert spool.queued_ids() == [first]
     assert first in (outbox / "index.html").read_text()
 

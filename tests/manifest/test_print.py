@@ -134,3 +134,5 @@ def test_the_nearer_word_counts_where_a_preset_has_a_print(tmp_path: Path) -> No
     large = parse_manifest(f"{text}parameters: {{print: {{width_cm: 90}}}}".encode(), "a.yaml", presets=tmp_path)
     assert told(large, LANDSCAPE) == ""
     assert large.sized(*LANDSCAPE).parameters.image_size == 10630
+    several = "sweep: {print: [{width_cm: 90}, {width_cm: 30}]}\n"
+    assert told(parse_manifest(f"{text}{several}".encode(), "a.yaml", presets=tmp_path), LANDSCAPE) == ""
