@@ -225,7 +225,7 @@ def content_distance(distances: Tensor, whole: Tensor, limit: Tensor | None = No
 
     Args:
         distances: ``content_sums`` over the number of activations.
-        whole: likewise of a picture without features; of the rest, its area's part of the whole picture's.
+        whole: likewise of a picture without features; of the rest, mostly its area's part of the whole picture's.
         limit: the part of F_c that may be lost; None for no limit.
     """
     if limit is None:

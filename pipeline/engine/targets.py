@@ -21,6 +21,7 @@ from pipeline.manifest.schedule import smallest_side
 
 MASK = tf.TensorSpec([1, None, None, 1])
 PROTECTED_SHARE = 0.25  # that does not count in a style's statistics
+BY_AREA = 0.75  # of what the rest of a picture with something protected may lose; by its own features the other part
 KEPT_STYLES = 16  # (style, size) pairs whose statistics stay in memory; 2.4 MB each for VGG-19's five blocks
 
 
@@ -175,8 +176,9 @@ class TargetStore:
 def _whole_content(target: Tensor, protected: list[Tensor], rows: int) -> Tensor:
     """What ``objective.content_distance`` takes as whole, of a photo's activations, so many rows at a time.
 
-    Of the rest it is as much of the photo's as the rest is of its area: a plain wall behind a face has little to lose
-    of its own, and would be held where it is painted if the face is not protected.
+    Of the rest it lies between what the rest has and, by its area, its part of the whole photo's: a plain wall behind a
+    face has little to lose of its own, and would be held where it is painted if the face is not protected; a face has
+    more than its area, and the rest would be let go for it (docs/decisions.md).
     """
     found = []
     for top in range(0, target.shape[1], rows):
@@ -185,7 +187,8 @@ def _whole_content(target: Tensor, protected: list[Tensor], rows: int) -> Tensor
     whole = tf.add_n(found) / tf.cast(tf.size(target, tf.int64), tf.float32)
     if not protected:
         return whole
-    return tf.stack([tf.reduce_sum(whole) * tf.reduce_mean(1.0 - protected[0]), whole[1]])
+    by_area = tf.reduce_sum(whole) * tf.reduce_mean(1.0 - protected[0])
+    return tf.stack([BY_AREA * by_area + (1.0 - BY_AREA) * whole[0], whole[1]])
 
 
 def any_size(shape: Sequence[int]) -> tf.TensorSpec:
