@@ -235,6 +235,24 @@ def test_a_result_shows_photo_and_painting_and_all_that_is_known_of_it(browser: 
     assert browser.problems() == []
 
 
+def test_a_result_of_many_paintings_names_each(browser: Browser, tmp_path: Path) -> None:
+    made = Outbox(tmp_path / "place")
+    names = [f"{number}.jpg" for number in range(1, 12)]
+    job = job_of("many", 1, style=names)
+    place = made.work / job.id
+    place.mkdir()
+    done = paint(place, job)
+    previews.leave(place, {f"painting-{number}": webp((20 * number, 0, 0)) for number in range(1, 12)})
+    storage.at_once(publish(made.outbox, job, place, done))
+    browser.open(made.write(), f"#view={job.id}")
+    captioned = (
+        "return [...document.querySelectorAll('.sources figure')]"
+        ".map(f => [f.querySelector('img').src.match(/([a-z]+-?[0-9]*)[.]webp$/)[1], f.innerText.trim()])"
+    )
+    paintings = [[f"painting-{number}", f"{number}.jpg"] for number in range(1, 12)]
+    assert browser.js(captioned) == [["photo", "coast.jpg"], *paintings]
+
+
 def test_every_kind_of_result_has_a_picture(browser: Browser, outbox: Outbox) -> None:
     browser.open(outbox.file)
     browser.wait("[...document.querySelectorAll('.card img')].filter(image => image.naturalWidth > 0).length === 5")

@@ -136,7 +136,8 @@ function facts(pairs) {
 function details(row) {
   const changed = Object.entries(row.parameters || {});
   const rest = Object.entries(data.defaults).filter(([key]) => !(key in (row.parameters || {})));
-  const paintings = row.previews.filter((name) => name.startsWith("painting-"));
+  const number = (name) => Number(name.slice("painting-".length));
+  const paintings = row.previews.filter((name) => name.startsWith("painting-")).sort((a, b) => number(a) - number(b));
   return el(
     "div",
     { class: "details" },
@@ -146,7 +147,7 @@ function details(row) {
       "div",
       { class: "sources" },
       row.previews.includes("photo") ? source(row, "photo", last(row.content)) : null,
-      paintings.map((name, index) => source(row, name, painting(row.styles[index]))),
+      paintings.map((name) => source(row, name, painting(row.styles[number(name) - 1]))),
     ),
     facts([
       ["Photo", row.content],
