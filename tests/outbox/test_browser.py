@@ -235,10 +235,12 @@ def test_a_result_shows_photo_and_painting_and_all_that_is_known_of_it(browser: 
     assert browser.problems() == []
 
 
-def test_a_result_of_many_paintings_names_each(browser: Browser, tmp_path: Path) -> None:
+def test_a_result_of_many_paintings_names_each_and_tells_whole_numbers_as_they_are(
+    browser: Browser, tmp_path: Path
+) -> None:
     made = Outbox(tmp_path / "place")
     names = [f"{number}.jpg" for number in range(1, 12)]
-    job = job_of("many", 1, style=names)
+    job = job_of("many", 1, style=names, parameters={"seed": 123456789, "content_weight": 0.123456})
     place = made.work / job.id
     place.mkdir()
     done = paint(place, job)
@@ -251,6 +253,8 @@ def test_a_result_of_many_paintings_names_each(browser: Browser, tmp_path: Path)
     )
     paintings = [[f"painting-{number}", f"{number}.jpg"] for number in range(1, 12)]
     assert browser.js(captioned) == [["photo", "coast.jpg"], *paintings]
+    facts = browser.one("#view .details").text
+    assert "123456789" in facts and "0.1235" in facts
 
 
 def test_every_kind_of_result_has_a_picture(browser: Browser, outbox: Outbox) -> None:

@@ -125,7 +125,7 @@ function curve({ last: steps, scales, ...lines }) {
 function inWords(value) {
   if (Array.isArray(value)) return value.map(inWords).join(", ");
   if (value && typeof value === "object") return Object.entries(value).map(([k, v]) => `${k} ${inWords(v)}`).join(", ");
-  return typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value);
+  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(4))) : String(value);
 }
 
 function facts(pairs) {
