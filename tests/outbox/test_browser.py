@@ -195,6 +195,28 @@ class Outbox:
         done = paint(place, job, with_previews=False).model_copy(update={"variants": rows})
         storage.at_once(publish(self.outbox, job, place, done))
 
+    def add_clip(self, job: Job) -> None:
+        pytest.importorskip("av")
+        from tests.pictures.test_clips import halves, video
+
+        place = self.work / job.id
+        place.mkdir()
+        done = paint(place, job)
+        painted = video(count=30)
+        filmed = video(count=30, draw=lambda number: halves(number, 64, 48))
+        (place / previews.FOLDER / previews.FILM).write_bytes(filmed)
+        (place / result.RESULT / done.output.file).unlink()
+        done = done.model_copy(update={"output": Output.of(f"{job.name}.mp4", 64, 48, painted)})
+        result.leave(place, done, {f"{job.name}.mp4": painted})
+        storage.at_once(publish(self.outbox, job, place, done))
+
+    def watch(self) -> None:
+        """As if this process were its runner."""
+        self.spool.prepare()
+        storage.write_json(
+            self.spool.folder / HOLDER, {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
+        )
+
     def fail(self, job: Job, reason: str, dropped: Path | None = None) -> None:
         storage.at_once(publish(self.outbox, job, None, Failed(reason=reason), dropped))
 
@@ -280,20 +302,8 @@ def test_a_clip_that_runs_is_told_by_its_frames(browser: Browser, outbox: Outbox
 
 
 def test_a_clip_is_played_beside_what_was_filmed_and_in_step(browser: Browser, tmp_path: Path) -> None:
-    pytest.importorskip("av")
-    from tests.pictures.test_clips import halves, video
-
     made = Outbox(tmp_path)
-    job = job_of("holiday", 1, "holiday.mp4")
-    place = made.work / job.id
-    place.mkdir()
-    done = paint(place, job)
-    painted = video(count=30)
-    (place / previews.FOLDER / previews.FILM).write_bytes(video(count=30, draw=lambda number: halves(number, 64, 48)))
-    (place / result.RESULT / done.output.file).unlink()
-    done = done.model_copy(update={"output": Output.of("holiday.mp4", 64, 48, painted)})
-    result.leave(place, done, {"holiday.mp4": painted})
-    storage.at_once(publish(made.outbox, job, place, done))
+    made.add_clip(job_of("holiday", 1, "holiday.mp4"))
     browser.open(made.write())
     browser.one(".card[data-id^=holiday]").click()
     browser.wait("document.querySelectorAll('.films video').length === 2")
@@ -311,6 +321,22 @@ def test_a_clip_is_played_beside_what_was_filmed_and_in_step(browser: Browser, t
     browser.js("document.querySelectorAll('.films video')[1].pause()")
     browser.wait("document.querySelectorAll('.films video')[0].paused")
     assert browser.problems() == []
+
+
+def test_a_clip_is_watched_to_its_end_while_the_page_follows_a_runner(
+    browser: Browser, tmp_path: Path
+) -> None:
+    made = Outbox(tmp_path)
+    made.add_clip(job_of("holiday", 1, "holiday.mp4"))
+    made.watch()
+    browser.open(made.write(), "#view=holiday-20260101-000001-0000")
+    film = "document.querySelector('.films video[controls]')"
+    browser.js(f"mark = 1; {film}.muted = true; {film}.play().then(refresh)")
+    browser.wait(f"mark && {film}.currentTime > 1")
+    browser.js(f"{film}.pause(); {film}.currentTime = 1.5")
+    browser.wait("typeof mark === 'undefined' && document.getElementById('view').open")
+    both = "[...document.querySelectorAll('.films video')]"
+    browser.wait(f"{both}.every(video => video.paused && Math.abs(video.currentTime - 1.5) < 0.1)")
 
 
 def test_the_slider_moves_by_key_mouse_and_touch(browser: Browser, outbox: Outbox) -> None:
@@ -525,8 +551,7 @@ def test_the_page_follows_a_running_job_and_leaves_its_reader_in_place(
     place = Outbox(tmp_path / "place")
     for number in range(1, 31):
         place.add(job_of(f"done-{number}", number), steps=0)
-    place.spool.prepare()
-    storage.write_json(place.spool.folder / HOLDER, {"pid": os.getpid(), "host": socket.gethostname(), "since": now()})
+    place.watch()
     job = job_of("at-work", 40)
     place.spool.admit(place.spool.draft(job.id), job, place.spool.queued)
     job = place.spool.start(job.id)

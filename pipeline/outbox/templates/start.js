@@ -58,6 +58,8 @@ function remember() {
   const anchor = first && scrollY > 0 ? { id: first.dataset.id, top: first.getBoundingClientRect().top } : null;
   keep("scroll", { y: scrollY, anchor, shown, view: view.scrollTop });
   keep("focus", active === search ? ["search", search.selectionStart] : active?.classList.contains("slider") ? ["slider"] : null);
+  const film = view.querySelector("video[controls]");
+  keep("film", film && [film.getAttribute("src"), film.currentTime]);
   for (const details of $("now").querySelectorAll("details[id]")) keep(details.id, details.open);
 }
 
@@ -69,6 +71,9 @@ function recall() {
   const anchor = place.anchor && document.querySelector(`.card[data-id="${CSS.escape(place.anchor.id)}"]`);
   if (anchor) scrollBy(0, anchor.getBoundingClientRect().top - place.anchor.top);
   view.scrollTop = place.view || 0;
+  const film = view.querySelector("video[controls]");
+  const [src, seconds] = keep("film") || [];
+  if (film && film.getAttribute("src") === src) film.currentTime = seconds;
   const [what, at] = keep("focus") || [];
   if (what === "search") search.focus({ preventScroll: true }), search.setSelectionRange(at, at);
   if (what === "slider") view.querySelector(".slider")?.focus({ preventScroll: true });
@@ -76,7 +81,8 @@ function recall() {
 
 // The page is written anew while a job runs; who is in the middle of something is not interrupted.
 function refresh() {
-  const isBusy = Date.now() - touched < 1500 || document.hidden || document.querySelector(":active");
+  const isWatching = document.fullscreenElement || [...document.querySelectorAll("video")].some((video) => !video.paused);
+  const isBusy = isWatching || Date.now() - touched < 1500 || document.hidden || document.querySelector(":active");
   if (isBusy) setTimeout(refresh, 500);
   else location.reload();
 }
