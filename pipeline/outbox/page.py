@@ -51,6 +51,7 @@ class Page:
         self._spool = spool
         self._results = Results(outbox)
         self._shown: Any = None  # what tells a change, as the page has it
+        self._listed: tuple[int, frozenset[str]] = (0, frozenset())  # the outbox, and when it was so
         self._written = 0.0
         self._pause = 0.0
 
@@ -61,22 +62,29 @@ class Page:
             is_working: whether a job runs, whose progress is shown every few seconds.
             at_once: even if it was written a moment ago, and with all results however long they take to read.
         """
-        since = time.monotonic() - self._written
-        is_changed = self._signs() != self._shown or self._results.is_behind
-        is_due = since >= max(self._pause, EVERY_SECONDS if is_working else 0.0)
-        if (is_due or at_once) and (is_changed or is_working):
-            begun = time.monotonic()
-            signs = self._signs()
+        begun = time.monotonic()
+        is_due = begun - self._written >= max(self._pause, EVERY_SECONDS if is_working else 0.0)
+        if not (is_due or at_once):
+            return
+        signs = self._signs()
+        if signs != self._shown or self._results.is_behind or is_working:
             self._write(whole=at_once)
             self._written = time.monotonic()
             self._pause = (self._written - begun) / MOST_OF_TIME
-            self._shown = _changed_at(self._outbox), *signs[1:]
+            self._shown = signs[0] | {FILE}, *signs[1:]
 
-    def _signs(self) -> tuple[int, ...]:
-        """The times of change of all that the page shows, without a running job's progress."""
+    def _signs(self) -> tuple[Any, ...]:
+        """What is in the outbox, and the times of change of all else that the page shows but a running job's progress.
+
+        The outbox's own time would not do: it changes with each page that another runner writes there.
+        """
+        changed_at = _changed_at(self._outbox)
+        if changed_at != self._listed[0]:
+            names = storage.names(self._outbox) if changed_at else []
+            self._listed = changed_at, frozenset(name for name in names if name[0] != ".")
         places = (self._spool.queued, self._spool.running, self._spool.failed)
         said = (self._spool.folder / report.FILE, self._spool.folder / pause.FILE)
-        return tuple(map(_changed_at, (self._outbox, *places, *said)))
+        return self._listed[1], *map(_changed_at, (*places, *said))
 
     def _write(self, whole: bool) -> None:
         found = overview.look(self._spool, self._outbox, self._paces, with_ended=False)

@@ -234,3 +234,19 @@ def test_two_runners_with_one_outbox_write_whole_pages(
     monkeypatch.setattr(os, "replace", late)
     assert shown(page, outbox) == []
     assert [path.name for path in outbox.iterdir()] == ["index.html"]
+
+
+def test_two_idle_runners_with_one_outbox_leave_the_page_alone(page: Page, outbox: Path, tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    other = Page(outbox, Spool(tmp_path / "others"), Paces(None))
+    fail(outbox, "ours")
+    for one in (page, other, page, other):
+        shown(one, outbox)
+    before = (outbox / "index.html").stat().st_mtime_ns
+    for one in (page, other, page, other):
+        shown(one, outbox)
+    assert (outbox / "index.html").stat().st_mtime_ns == before
+    withdraw(outbox, A)
+    assert shown(other, outbox) == []
+    (outbox / "index.html").unlink()
+    assert shown(page, outbox) == []
