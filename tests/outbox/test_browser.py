@@ -396,7 +396,9 @@ def test_a_failure_stands_apart_with_its_reason_and_what_to_do(browser: Browser,
     assert href == (outbox.outbox / "bad-20260101-000004-0000" / "dropped" / "bad.yaml").as_uri()
 
 
-def test_a_sweep_is_its_sheet_with_its_variants_and_their_table(browser: Browser, outbox: Outbox) -> None:
+def test_a_sweep_is_its_sheet_with_its_variants_and_their_table_and_closes_at_once(
+    browser: Browser, outbox: Outbox
+) -> None:
     browser.open(outbox.file)
     browser.one(".card[data-id^=dial]").click()
     browser.wait("document.querySelector('#view tbody tr')")
@@ -405,6 +407,10 @@ def test_a_sweep_is_its_sheet_with_its_variants_and_their_table(browser: Browser
     browser.one("#view tbody tr:nth-child(2) a").click()
     browser.wait("document.querySelector('.stage .after').src.endsWith('/dial-002.png')")
     assert browser.share_of_photo() >= 0
+    browser.one("#view tbody tr:nth-child(1) a").click()
+    browser.wait("document.querySelector('.stage .after').src.endsWith('/dial-001.png')")
+    browser.press(Keys.ESCAPE)
+    browser.wait("!document.getElementById('view').open && !location.hash.includes('view')")
 
 
 def test_everything_can_be_done_by_keyboard(browser: Browser, outbox: Outbox) -> None:

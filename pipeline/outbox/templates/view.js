@@ -176,6 +176,17 @@ function source(row, name, caption) {
   return el("figure", {}, image, el("figcaption", {}, caption || name));
 }
 
+// To another picture of the result: closing goes back to before the result, however many have been looked at.
+function link(changes, ...children) {
+  const follow = (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    replace(changes);
+    showView();
+  };
+  return el("a", { href: address(changes), onclick: follow }, ...children);
+}
+
 function variantsTable(row, all, chosen) {
   const swept = row.columns;
   const best = (value) => (typeof value === "number" ? value.toPrecision(3) : "");
@@ -183,7 +194,7 @@ function variantsTable(row, all, chosen) {
     el(
       "tr",
       { class: index + 1 === chosen ? "chosen" : null },
-      el("td", {}, el("a", { href: address({ view: row.id, variant: index + 1 }) }, face.thumb ? el("img", { src: face.thumb, alt: "", loading: "lazy" }) : null, face.label)),
+      el("td", {}, link({ view: row.id, variant: index + 1 }, face.thumb ? el("img", { src: face.thumb, alt: "", loading: "lazy" }) : null, face.label)),
       swept.map((key) => el("td", {}, String(face.variant[key] ?? ""))),
       el("td", {}, face.variant.error ? el("span", { class: "reason" }, face.variant.error) : best(face.variant.final_total)),
       el("td", {}, duration(face.variant.optimize_seconds)),
@@ -234,7 +245,7 @@ function showView() {
         "div",
         { class: "main" },
         row.picture ? stage(row, all[chosen]) : null,
-        chosen ? el("p", { class: "soft" }, `${all[chosen].label} · `, el("a", { href: address({ view: row.id, variant: "" }) }, "back to the sheet")) : null,
+        chosen ? el("p", { class: "soft" }, `${all[chosen].label} · `, link({ view: row.id, variant: "" }, "back to the sheet")) : null,
         row.variants ? variantsTable(row, all, chosen) : null,
       ),
       details(row),
