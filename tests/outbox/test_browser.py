@@ -327,10 +327,14 @@ def test_a_clip_is_watched_to_its_end_while_the_page_follows_a_runner(
     browser: Browser, tmp_path: Path
 ) -> None:
     made = Outbox(tmp_path)
+    made.add(job_of("older", 2))
     made.add_clip(job_of("holiday", 1, "holiday.mp4"))
     made.watch()
     browser.open(made.write(), "#view=holiday-20260101-000001-0000")
     film = "document.querySelector('.films video[controls]')"
+    browser.js(f"{film}.focus()")
+    browser.press(Keys.ARROW_RIGHT)
+    assert browser.one("#view h2").text == "holiday", "the arrows belong to the clip that has the focus"
     browser.js(f"mark = 1; {film}.muted = true; {film}.play().then(refresh)")
     browser.wait(f"mark && {film}.currentTime > 1")
     browser.js(f"{film}.pause(); {film}.currentTime = 1.5")

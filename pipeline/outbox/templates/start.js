@@ -21,7 +21,7 @@ function onAddress() {
 
 function onKey(event) {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
-  const isField = event.target.matches("input, textarea, select");
+  const isField = event.target.matches("input, textarea, select, video");
   if (viewed && !isField && (event.key === "ArrowLeft" || event.key === "ArrowRight"))
     return go(neighbours(viewed.id)[event.key === "ArrowLeft" ? 0 : 1]);
   if (viewed || isField) {
