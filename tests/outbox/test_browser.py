@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipeline import storage
 from pipeline.forecast.paces import Paces
-from pipeline.jobs import attempt, losses, pause, previews, result
+from pipeline.jobs import attempt, cancel, losses, pause, previews, result
 from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.previews import LIVE, PAINTER
@@ -398,6 +398,19 @@ def test_a_failure_stands_apart_with_its_reason_and_what_to_do(browser: Browser,
     assert "stylistic retry bad-20260101-000004-0000" in text
     href = browser.one("#failures p a").get_attribute("href")
     assert href == (outbox.outbox / "bad-20260101-000004-0000" / "dropped" / "bad.yaml").as_uri()
+
+
+def test_all_of_what_has_no_picture_is_a_click_away_by_its_kind(browser: Browser, tmp_path: Path) -> None:
+    made = Outbox(tmp_path / "place")
+    for number in range(1, 6):
+        made.fail(job_of(f"stopped-{number}", number), f"{cancel.PREFIX} ann")
+    browser.open(made.write())
+    assert len(browser.texts("#failures li")) == 3
+    browser.one("#failures > p a").click()
+    browser.wait("document.querySelectorAll('#failures li.cancelled').length === 5")
+    made.fail(job_of("bad", 6), "no photo")
+    browser.open(made.write())
+    assert browser.texts("#failures > p a") == ["Show all failed", "Show all cancelled"]
 
 
 def test_a_sweep_is_its_sheet_with_its_variants_and_their_table_and_closes_at_once(

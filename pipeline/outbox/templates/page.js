@@ -253,7 +253,7 @@ function showResults(atLeast) {
           el("h2", { class: kinds.join(" ") }, counted.join(", ")),
           el("ul", {}, failed.slice(0, few).map(failure)),
           failed.length > few
-            ? el("p", {}, few > 3 ? `and ${(failed.length - few).toLocaleString()} more` : el("a", { href: address({ state: "failed" }) }, "Show all"))
+            ? el("p", {}, few > 3 ? `and ${(failed.length - few).toLocaleString()} more` : kinds.flatMap((kind) => [el("a", { href: address({ state: kind }) }, `Show all ${kind}`), " "]))
             : null,
         ].filter(Boolean)
       : []),
