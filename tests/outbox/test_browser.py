@@ -450,6 +450,31 @@ def test_everything_can_be_done_by_keyboard(browser: Browser, outbox: Outbox) ->
     assert browser.focused().startswith("日本")
 
 
+def test_the_focus_stays_where_it_is_however_often_the_page_is_drawn_anew(browser: Browser, outbox: Outbox) -> None:
+    browser.open(outbox.file)
+    browser.js("document.querySelectorAll('#states button')[1].focus()")
+    browser.press(Keys.ENTER)
+    assert browser.focused() == "state-done"
+    browser.driver.refresh()
+    assert browser.focused() == "state-done"
+    browser.js("document.querySelectorAll('.card')[1].focus()")
+    browser.driver.refresh()
+    assert browser.focused().startswith("harbour")
+    browser.press(Keys.ENTER)
+    browser.wait("document.getElementById('view').open")
+    browser.js("document.querySelector('[aria-label=\"Older result\"]').focus()")
+    browser.press(Keys.ENTER)
+    assert browser.one("#view h2").text == "scan"
+    assert browser.js("return document.activeElement.ariaLabel") == "Older result"
+    browser.js("document.querySelector('#defaults summary').focus()")
+    browser.press(Keys.ENTER)
+    browser.wait("document.getElementById('defaults').open")
+    browser.driver.refresh()
+    browser.wait("document.getElementById('defaults').open")
+    assert browser.js("return document.activeElement.localName") == "summary"
+    browser.js("document.querySelector('#defaults summary').click()")
+
+
 @pytest.mark.parametrize("width", [390, 1400])
 def test_nothing_is_wider_than_the_window(browser: Browser, outbox: Outbox, width: int) -> None:
     browser.size(width, 844)

@@ -76,6 +76,22 @@ function keep(key, value) {
   }
 }
 
+// What tells a control from the others, however often it is drawn anew.
+const named = (control) =>
+  [control.closest("[data-id], [id]")?.dataset.id || control.closest("[id]")?.id, control.localName, control.getAttribute("aria-label") || control.getAttribute("href")].join();
+
+function focusOn(name) {
+  const control = [...document.querySelectorAll("a, button, input, summary, video")].find((one) => named(one) === name);
+  control?.focus({ preventScroll: true });
+}
+
+// Draw anew what is in a box; what has the focus in it keeps it.
+function redraw(box, ...children) {
+  const held = box.contains(document.activeElement) && named(document.activeElement);
+  box.replaceChildren(...children);
+  if (held) focusOn(held);
+}
+
 // --- now -----------------------------------------------------------------------------------------------------------
 
 function runnerLine({ runner, running, queue, paused }) {
@@ -272,11 +288,12 @@ function showStates(wanted) {
   const counts = { "": data.results.length, ...data.counts };
   const names = { "": "All", done: "Done", failed: "Failed", cancelled: "Cancelled" };
   const buttons = Object.entries(counts).filter(([key, count]) => count || key === "" || key === wanted);
-  $("states").replaceChildren(
+  redraw(
+    $("states"),
     ...buttons.map(([key, count]) =>
       el(
         "button",
-        { type: "button", "aria-pressed": String(key === wanted), onclick: () => (replace({ state: key }), showResults()) },
+        { type: "button", "data-id": `state-${key}`, "aria-pressed": String(key === wanted), onclick: () => (replace({ state: key }), showResults()) },
         names[key] || key,
         el("span", { class: "count" }, count.toLocaleString()),
       ),

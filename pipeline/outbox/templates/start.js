@@ -53,11 +53,10 @@ function nearest(cards, card, direction) {
 }
 
 function remember() {
-  const active = document.activeElement;
   const first = [...document.querySelectorAll(".card")].find((card) => card.getBoundingClientRect().bottom > 0);
   const anchor = first && scrollY > 0 ? { id: first.dataset.id, top: first.getBoundingClientRect().top } : null;
   keep("scroll", { y: scrollY, anchor, shown, view: view.scrollTop });
-  keep("focus", active === search ? ["search", search.selectionStart] : active?.classList.contains("slider") ? ["slider"] : null);
+  keep("focus", [named(document.activeElement), search.selectionStart]);
   const film = view.querySelector("video[controls]");
   keep("film", film && [film.getAttribute("src"), film.currentTime]);
   for (const details of $("now").querySelectorAll("details[id]")) keep(details.id, details.open);
@@ -74,9 +73,9 @@ function recall() {
   const film = view.querySelector("video[controls]");
   const [src, seconds] = keep("film") || [];
   if (film && film.getAttribute("src") === src) film.currentTime = seconds;
-  const [what, at] = keep("focus") || [];
-  if (what === "search") search.focus({ preventScroll: true }), search.setSelectionRange(at, at);
-  if (what === "slider") view.querySelector(".slider")?.focus({ preventScroll: true });
+  const [control, at] = keep("focus") || [];
+  focusOn(control);
+  if (document.activeElement === search) search.setSelectionRange(at, at);
 }
 
 // The page is written anew while a job runs; who is in the middle of something is not interrupted.

@@ -164,7 +164,7 @@ function details(row) {
     row.preset ? el("h3", {}, "Parameters") : null,
     row.preset ? facts([["preset", row.preset], ...changed.map(([key, value]) => [key, inWords(value)])]) : null,
     row.preset && rest.length
-      ? el("details", {}, el("summary", {}, "All others, which are the defaults"), facts(rest.map(([key, value]) => [key, inWords(value)])))
+      ? el("details", { id: "defaults", open: keep("defaults"), ontoggle: (event) => keep("defaults", event.target.open) }, el("summary", {}, "All others, which are the defaults"), facts(rest.map(([key, value]) => [key, inWords(value)])))
       : null,
     el("h3", {}, "Files"),
     el("ul", { class: "files" }, row.files.map((file) => el("li", {}, el("a", { href: path(row.id, file) }, file)))),
@@ -231,7 +231,8 @@ function showView() {
   const [before, after] = neighbours(row.id);
   const step = (to, sign, label) =>
     el("button", { type: "button", class: "step", disabled: !to, "aria-label": label, onclick: () => go(to) }, sign);
-  view.replaceChildren(
+  redraw(
+    view,
     el(
       "header",
       {},
@@ -253,11 +254,10 @@ function showView() {
   );
   viewed = row;
   document.documentElement.classList.add("viewing");
-  if (!view.open) view.showModal();
-  if (isNew) {
-    view.scrollTop = 0;
-    view.focus();
-  }
+  const wasOpen = view.open;
+  if (!wasOpen) view.showModal();
+  if (!wasOpen || !view.contains(document.activeElement)) view.focus({ preventScroll: true });
+  if (isNew) view.scrollTop = 0;
 }
 
 function go(row) {
