@@ -290,14 +290,20 @@ def test_every_kind_of_result_has_a_picture(browser: Browser, outbox: Outbox) ->
     assert browser.texts(".slider") == [], "without the photo there is nothing to compare"
 
 
-def test_a_clip_that_runs_is_told_by_its_frames(browser: Browser, outbox: Outbox, tmp_path: Path) -> None:
+def test_a_clip_that_runs_for_days_is_told_by_its_frames_and_its_day(
+    browser: Browser, outbox: Outbox, tmp_path: Path
+) -> None:
     found = overview.look(outbox.spool, outbox.outbox, Paces(None))
     facts = {"step": 600, "steps": 1200, "frame": 1012, "frames": 2400, "scale": 384, "loss": 1.0}
+    since = datetime.now().astimezone() - timedelta(days=2)
+    facts |= {"seconds_left": 260_000, "started_at": since.isoformat()}
     running = overview.Running(id="a", name="holiday", stage="painting", **facts)
     file = tmp_path / "running.html"
     file.write_text(page.html(found.model_copy(update={"running": [running]}), []), encoding="utf-8")
     browser.open(file)
-    assert "frame 1,012 of 2,400 · 384 px" in browser.texts(".running .soft")
+    told = browser.texts(".running .soft")
+    assert "frame 1,012 of 2,400 · 384 px · about 3 d 0 h left" in told
+    assert f"since {since:%A}" in told[-1]
     assert browser.one(".progress").get_attribute("aria-valuenow") == "50"
 
 

@@ -43,7 +43,9 @@ function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.floor(minutes / 60);
+  if (minutes < 90) return `${minutes} min`;
+  return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 // The painting of a style folder is named as the folder is: wave/style.jpg is "wave".
@@ -144,7 +146,7 @@ function runningCard(job) {
         el("div", { style: { width: `${share * 100}%` } }),
       ),
       el("p", { class: "soft" }, facts.filter(Boolean).join(" · ")),
-      el("p", { class: "soft" }, [job.device, job.started_at && `since ${time(job.started_at)}`].filter(Boolean).join(" · ")),
+      el("p", { class: "soft" }, [job.device, job.started_at && `since ${when(job.started_at)}`].filter(Boolean).join(" · ")),
     ),
   );
 }
