@@ -22,6 +22,7 @@ from pipeline.jobs.lock import HOLDER
 from pipeline.jobs.losses import Loss
 from pipeline.jobs.previews import LIVE, PAINTER
 from pipeline.jobs.record import VARIANTS, Job, JobImage, now
+from pipeline.jobs.report import Waits
 from pipeline.jobs.result import Done, Engine, Failed, Output, Timing, WeightsUsed
 from pipeline.jobs.spool import Spool
 from pipeline.manifest.model import Manifest
@@ -329,9 +330,7 @@ def test_a_clip_is_played_beside_what_was_filmed_and_in_step(browser: Browser, t
     assert browser.problems() == []
 
 
-def test_a_clip_is_watched_to_its_end_while_the_page_follows_a_runner(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_a_clip_is_watched_to_its_end_while_the_page_follows_a_runner(browser: Browser, tmp_path: Path) -> None:
     made = Outbox(tmp_path)
     made.add(job_of("older", 2))
     made.add_clip(job_of("holiday", 1, "holiday.mp4"))
@@ -506,6 +505,18 @@ def test_a_pause_is_told_with_by_whom_and_what_goes_on(browser: Browser, tmp_pat
     pause.end(place.spool.folder)
     browser.open(place.write())
     assert browser.one("#runner").text.startswith("Starting")
+
+
+def test_all_that_waits_is_counted(browser: Browser, outbox: Outbox, tmp_path: Path) -> None:
+    found = overview.look(outbox.spool, outbox.outbox, Paces(None))
+    waiting = [Waits(name=f"drop-{number}", reason="its photo") for number in range(10)]
+    file = tmp_path / "waiting.html"
+    told = found.model_copy(update={"waiting": waiting, "more_waiting": 300})
+    file.write_text(page.html(told, []), encoding="utf-8")
+    browser.open(file)
+    assert len(browser.texts(".waits > ul li")) == 4
+    assert browser.one(".waits summary").text == "306 more"
+    assert browser.one(".waits details p").get_attribute("textContent") == "and 300 more"
 
 
 def test_a_queued_print_says_its_time_and_its_memory(browser: Browser, tmp_path: Path) -> None:

@@ -169,23 +169,23 @@ function queueBlock(queue) {
   );
 }
 
-function notes(title, kind, lines) {
+// Lines that are told, and how many there are besides.
+function notes(title, kind, lines, untold = 0) {
   if (!lines.length) return null;
   const list = (some) => el("ul", {}, some.map((line) => el("li", {}, line)));
-  const rest = lines.length > 5 ? lines.slice(4) : [];
-  const more = () => el("details", { id: kind, open: keep(kind) }, el("summary", {}, `${rest.length.toLocaleString()} more`), list(rest));
-  return el("div", { class: `notes ${kind}` }, el("h2", {}, title), list(lines.slice(0, lines.length - rest.length)), rest.length ? more() : null);
+  const rest = lines.length > 5 || untold ? lines.slice(4) : [];
+  const more = () => el("details", { id: kind, open: keep(kind) }, el("summary", {}, `${(rest.length + untold).toLocaleString()} more`), list(rest), untold ? el("p", { class: "soft" }, `and ${untold.toLocaleString()} more`) : null);
+  return el("div", { class: `notes ${kind}` }, el("h2", {}, title), list(lines.slice(0, lines.length - rest.length)), rest.length || untold ? more() : null);
 }
 
 function showNow() {
   const { status } = data;
   $("runner").replaceChildren(runnerLine(status));
   const waits = status.waiting.map((one) => [el("b", {}, one.name), `: ${one.reason}`]);
-  if (status.more_waiting) waits.push(`and ${status.more_waiting.toLocaleString()} more`);
   const work = [...status.running.map(runningCard), queueBlock(status.queue)];
   const notices = [
     notes("Something is wrong here", "bad", status.faults),
-    notes("Waiting in the inbox", "waits", waits),
+    notes("Waiting in the inbox", "waits", waits, status.more_waiting),
     notes("Not understood", "unknown", status.unknown),
     notes("Dropped again", "repeated", status.repeated),
   ];
