@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import socket
+import unicodedata
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -230,7 +231,7 @@ class Outbox:
 def outbox(tmp_path_factory: pytest.TempPathFactory) -> Outbox:
     """Six results: one of a version before there were previews, a sweep, a TIFF, a failure."""
     made = Outbox(tmp_path_factory.mktemp("outbox"))
-    made.add(job_of("old", 1), with_previews=False)
+    made.add(job_of("old", 1, unicodedata.normalize("NFD", "photos/Küche.jpg")), with_previews=False)
     made.add_sweep(job_of("dial", 2, sweep={"strength": [0.5, 2]}))
     made.add(job_of("scan", 3, style="scream.jpg"), "tiff")
     (made.root / "bad.yaml").write_text("content: [")
@@ -379,6 +380,7 @@ def test_search_finds_by_name_style_and_state_and_lies_in_the_address(browser: B
         ("wave old", ["old"]),
         ("nothing", []),
         ("日本", ["日本-ß"]),
+        ("Küche", ["old"]),
     ):
         search.clear()
         search.send_keys(words)

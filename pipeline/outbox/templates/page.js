@@ -196,7 +196,7 @@ function showNow() {
 // --- results -------------------------------------------------------------------------------------------------------
 
 for (const row of data.results)
-  row.text = [row.name, row.content, ...(row.styles || []), row.status, row.preset].filter(Boolean).join(" ").toLowerCase();
+  row.text = [row.name, row.content, ...(row.styles || []), row.status, row.preset].filter(Boolean).join(" ").normalize().toLowerCase();
 
 let found = [];
 let shown = 0;
@@ -257,7 +257,7 @@ function showMore() {
 
 function showResults(atLeast) {
   const params = state();
-  const words = (params.get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
+  const words = (params.get("q") || "").normalize().toLowerCase().split(/\s+/).filter(Boolean);
   const wanted = params.get("state") || "";
   const matching = data.results.filter((row) => (!wanted || row.status === wanted) && words.every((word) => row.text.includes(word)));
   const failed = matching.filter((row) => row.status !== "done");
