@@ -398,6 +398,17 @@ def test_search_finds_by_name_style_and_state_and_lies_in_the_address(browser: B
     assert browser.texts(".card .name") == ["harbour"]
 
 
+def test_previews_that_were_removed_leave_no_broken_pictures(browser: Browser, tmp_path: Path) -> None:
+    made = Outbox(tmp_path / "place")
+    job = job_of("thinned", 1)
+    made.add(job)
+    made.write()
+    shutil.rmtree(made.outbox / job.id / previews.FOLDER)
+    browser.open(made.file, f"#view={job.id}")
+    browser.wait("document.querySelector('.card .none')?.textContent === 'no preview'")
+    browser.wait("!document.querySelector('.slider, .sources img') && document.querySelector('.after').naturalWidth")
+
+
 def test_a_failure_stands_apart_with_its_reason_and_what_to_do(browser: Browser, outbox: Outbox) -> None:
     browser.open(outbox.file)
     text = browser.one("#failures").text

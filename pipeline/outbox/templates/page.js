@@ -209,13 +209,14 @@ function picture(row) {
 function card(row) {
   const ratio = row.width && row.height ? Math.min(3, Math.max(0.5, row.width / row.height)) : 4 / 3;
   const source = picture(row);
+  const none = () => el("div", { class: "none" }, "no preview");
   const words = row.variants ? plural(row.variants.length, "variant") : (row.styles || []).map((s) => painting(s).replace(/\.\w+$/, "")).join(" + ");
   return el(
     "a",
     { class: "card", href: address({ view: row.id }), "data-id": row.id, style: { "--ratio": ratio.toFixed(4) } },
     source
-      ? el("img", { src: source, alt: "", loading: "lazy", decoding: "async", class: row.variants && "sheet" })
-      : el("div", { class: "none" }, "no preview"),
+      ? el("img", { src: source, alt: "", loading: "lazy", decoding: "async", class: row.variants && "sheet", onerror: (event) => event.target.replaceWith(none()) })
+      : none(),
     el("span", { class: "name" }, row.name),
     el("span", { class: "soft" }, [words, time(row.at)].filter(Boolean).join(" · ")),
   );

@@ -51,8 +51,9 @@ function films(row) {
 
 function stage(row, face) {
   if (/\.mp4$/i.test(face.file || "")) return films(row);
-  if (!face.after) return el("div", { class: "stage none" }, row.error ? "failed" : "no picture");
-  const after = el("img", { class: "after", src: face.after, alt: `${row.name}, painted`, draggable: "false" });
+  const none = () => el("div", { class: "stage none" }, row.error ? "failed" : "no picture");
+  if (!face.after) return none();
+  const after = el("img", { class: "after", src: face.after, alt: `${row.name}, painted`, draggable: "false", onerror: () => box.replaceWith(none()) });
   const box = el("div", { class: "stage" }, after);
   const shape = (width, height) => {
     box.style.setProperty("--ratio", `${width} / ${height}`);
@@ -69,8 +70,9 @@ function stage(row, face) {
     oninput: () => (slide(range.value), keep("slider", Number(range.value))),
   });
   slide(at);
+  const alone = () => box.replaceChildren(after);
   box.append(
-    el("img", { class: "before", src: face.before, alt: "the photo", draggable: "false" }),
+    el("img", { class: "before", src: face.before, alt: "the photo", draggable: "false", onerror: alone }),
     el("div", { class: "line", "aria-hidden": "true" }),
     el("span", { class: "tag left", "aria-hidden": "true" }, "Photo"),
     el("span", { class: "tag right", "aria-hidden": "true" }, "Painted"),
@@ -172,7 +174,7 @@ function details(row) {
 }
 
 function source(row, name, caption) {
-  const image = el("img", { src: path(row.id, `previews/${name}.webp`), alt: caption || name, loading: "lazy" });
+  const image = el("img", { src: path(row.id, `previews/${name}.webp`), alt: caption || name, loading: "lazy", onerror: () => image.remove() });
   return el("figure", {}, image, el("figcaption", {}, caption || name));
 }
 
