@@ -31,6 +31,7 @@ FILE = "index.html"
 SCRIPTS = ("page.js", "view.js", "start.js")
 EVERY_SECONDS = 5.0  # that it is written anew while a job runs; also between writings while results come thick and fast
 MOST_OF_TIME = 0.05  # that writing it may take
+IDLE_SECONDS = 300.0  # that it is written anew while nothing changes, so that a runner that was killed is told by it
 REFRESH_SECONDS = 10  # after which a browser loads it anew while something goes on
 IDLE_REFRESH_SECONDS = 30  # and while a runner waits for drops
 MOST_PREVIEW_BYTES = 200_000
@@ -63,12 +64,13 @@ class Page:
             at_once: even if it was written a moment ago, and with all results however long they take to read.
         """
         begun = time.monotonic()
-        is_due = begun - self._written >= max(self._pause, EVERY_SECONDS if is_working else 0.0)
+        since = begun - self._written
+        is_due = since >= max(self._pause, EVERY_SECONDS if is_working else 0.0)
         if not (is_due or at_once):
             return
-        signs = self._signs()
-        if signs != self._shown or self._results.is_behind or is_working:
-            self._write(whole=at_once)
+        signs = *self._signs(), is_working
+        if signs != self._shown or self._results.is_behind or is_working or since >= IDLE_SECONDS:
+            self._write(at_once, max(self._pause, EVERY_SECONDS if is_working else IDLE_SECONDS))
             self._written = time.monotonic()
             self._pause = (self._written - begun) / MOST_OF_TIME
             self._shown = signs[0] | {FILE}, *signs[1:]
@@ -86,9 +88,9 @@ class Page:
         said = (self._spool.folder / report.FILE, self._spool.folder / pause.FILE)
         return self._listed[1], *map(_changed_at, (*places, *said))
 
-    def _write(self, whole: bool) -> None:
+    def _write(self, whole: bool, next_seconds: float) -> None:
         found = overview.look(self._spool, self._outbox, self._paces, with_ended=False)
-        text = html(found, self._results.rows(whole)).encode("utf-8", "replace")
+        text = html(found, self._results.rows(whole), next_seconds).encode("utf-8", "replace")
         # Runners that share an outbox have one page; the last one counts.
         storage.write_atomic(self._outbox / FILE, text, lock.runner_name(self._spool.folder))
 
@@ -102,12 +104,13 @@ def renew(spool: Spool, outbox: Path, paces: Paces) -> None:
             Page(outbox, spool, paces).keep_current(is_working=False, at_once=True)
 
 
-def html(found: Overview, rows: list[dict[str, Any]]) -> str:
+def html(found: Overview, rows: list[dict[str, Any]], next_seconds: float = IDLE_SECONDS) -> str:
     """The page.
 
     Args:
         found: what goes on.
         rows: a row for each result, the newest first.
+        next_seconds: after which the runner writes it anew at the latest, or soon thereafter.
     """
     status = found.model_dump(mode="json", exclude={"recent", "failed_since_yesterday", "inbox", "aside"})
     for job in status["running"]:
@@ -120,6 +123,7 @@ def html(found: Overview, rows: list[dict[str, Any]]) -> str:
         "counts": {"done": counts["done"], "failed": counts["failed"], **counts},
         "defaults": DEFAULTS,
         "written": now(),
+        "next": next_seconds,
         "refresh": (REFRESH_SECONDS if found.running or found.queue.count else IDLE_REFRESH_SECONDS) if is_alive else 0,
     }
     return _template().render(data=_as_script(data))

@@ -9,7 +9,7 @@ import shutil
 import socket
 import unicodedata
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -530,6 +530,21 @@ def test_all_that_waits_is_counted(browser: Browser, outbox: Outbox, tmp_path: P
     assert len(browser.texts(".waits > ul li")) == 4
     assert browser.one(".waits summary").text == "306 more"
     assert browser.one(".waits details p").get_attribute("textContent") == "and 300 more"
+
+
+def test_a_runner_that_has_fallen_silent_is_told_and_one_whose_clock_is_slow_is_not(
+    browser: Browser, outbox: Outbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = overview.look(outbox.spool, outbox.outbox, Paces(None))
+    alive = found.model_copy(update={"runner": overview.Runner(state="alive")})
+    file, since = tmp_path / "idle.html", datetime.now(UTC) - timedelta(days=3)
+    told = []
+    for written in (since, since, since + timedelta(minutes=5)):
+        monkeypatch.setattr(page, "now", written.isoformat)
+        file.write_text(page.html(alive, []), encoding="utf-8")
+        browser.open(file)
+        told.append(browser.one("#runner").text.partition(" ·")[0].partition(":")[0])
+    assert told == ["Last heard of 3 d 0 h ago"] * 2 + ["Watching the inbox"]
 
 
 def test_a_queued_print_says_its_time_and_its_memory(browser: Browser, tmp_path: Path) -> None:

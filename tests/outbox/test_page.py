@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from pipeline.jobs.record import Job, now
 from pipeline.jobs.report import Report
 from pipeline.jobs.result import Failed
 from pipeline.jobs.spool import Spool
-from pipeline.outbox.page import Page, renew
+from pipeline.outbox.page import EVERY_SECONDS, IDLE_SECONDS, Page, renew
 from pipeline.outbox.publish import publish, withdraw
 from pipeline.outbox.results import MOST_OF_VARIANTS
 from tests.inbox.conftest import Clock
@@ -217,6 +218,23 @@ def test_results_that_take_long_to_read_come_to_the_page_by_and_by(
     assert counts == [2, 4, 6, 7, 7]
     other = Page(outbox, page._spool, Paces(None))
     assert len(shown(other, outbox)) == 7, "a command has no next time"
+
+
+def test_an_idle_runner_writes_the_page_every_few_minutes(
+    page: Page, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    fail(outbox, "ours")
+    times = []
+    for seconds in (0, 0, IDLE_SECONDS - 1, 1, 1):
+        clock.pass_(seconds)
+        page.keep_current(is_working=False)
+        times.append((outbox / "index.html").stat().st_mtime_ns)
+    assert [after != before for before, after in itertools.pairwise(times)] == [False, False, True, False]
+    for is_working, seconds in ((True, EVERY_SECONDS), (False, IDLE_SECONDS)):
+        clock.pass_(EVERY_SECONDS)
+        page.keep_current(is_working)
+        assert data_in(outbox)["next"] == seconds
 
 
 def test_two_runners_with_one_outbox_write_whole_pages(

@@ -96,6 +96,15 @@ function redraw(box, ...children) {
 
 // --- now -----------------------------------------------------------------------------------------------------------
 
+// Seconds since the page was written: by this clock alone once that has been seen to change, as no two clocks agree.
+function silence() {
+  const key = `written.${location.pathname}`;
+  const seen = keep(key);
+  const at = !seen ? Math.min(Date.now(), new Date(data.written)) : seen.written === data.written ? seen.at : Date.now();
+  keep(key, { written: data.written, at });
+  return (Date.now() - at) / 1000;
+}
+
 function runnerLine({ runner, running, queue, paused }) {
   const parts = [];
   if (paused) parts.push(`Paused by ${paused.by}${paused.at ? ` since ${when(paused.at)}` : ""}: nothing is started until stylistic resume`);
@@ -103,9 +112,9 @@ function runnerLine({ runner, running, queue, paused }) {
   const device = [...new Set(devices)].join("; ");
   if (runner.state === "alive") {
     const at = running.length ? (device ? `Painting on ${device}` : "Loading") : queue.count && !paused ? "Starting" : "Watching the inbox";
-    const age = (Date.now() - new Date(data.status.at)) / 1000;
-    if (running.length && age > 120)
-      parts.push(`Last heard of ${duration(age)} ago: the runner may have been killed. Start it again with stylistic watch`);
+    const silent = silence();
+    if (silent > 2 * data.next + 120)
+      parts.push(`Last heard of ${duration(silent)} ago: the runner may have been killed. Start it again with stylistic watch`);
     else parts.push(at);
   } else if (runner.state === "ended") {
     parts.push(`At rest since ${when(runner.ended_at)}`);
