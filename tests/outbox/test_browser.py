@@ -264,7 +264,8 @@ def test_a_result_of_many_paintings_names_each_and_tells_whole_numbers_as_they_a
 ) -> None:
     made = Outbox(tmp_path / "place")
     names = [f"{number}.jpg" for number in range(1, 12)]
-    job = job_of("many", 1, style=names, parameters={"seed": 123456789, "content_weight": 0.123456})
+    fields: dict[str, Any] = {"style": names, "parameters": {"seed": 123456789, "content_weight": 0.123456}}
+    job = job_of("many", 1, **fields)
     place = made.work / job.id
     place.mkdir()
     done = paint(place, job)
@@ -296,7 +297,7 @@ def test_a_clip_that_runs_for_days_is_told_by_its_frames_and_its_day(
     browser: Browser, outbox: Outbox, tmp_path: Path
 ) -> None:
     found = overview.look(outbox.spool, outbox.outbox, Paces(None))
-    facts = {"step": 600, "steps": 1200, "frame": 1012, "frames": 2400, "scale": 384, "loss": 1.0}
+    facts: dict[str, Any] = {"step": 600, "steps": 1200, "frame": 1012, "frames": 2400, "scale": 384, "loss": 1.0}
     since = datetime.now().astimezone() - timedelta(days=2)
     facts |= {"seconds_left": 260_000, "started_at": since.isoformat()}
     running = overview.Running(id="a", name="holiday", stage="painting", **facts)
@@ -490,7 +491,7 @@ def test_the_focus_stays_where_it_is_however_often_the_page_is_drawn_anew(browse
     browser.driver.refresh()
     browser.wait("document.getElementById('defaults').open")
     assert browser.js("return document.activeElement.localName") == "summary"
-    browser.js("document.querySelector('#defaults summary').click()")
+    browser.js("document.querySelector('#defaults summary').click()")  # the window is the other tests', too
 
 
 @pytest.mark.parametrize("width", [390, 1400])

@@ -78,22 +78,6 @@ function keep(key, value) {
   }
 }
 
-// What tells a control from the others, however often it is drawn anew.
-const named = (control) =>
-  [control.closest("[data-id], [id]")?.dataset.id || control.closest("[id]")?.id, control.localName, control.getAttribute("aria-label") || control.getAttribute("href")].join();
-
-function focusOn(name) {
-  const control = [...document.querySelectorAll("a, button, input, summary, video")].find((one) => named(one) === name);
-  control?.focus({ preventScroll: true });
-}
-
-// Draw anew what is in a box; what has the focus in it keeps it.
-function redraw(box, ...children) {
-  const held = box.contains(document.activeElement) && named(document.activeElement);
-  box.replaceChildren(...children);
-  if (held) focusOn(held);
-}
-
 // --- now -----------------------------------------------------------------------------------------------------------
 
 // Seconds since the page was written: by this clock alone once that has been seen to change, as no two clocks agree.

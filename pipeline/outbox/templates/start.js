@@ -37,6 +37,22 @@ function onKey(event) {
   if (next) event.preventDefault(), next.focus();
 }
 
+// What tells a control from the others, however often it is drawn anew.
+const named = (control) =>
+  [control.closest("[data-id], [id]")?.dataset.id || control.closest("[id]")?.id, control.localName, control.getAttribute("aria-label") || control.getAttribute("href")].join();
+
+function focusOn(name) {
+  const control = [...document.querySelectorAll("a, button, input, summary, video")].find((one) => named(one) === name);
+  control?.focus({ preventScroll: true });
+}
+
+// Draw anew what is in a box; what has the focus in it keeps it.
+function redraw(box, ...children) {
+  const held = box.contains(document.activeElement) && named(document.activeElement);
+  box.replaceChildren(...children);
+  if (held) focusOn(held);
+}
+
 // The card above or below another one.
 function nearest(cards, card, direction) {
   const here = card.getBoundingClientRect();
@@ -59,7 +75,7 @@ function remember() {
   keep("focus", [named(document.activeElement), search.selectionStart]);
   const film = view.querySelector("video[controls]");
   keep("film", film && [film.getAttribute("src"), film.currentTime]);
-  for (const details of $("now").querySelectorAll("details[id]")) keep(details.id, details.open);
+  for (const details of document.querySelectorAll("details[id]")) keep(details.id, details.open);
 }
 
 function recall() {

@@ -166,7 +166,7 @@ function details(row) {
     row.preset ? el("h3", {}, "Parameters") : null,
     row.preset ? facts([["preset", row.preset], ...changed.map(([key, value]) => [key, inWords(value)])]) : null,
     row.preset && rest.length
-      ? el("details", { id: "defaults", open: keep("defaults"), ontoggle: (event) => keep("defaults", event.target.open) }, el("summary", {}, "All others, which are the defaults"), facts(rest.map(([key, value]) => [key, inWords(value)])))
+      ? el("details", { id: "defaults", open: $("defaults")?.open ?? keep("defaults") }, el("summary", {}, "All others, which are the defaults"), facts(rest.map(([key, value]) => [key, inWords(value)])))
       : null,
     el("h3", {}, "Files"),
     el("ul", { class: "files" }, row.files.map((file) => el("li", {}, el("a", { href: path(row.id, file) }, file)))),
