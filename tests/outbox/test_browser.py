@@ -247,6 +247,7 @@ def test_a_result_shows_photo_and_painting_and_all_that_is_known_of_it(browser: 
     assert browser.texts(".card .name") == ["日本-ß", "harbour", "scan", "dial", "old"]
     assert "5 done, 1 failed" in browser.one("#runner").text
     browser.one(".card[data-id^=harbour]").click()
+    browser.wait("document.getElementById('view').open")
     text = browser.one("#view").text
     for fact in ("harbour.jpg like the night.jpg", "64 × 48", "75 s for 30 steps", "NVIDIA H200, bfloat16", "2.5 GB"):
         assert fact in text
@@ -353,6 +354,7 @@ def test_a_clip_is_watched_to_its_end_while_the_page_follows_a_runner(browser: B
 def test_the_slider_moves_by_key_mouse_and_touch(browser: Browser, outbox: Outbox) -> None:
     browser.open(outbox.file)
     browser.one(".card[data-id^=harbour]").click()
+    browser.wait("document.querySelector('.slider')")
     slider = browser.one(".slider")
     slider.send_keys(Keys.END)
     assert browser.share_of_photo() == 1
