@@ -19,6 +19,7 @@ from pipeline.inbox.stability import Signature, signature_of
 from pipeline.jobs import clips
 from pipeline.jobs.log import PICTURES
 from pipeline.jobs.record import is_job_id
+from pipeline.jobs.result import SERIES_SUFFIX
 from pipeline.pictures import saving
 
 HEAD = re.compile(rb'\s*\{\s*"schema"\s*:\s*"stylistic\.log/\d+"')
@@ -32,7 +33,7 @@ NAMED_LIKE_IT = (
     ".timelapse.webp",
     ".snapshots",
 )  # that stand beside a log, and are named like it
-PICTURE_SUFFIXES = (*saving.SUFFIXES.values(), clips.SUFFIX, clips.SERIES_SUFFIX)
+PICTURE_SUFFIXES = (*saving.SUFFIXES.values(), clips.SUFFIX, SERIES_SUFFIX)
 
 
 def results_in(folder: Path) -> frozenset[str]:

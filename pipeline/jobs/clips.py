@@ -22,7 +22,7 @@ from pipeline.pictures.images import Picture, Rgb
 
 LONGEST_SIDE = 16_000  # pixels; encoders of films and OpenCV's moving of frames take little more
 LEAST_H265_SIDE = 16  # pixels that x265 codes
-SUFFIX, SERIES_SUFFIX = ".mp4", ".frames"  # of a result's file, or its folder
+SUFFIX = ".mp4"  # of a result's file
 KINDS = {"photo": "a photo", "video": "a video", "animation": "an animation", "series": "a folder of frames"}
 
 

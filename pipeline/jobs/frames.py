@@ -95,6 +95,7 @@ def _row(path: Path, valid_with: str, size: tuple[int, int]) -> FrameRow | None:
         with storage.open_file(path, MOST_BYTES) as file, Image.open(file, formats=["PNG"]) as image:
             if image.size != size or image.info.get(_VALID_WITH) != valid_with:
                 return None
+            image.load()  # a frame is whole, or painted again
             return read_json(FrameRow, str(image.info[_ROW]).encode())
     except Exception:  # whatever Pillow and JSON run into: the frame is painted again
         return None

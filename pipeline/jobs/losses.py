@@ -82,13 +82,16 @@ def opened(folder: Path, keep: int) -> Iterator[LossLog]:
 
 
 def read(folder: Path) -> list[Loss]:
-    """The lines of a job's loss log, up to the first that is not whole: a machine that lost its power may leave one."""
+    """The lines of a job's loss log, step after step, up to the first that is not whole: a machine that lost its power
+    may leave one."""
     try:
-        return list(_parsed(storage.read(folder / FILE, MOST_BYTES)))
+        whole = list(_parsed(storage.read(folder / FILE, MOST_BYTES)))
     except OSError as error:
         if storage.is_of_entry(error):
             return []
         raise
+    torn = (at for at, loss in enumerate(whole) if loss.step != at + 1)
+    return whole[: next(torn, None)]
 
 
 def recent(folder: Path) -> list[Loss]:

@@ -16,6 +16,8 @@ from pipeline.manifest.fields import Model
 RESULT = "result"
 SERIES = "series"  # the folder of a result that is one of frames, beside
 REPORT = "result.json"
+SERIES_SUFFIX, PART_SUFFIX = ".frames", ".part"  # of what a folder of frames, and a part of a clip, is called
+OF_FRAMES = (SERIES_SUFFIX, PART_SUFFIX)
 MOST_BYTES = 16 << 20  # of the report of a sweep of thousands
 
 
@@ -101,6 +103,19 @@ def read(folder: Path) -> Result | None:
     except OSError as error:
         if storage.is_of_entry(error):
             return None
+        raise
+
+
+def is_whole(folder: Path, result: Result) -> bool:
+    """Whether what a report tells of is there, to the picture's last bit; what goes by its frames has none."""
+    if isinstance(result, Failed) or Path(result.output.file).suffix in OF_FRAMES:
+        return True
+    try:
+        with storage.open_file(folder / RESULT / result.output.file) as file:
+            return storage.at_once(storage.digest_of(file)) == result.output.sha256
+    except OSError as error:
+        if storage.is_of_entry(error):
+            return False
         raise
 
 

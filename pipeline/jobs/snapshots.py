@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import storage
+from pipeline.errors import ImageError
+from pipeline.pictures import images
 
 _PREFIX = "snapshot-"
 
@@ -32,5 +34,13 @@ def cut(folder: Path, after: int) -> None:
 
 
 def are_whole(folder: Path, every: int, until: int) -> bool:
-    """Whether there is one for each ``every`` steps up to a step."""
-    return not every or {*range(every, until + 1, every)} <= read(folder).keys()
+    """Whether there is one for each ``every`` steps up to a step, and all can be read."""
+    if not every:
+        return True
+    found = read(folder)
+    try:
+        for step in range(every, until + 1, every):
+            images.own(found[step])
+    except (KeyError, ImageError):
+        return False
+    return True

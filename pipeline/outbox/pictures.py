@@ -15,6 +15,7 @@ from pipeline import storage
 from pipeline.jobs import clips, log, variants
 from pipeline.jobs.log import PICTURES, Log
 from pipeline.jobs.record import Job
+from pipeline.jobs.result import SERIES_SUFFIX
 from pipeline.manifest.names import folded, on_any_system
 from pipeline.pictures import metadata, saving
 from pipeline.storage import Entry, Slices
@@ -32,7 +33,7 @@ def add(outbox: Path, job: Job) -> Slices[None]:
     assert job.manifest is not None, "a job that has pictures has a manifest"
     above, name = _place(job.place or job.name, is_path=job.place is not None)
     is_sweep = job.manifest.sweep is not None
-    series = outbox / job.id / f"{job.name}{clips.SERIES_SUFFIX}"
+    series = outbox / job.id / f"{job.name}{SERIES_SUFFIX}"
     if job.kind == "series":
         folder = _made_of_series(_made(outbox / PICTURES, above), name, _made_of(job))
         taken = _taken(folder)
@@ -127,7 +128,7 @@ def _put(source: Path, target: Path, draft: Path) -> Slices[None]:
 def _places(outbox: Path, published: Log) -> Iterator[tuple[Path, Path]]:
     """Each file that may be one of a result's pictures, with that of the result."""
     assert published.output is not None
-    if published.output.file.endswith(clips.SERIES_SUFFIX):
+    if published.output.file.endswith(SERIES_SUFFIX):
         yield from _places_of_series(outbox, published, published.output.file)
         return
     own = {entry.name: entry.path for entry in storage.entries(outbox / published.job.id) if entry.is_file}

@@ -306,6 +306,8 @@ class Dispatch:
         else:
             try:
                 self._spool.put_back(job, died=outcome.kind == "died")
+                if self._left_to_start is not None and outcome.kind in ("died", "lost"):
+                    self._left_to_start += 1  # a job that is started again is one
             except FileNotFoundError:
                 if storage.is_there(self._spool.running / job.id):
                     raise

@@ -60,7 +60,9 @@ class Recovery:
             self._publisher.add_damaged(job_id, error)
             return
         folder = self._spool.running / job_id
-        is_through = result.read(attempt.place(folder, job.attempts)) or cancel.is_marked(folder)
+        own = attempt.place(folder, job.attempts)
+        ended = result.read(own)
+        is_through = (ended and result.is_whole(own, ended)) or cancel.is_marked(folder)
         if self._publisher.published(job) or is_through:
             self._publisher.add(job, None)
         else:

@@ -136,7 +136,7 @@ class Encoding:
                 data = saving.encode(picture, asked.output_format, asked.output_depth, told)
                 storage.write_atomic(place / f"{number}{suffix}", data)
                 digest.update(hashlib.sha256(data).digest())
-        return f"{self.job.name}{clip_jobs.SERIES_SUFFIX}", digest.hexdigest()
+        return f"{self.job.name}{result.SERIES_SUFFIX}", digest.hexdigest()
 
     def _write(
         self,

@@ -203,7 +203,7 @@ def _clip_painted(run: _Run) -> _Painted | None:
     chosen = {name: value for name, value in work.chosen.items() if name != "protect"}  # each frame has its own faces
     if run.part and rows is not None:  # whoever has all of them makes a file of them
         height, width = work.given.photo.rgb.shape[:2]
-        output = Output.of(f"{run.job.name}.part", width, height, b"")
+        output = Output.of(run.job.name + result.PART_SUFFIX, width, height, b"")
     else:
         encoding = Encoding(run.job, run.sources, run.folder, options.max_pixels, run.should_stop, chosen)
         encoded = encoding.files(rows) if rows else None

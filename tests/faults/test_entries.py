@@ -8,6 +8,7 @@ once more after a restart.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -20,7 +21,9 @@ from typing import Any
 import pytest
 
 from pipeline import storage
+from pipeline.jobs import result
 from pipeline.jobs.record import is_job_id
+from pipeline.jobs.result import Done, Engine, Output, Timing, WeightsUsed
 from tests.conftest import COMMAND, STAND_IN, Place, picture, wait_for
 from tests.faults.conftest import INJECTED
 
@@ -206,11 +209,24 @@ def half_result(yard: Yard, name: str) -> None:
     (result / "result.json").write_text('{"status": "done", "engine": {"tensor')
 
 
-def lost_result(yard: Yard, name: str) -> None:
-    """A report of a picture that is not there."""
-    result = yard.job(name, "running") / "attempt-0" / "result"
-    result.mkdir(parents=True)
-    (result / "result.json").write_text('{"status": "done"}')
+def result_with(picture: bytes | None) -> Callable[[Yard, str], None]:
+    """A whole report of a picture that is not there, or another one."""
+
+    def plant(yard: Yard, name: str) -> None:
+        done = Done(
+            engine=Engine(
+                tensorflow="2", device="CPU", precision="float32", weights=WeightsUsed(source="a", sha256="0" * 64)
+            ),
+            timing=Timing(setup_seconds=1, optimize_seconds=1, seconds_per_step=1),
+            peak_memory_bytes=1,
+            output=Output.of(f"{name}.png", 64, 48, b"as it was painted"),
+        )
+        files = {} if picture is None else {f"{name}.png": picture}
+        own = yard.job(name, "running") / "attempt-0"
+        own.mkdir()
+        result.leave(own, done, files)
+
+    return plant
 
 
 def theirs_in_outbox(data: bytes) -> Callable[[Yard, str], None]:
@@ -321,7 +337,8 @@ def marks_in_the_way(yard: Yard, name: str) -> None:
 
 EASY = f"parameters: {json.dumps({**QUICK, 'image_size': 64, 'epochs': 1})}\n"
 GOOD = b"content: photo.png\nstyle: painting.png\nparameters: {image_size: 64, steps_per_epoch: 1, epochs: 1}\n"
-JOBS = ["q-gone", "q-cut", "q-zeros", "q-field", "q-type", "q-image", "q-log", "q-point", "r-half", "r-lost", "r-gone"]
+JOBS = ["q-gone", "q-cut", "q-zeros", "q-field", "q-type", "q-image", "q-log", "q-point", "r-half", "r-gone"]
+JOBS += ["r-lost", "r-torn", "r-zeros"]
 JOBS += ["q-locked", "q-theirs", "r-theirs", "q-huge"]
 ENTRIES = [
     # A manifest in the inbox.
@@ -378,7 +395,9 @@ ENTRIES = [
     Entry("q-folder", stray("queued", is_folder=True), "aside"),
     # A running job, after a crash.
     Entry("r-half", half_result, "done"),
-    Entry("r-lost", lost_result, "done"),
+    Entry("r-lost", result_with(None), "done"),
+    Entry("r-torn", result_with(b"as it was"), "done"),
+    Entry("r-zeros", result_with(bytes(17)), "done"),
     Entry("r-gone", spoil("job.json", None, "running"), "failed", "its record job.json is gone"),
     Entry("r-theirs", foreign_job("running"), "waits", "cannot be run", True),
     Entry("r-file", stray("running"), "aside"),
@@ -488,6 +507,8 @@ def test_a_spoiled_entry_is_its_own_fault(yard: Yard, entry: Entry) -> None:
             (log,) = found
             assert log["status"] == entry.fate, log["error"]
             assert entry.says in (log["error"] or "")
+            if log["output"]:
+                assert hashlib.sha256(place.result(log).read_bytes()).hexdigest() == log["output"]["sha256"]
         case "waits":
             assert found == []
             assert entry.says in "".join(line for line in yard.said.splitlines() if entry.name in line)

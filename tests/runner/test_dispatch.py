@@ -59,6 +59,20 @@ def test_as_many_jobs_run_as_there_is_room_for(spool: Spool, tmp_path: Path) -> 
     assert (spool.failed / ids[1]).is_dir()
 
 
+def test_a_job_whose_worker_died_is_started_again_and_counts_once(spool: Spool, tmp_path: Path) -> None:
+    job_id, _ = admit(spool, "a"), admit(spool, "b")
+    desk = Desk(spool, tmp_path, max_jobs=1)
+    desk.turn()
+    desk.executor.runs[0].die()
+    desk.turn()
+    desk.turn()
+    assert list(desk.dispatch.running) == [job_id]
+    desk.executor.runs[1].fail("a reason")
+    desk.turn()
+    assert desk.dispatch.is_at_limit
+    assert not desk.dispatch.running
+
+
 def test_a_stop_is_the_runs_own(spool: Spool, tmp_path: Path) -> None:
     first, second = admit(spool, "a"), admit(spool, "b")
     desk = Desk(spool, tmp_path, capacity=2)

@@ -185,6 +185,11 @@ def exchange_a_frame(own: Path) -> None:
     Image.new("RGB", (64, 48)).save(frames.files(own)[1])
 
 
+def cut_a_frame(own: Path) -> None:
+    path = frames.files(own)[1]
+    path.write_bytes(path.read_bytes()[:-40])
+
+
 def lose_a_frame(own: Path) -> None:
     frames.files(own)[1].unlink()
 
@@ -193,7 +198,7 @@ def lose_the_log(own: Path) -> None:
     (own / losses.FILE).unlink()
 
 
-@pytest.mark.parametrize("harm", [exchange_a_frame, lose_a_frame, lose_the_log])
+@pytest.mark.parametrize("harm", [exchange_a_frame, cut_a_frame, lose_a_frame, lose_the_log])
 def test_what_is_damaged_meanwhile_is_painted_again(worker: Worker, harm: Callable[[Path], None]) -> None:
     data = video(draw=moving)
     whole, _ = worker.whole(data, "whole")
