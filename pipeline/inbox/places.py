@@ -37,6 +37,11 @@ class Places:
     libraries: tuple[Path, ...] = ()
     is_job_folder: bool = False
 
+    @property
+    def roots(self) -> list[Path]:
+        """The folders, in one of which an image has to be."""
+        return [self.inbox, *self.libraries, self.folder]
+
     def path(self, image: str) -> Path:
         """Where an image is, or would be."""
         beside = self.folder / image
@@ -61,7 +66,7 @@ class Places:
         if meant:
             return f"{image} is missing; did you mean {Path(image).with_name(meant)}?"
         parts = [part for part in re.split(r"\s*[,;&+]\s*", image) if part]
-        if len(parts) > 1 and all(os.path.lexists(self.path(part)) for part in parts):
+        if len(parts) > 1 and all(storage.follow_within(self.path(part), self.roots) for part in parts):
             return f"{image} is missing; did you mean several, as in [{', '.join(parts)}]?"
         if Path(image).parts[1:] and os.path.lexists(self.path(Path(image).name)):
             return f"{image} is missing; did you mean {Path(image).name}?"
@@ -78,7 +83,7 @@ class Places:
         path = self.path(image)
         if not os.path.lexists(path) and (kind := foreign_paths.kind(image)):
             raise JobError(f"{short(image)}: {kind[0]}.", kind[1])
-        with open_inside(path, [self.inbox, *self.libraries, self.folder], image) as file:
+        with open_inside(path, self.roots, image) as file:
             yield file
 
 

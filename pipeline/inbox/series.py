@@ -47,7 +47,7 @@ def is_asked_for(manifest: Manifest, places: Places) -> bool:
     Raises:
         ImageError: it is a folder, of which nobody has said that.
     """
-    found = storage.follow_within(places.path(manifest.content), _roots(places))
+    found = storage.follow_within(places.path(manifest.content), places.roots)
     is_folder = found is not None and stat.S_ISDIR(found.st_mode)
     if is_folder and not manifest.frames:
         raise ImageError(f"{manifest.content}: a folder.", "If it has numbered frames of a clip, say `frames: true`.")
@@ -130,17 +130,13 @@ def _listed(places: Places, name: str) -> tuple[Path, list[str]]:
         JobError: it leads out of the inbox and the libraries.
     """
     try:
-        return storage.names_within(places.path(name), _roots(places))
+        return storage.names_within(places.path(name), places.roots)
     except storage.OutsideError:
         raise JobError(
             f"{name}: leads outside the inbox.", "Put the frames into the inbox, or name their folder with --library."
         ) from None
     except NotADirectoryError as error:
         raise FileNotFoundError(error.errno, "not there", name) from error
-
-
-def _roots(places: Places) -> list[Path]:
-    return [places.inbox, *places.libraries, places.folder]
 
 
 def _is_settled(files: Stability, folder: Path) -> bool:

@@ -142,6 +142,7 @@ class TestNamesThatComeNear:
             ("tubingen.jpg ", "; did you mean tubingen.jpg?"),
             ("inbox/tubingen.jpg", "; did you mean tubingen.jpg?"),
             ("tubingen.jpg, old/tubingen.png", "; did you mean several, as in [tubingen.jpg, old/tubingen.png]?"),
+            ("tubingen.jpg, /etc/passwd", ""),  # whatever lies there
             ("tubingen.jpg & tubingen.jpg", "; did you mean several, as in [tubingen.jpg, tubingen.jpg]?"),
             ("old/tubigen.jpg", "; did you mean old/tubingen.png?"),
             ("wawe.jpg", "; did you mean wave.jpg?"),
