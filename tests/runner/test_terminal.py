@@ -19,7 +19,7 @@ LINES = (
     r"\S+: (queued|started)",
     r"3 pictures; how long that takes is not measured yet on this machine",
     r"painting on CPU, float32; TensorFlow sees no GPU: .*",
-    r"(2 pictures|1 picture), about \d+ s on this CPU",
+    r"(\d pictures|1 picture), about \d+ s on this CPU",
     r"done    outbox/\S+\.png",
     r"3 done, 0 failed",
     r"(all|job-[abc]): loading",
