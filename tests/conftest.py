@@ -105,7 +105,7 @@ def opened(path: Path) -> Image.Image:
         return image
 
 
-STAYING = (".lock", ".id", ".report.json", ".gitkeep", ".painted")  # dot-names that are there at rest
+STAYING = (".lock", ".report.json", ".gitkeep", ".painted")  # dot-names that are there at rest
 
 
 class Place:

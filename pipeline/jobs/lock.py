@@ -21,11 +21,10 @@ from pipeline.manifest.fields import Model
 
 LOCK = ".lock"
 HOLDER = ".runner.json"
-ID = ".id"
 RENEW_SECONDS = 5.0  # between renewals of the lease
 MOST_BYTES = 1 << 16  # of what the holder has written down
 STALE_SECONDS = 60.0  # without one: the runner is gone
-FOREIGN_SECONDS = 600.0  # the same, of a runner on another machine
+GONE_SECONDS = 600.0  # the same for who looks by another clock: of another machine, of a server of files
 
 
 class Holder(Model):
@@ -41,10 +40,10 @@ class Holder(Model):
         Args:
             lease_seconds: since the lease was renewed, by this machine's clock, which may be another than the holder's.
         """
-        if self.host != socket.gethostname():
-            return lease_seconds < FOREIGN_SECONDS
-        if lease_seconds > STALE_SECONDS:  # whoever has its number now
+        if lease_seconds >= GONE_SECONDS:  # whoever has its number now
             return False
+        if self.host != socket.gethostname():
+            return True
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -55,21 +54,9 @@ class Holder(Model):
 
 
 def runner_name(jobs: Path) -> str:
-    """The name of the runner of a jobs folder, in every life of it, among others on one inbox or outbox.
-
-    Machines may have one host name, and copies of a folder one id.
-    """
-    place = f"{socket.gethostname()}:{_id_of(jobs)}:{jobs}"
+    """The name of the runner of a jobs folder, in every life of it, among others on one inbox or outbox."""
+    place = f"{socket.gethostname()}:{jobs}"
     return f"runner-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
-
-
-def _id_of(jobs: Path) -> str:
-    """What tells a jobs folder from all others, made once; nothing where it cannot be."""
-    with contextlib.suppress(OSError):
-        if not storage.is_there(jobs / ID):
-            storage.write_atomic(jobs / ID, os.urandom(8).hex().encode())
-        return storage.read(jobs / ID, MOST_BYTES).hex()
-    return ""
 
 
 @contextlib.contextmanager
