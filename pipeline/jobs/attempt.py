@@ -199,7 +199,7 @@ def _carry_over(source: Path, target: Path) -> None:
         for variant in variants.places(source):
             storage.make_folder(building / variant.name)
             _carry_over_run(variant, building / variant.name)
-            if variants.is_painted(variant):
+            if variants.is_whole(variant):
                 storage.make_folder(building / variant.name / result.RESULT)
                 _link_all(result.files(variant), building / variant.name / result.RESULT)
                 _link_all([variant / result.RESULT / result.REPORT], building / variant.name / result.RESULT)

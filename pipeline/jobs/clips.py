@@ -124,7 +124,7 @@ def frames_of(file: BinaryIO, job: Job, max_pixels: int) -> Iterator[Filmed]:
 def _counted(coming: Iterator[Filmed], count: int, name: str) -> Iterator[Filmed]:
     yield from itertools.islice(coming, count)
     if next(coming, None) is not None:
-        raise ImageError(f"{name}: has more than the {count:,} frames that were counted.", "Save it again as MP4.")
+        raise ImageError(f"{name}: has more than the {count:,} frames that were counted.", "Drop it again.")
 
 
 @contextlib.contextmanager

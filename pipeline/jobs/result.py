@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +17,7 @@ from pipeline.manifest.fields import Model
 RESULT = "result"
 SERIES = "series"  # the folder of a result that is one of frames, beside
 REPORT = "result.json"
+MOST_HASHED = 64 << 20  # bytes of a picture, which the runner reads at once
 SERIES_SUFFIX, PART_SUFFIX = ".frames", ".part"  # of what a folder of frames, and a part of a clip, is called
 OF_FRAMES = (SERIES_SUFFIX, PART_SUFFIX)
 MOST_BYTES = 16 << 20  # of the report of a sweep of thousands
@@ -107,11 +109,14 @@ def read(folder: Path) -> Result | None:
 
 
 def is_whole(folder: Path, result: Result) -> bool:
-    """Whether what a report tells of is there, to the picture's last bit; what goes by its frames has none."""
+    """Whether the picture that a report tells of is there, to its last bit where that is soon read; what goes by its
+    frames has none."""
     if isinstance(result, Failed) or Path(result.output.file).suffix in OF_FRAMES:
         return True
     try:
         with storage.open_file(folder / RESULT / result.output.file) as file:
+            if os.fstat(file.fileno()).st_size > MOST_HASHED:
+                return True
             return storage.at_once(storage.digest_of(file)) == result.output.sha256
     except OSError as error:
         if storage.is_of_entry(error):

@@ -37,10 +37,12 @@ def are_whole(folder: Path, every: int, until: int) -> bool:
     """Whether there is one for each ``every`` steps up to a step, and all can be read."""
     if not every:
         return True
-    found = read(folder)
+    found, needed = read(folder), range(every, until + 1, every)
+    if not {*needed} <= found.keys():
+        return False
     try:
-        for step in range(every, until + 1, every):
+        for step in needed:
             images.own(found[step])
-    except (KeyError, ImageError):
+    except ImageError:
         return False
     return True

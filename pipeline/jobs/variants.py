@@ -54,11 +54,11 @@ def records(job: Job) -> list[Job]:
 
 
 def unpainted(attempt: Path) -> list[int]:
-    """The numbers of those that have no picture, or not all of it."""
-    return [int(own.name) for own in places(attempt) if not is_painted(own)]
+    """The numbers of those that have no picture."""
+    return [int(own.name) for own in places(attempt) if not isinstance(result.read(own), result.Done)]
 
 
-def is_painted(own: Path) -> bool:
-    """Whether one has its whole picture."""
+def is_whole(own: Path) -> bool:
+    """Whether one has its picture, and all of it."""
     ended = result.read(own)
     return isinstance(ended, result.Done) and result.is_whole(own, ended)

@@ -32,6 +32,7 @@ def in_8_bits(image: Image.Image, meant: Meaning, file: BinaryIO) -> tuple[Image
         return _resizable(image), SRGB  # whatever else the file says
     transparent = image.info.get("transparency")
     if image.mode == "RGB" and isinstance(transparent, tuple) and _png_bits(image, file) == 16:
+        image = image.copy()  # of an animation each frame says it anew
         image.info["transparency"] = tuple(value >> 8 for value in transparent)  # where Pillow keeps 8
     if isinstance(meant, Space) and not meant.is_srgb and (deep := _deep(image, file, meant)):
         return _in_srgb(deep, meant), SRGB

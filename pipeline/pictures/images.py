@@ -221,6 +221,7 @@ def own(path: Path, most_bytes: int | None = None) -> Image.Image:
     Raises:
         ImageError: it is damaged, or gone.
     """
+    prepare_pillow()
     try:
         with storage.open_file(path, most_bytes) as file, Image.open(file, formats=FORMATS) as image:
             image.load()

@@ -27,6 +27,7 @@ CODECS = {"h264": "libx264", "h265": "libx265"}  # by what a manifest calls them
 SOUND_OF_MP4 = ("aac", "mp3", "ac3", "eac3", "opus", "alac")  # which players find there, too
 XMP = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac")  # of XMP's specification, part 3, 1.1.4
 AAC_SAMPLES = 1024  # of a frame
+MOST_SILENCE = 600  # seconds in all that are filled in; each hour takes a minute, and times may be anything
 LEAST_SILENCE = Fraction(1, 50)  # seconds without sound that are kept; clocks of milliseconds are no closer
 AAC_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 
@@ -156,7 +157,7 @@ class _Track:
         self._waiting: Packet[AudioStream] | None = None
         self._is_over = False
         self._resampler: av.AudioResampler | None = None
-        self._coded = 0  # samples
+        self._coded = self._silence = 0  # samples, and those of them that are filled in
         if given.codec_context.codec.canonical_name in SOUND_OF_MP4:
             self._stream = target.add_stream_from_template(given)
         else:
@@ -257,12 +258,19 @@ class _Track:
         return av.AudioResampler("fltp", self._stream.layout, self._stream.rate)
 
     def _be_silent_until(self, time: Fraction) -> None:
-        """Fill what the source has no sound for, before it or between."""
+        """Fill what the source has no sound for, before it or between.
+
+        Raises:
+            ValueError: that would be more than ``MOST_SILENCE`` in all.
+        """
         import av
 
         lacking = round(time * self._stream.rate) - self._coded
         if lacking < LEAST_SILENCE * self._stream.rate:
             return
+        self._silence += lacking
+        if self._silence > MOST_SILENCE * self._stream.rate:
+            raise ValueError(f"it is silent for more than {MOST_SILENCE / 60:.0f} minutes")
         for count in [AAC_SAMPLES] * (lacking // AAC_SAMPLES) + [lacking % AAC_SAMPLES]:
             if count:
                 frame = av.AudioFrame("fltp", self._stream.layout, count)

@@ -94,7 +94,6 @@ class Intake:
         all_settled = True
         for verdict in self.scanner.scan():
             if isinstance(verdict, Ready | Rejected):
-                self._warm()
                 all_settled &= yield from self._accept(verdict)
             yield
         self.left_nothing = all_settled
@@ -110,6 +109,7 @@ class Intake:
         if isinstance(verdict, Ready) and (told := self._lack_of_room(verdict)):
             self.scanner.wait(verdict.drop, Waiting(told, is_fault=True))
             return True
+        self._warm()
         name = verdict.manifest.name if verdict.manifest else verdict.drop.default_name
         try:
             drop = self._claims.take(verdict.drop, name, self._is_taken)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import os
 import queue
 import signal
@@ -23,6 +22,7 @@ from pipeline.runner.publisher import Tally
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 60.0
+CLOSE_SECONDS = 100.0  # for what waits in the end: systemd kills after two minutes
 MAX_WAITING = 100  # events, while the command is slower than jobs fail
 
 
@@ -58,15 +58,12 @@ class Notifier:
         self._put(is_last=True, event="batch", done=tally.done, failed=tally.failed, problem=problem or None)
 
     def close(self) -> None:
-        """Have what waits told, as long as the command comes to its end by itself; what is left out is said."""
+        """Have what waits told, for ``CLOSE_SECONDS`` and while no command hangs; what is left out is said."""
         if not self._command:
             return
         self._is_closing = True
         self._events.put(None)
-        before = math.inf
-        while self._thread.is_alive() and self._events.qsize() < before:
-            before = self._events.qsize()
-            self._thread.join(self._timeout + 1)
+        self._thread.join(CLOSE_SECONDS)
         if left := [event for event in self._events.queue if event]:
             log.warning("--notify: %d events are left out, the last of them: %s", len(left), left[-1])
 

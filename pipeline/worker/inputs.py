@@ -156,9 +156,7 @@ class _Copies:
         height, width = like.shape[:2]
         picture = self.picture(part, max(height, width))
         grey = picture.rgb.mean(-1)
-        if (
-            picture.alpha is not None
-        ):  # what is transparent counts for nothing: black lies behind it, not the photo's grey
+        if picture.alpha is not None:  # black lies behind what is transparent, not a photo's grey
             behind = 1.0 - picture.alpha / np.float32(255.0)
             grey = np.maximum(grey - behind * np.float32(np.mean(images.NEUTRAL) / 255.0), 0.0)
         if grey.max() < 1 / 255:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -15,7 +17,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from pipeline.errors import HugeFileError, ImageError
-from pipeline.pictures import images, suffixes
+from pipeline.pictures import animations, images, suffixes
 from tests.conftest import picture
 
 LIMIT = 10_000_000
@@ -272,6 +274,35 @@ class TestSizes:
         os.truncate(tmp_path / "a.bmp", 1 << 40)
         with pytest.raises(HugeFileError, match=r"1,099,511,627,776 bytes; the limit is 160,000,000, for"):
             load(tmp_path / "a.bmp")
+
+
+def test_each_frame_of_16_bits_keeps_what_is_transparent() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = b"\0" + b"\xff" * 6 * 16 + b"\0" * 6 * 16  # white, which is transparent, and black
+    data = zlib.compress(row * 32)
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 16, 2, 0, 0, 0)), chunk(b"tRNS", b"\xff" * 6)]
+    parts += [chunk(b"acTL", struct.pack(">II", 3, 0))]
+    for number in range(3):
+        control = struct.pack(">IIIIIHHBB", max(0, 2 * number - 1), 32, 32, 0, 0, 1, 10, 0, 0)
+        frame = chunk(b"fdAT", struct.pack(">I", 2 * number) + data) if number else chunk(b"IDAT", data)
+        parts += [chunk(b"fcTL", control), frame]
+    file = io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b""))
+    found = [frame.levels[16, [0, -1], 0].tolist() for frame in animations.frames_of(file, "a.png", 10**6)]
+    assert found == [[128, 0]] * 3
+
+
+def test_a_picture_of_ours_that_is_damaged_is_told_in_a_process_that_has_opened_none(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(bytes(100))
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from pipeline.errors import ImageError; from pipeline.pictures import images\n"
+        "try: images.own(Path(sys.argv[1]))\n"
+        "except ImageError as error: print(error)"
+    )
+    told = subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], capture_output=True, text=True, check=False)
+    assert told.stdout.startswith("a.png: cannot be read"), told.stderr
 
 
 def test_a_gif_of_a_few_bytes_takes_no_gigabytes_to_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:

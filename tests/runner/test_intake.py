@@ -137,7 +137,9 @@ class TestADropThatTheDiskCannotHold:
         drop(inbox, "b.yaml")
         scanner = make(inbox, settle_seconds=0.0, limits=Limits())
         list(scanner.scan())
-        return Intake(scanner, scanner.claims, spool, Publisher(spool, tmp_path, print), Alarm(None), lambda: None)
+        publisher = Publisher(spool, tmp_path, print)
+        self.warmed: list[str] = []
+        return Intake(scanner, scanner.claims, spool, publisher, Alarm(None), lambda: self.warmed.append("b"))
 
     def test_waits_where_it_is_until_there_is_room_and_the_others_go_on(
         self, intake: Intake, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -150,6 +152,9 @@ class TestADropThatTheDiskCannotHold:
         (waits,) = intake.scanner.waiting.values()
         assert waits.reason == f"takes 1.5 MB, more than the disk of {spool.folder} has left; make room there"
         assert waits.is_fault, "the machine's, so that it never times out"
+        intake._ended = -10.0
+        intake.turn()
+        assert self.warmed == ["b"], "no card is held for what waits"
         monkeypatch.setattr(storage, "free_bytes", free)
         intake._ended = -10.0
         intake.turn()
