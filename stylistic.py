@@ -219,7 +219,7 @@ def _manifest(named: _Named, content: Any, style: Any, fields: Mapping[str, Any]
     if own.get("sweep") is not None:
         raise UsageError("A sweep is many pictures.", "Call `paint` for each of them.")
     for field in ("frames", "start", "end"):
-        if own.get(field) not in (None, False):
+        if own.get(field) is not None and own[field] is not False:
             raise UsageError(f"{field}={own[field]!r}: a clip is many pictures.", "Drop it in the inbox.")
     given = {field: value for field, value in fields.items() if field not in own}
     parameters = own.pop("parameters", None)

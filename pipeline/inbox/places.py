@@ -60,8 +60,7 @@ class Places:
         """A sentence on an image that is not there, with the one that may have been meant."""
         near = self.path(image).parent
         near = Path(os.path.realpath(near))
-        roots = map(os.path.abspath, (self.inbox, self.folder, *self.libraries))
-        folders = [near] if any(near.is_relative_to(root) for root in roots) else []
+        folders = [near] if any(near.is_relative_to(os.path.abspath(root)) for root in self.roots) else []
         meant = _nearest(Path(image).name, tuple(name for folder in folders for name in _photos(folder)))
         if meant:
             return f"{image} is missing; did you mean {Path(image).with_name(meant)}?"
