@@ -18,7 +18,7 @@ from pipeline.cli.options import (
     presets_option,
 )
 from pipeline.console import printable
-from pipeline.errors import EnvironmentFault, UsageError
+from pipeline.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     from pipeline.jobs.spool import Spool
@@ -126,32 +126,13 @@ def cancel(ids: tuple[str, ...], jobs: Path, outbox: Path) -> None:
       stylistic cancel harbour-20260101-220000-1a2b
     """
     from pipeline.jobs.spool import Spool
-    from pipeline.outbox.cancelling import cancel_job
+    from pipeline.outbox.cancelling import cancel_job, require_cancellable
 
     spool, ids = Spool(jobs), tuple(dict.fromkeys(ids))
     for job_id in ids:
-        _require_cancellable(spool, outbox, job_id)
+        require_cancellable(spool, outbox, job_id)
     try:
         for job_id in ids:
             click.echo(f"{job_id}: {cancel_job(spool, outbox, job_id, user())}")
     finally:
         renew_page(spool, outbox)
-
-
-def _require_cancellable(spool: Spool, outbox: Path, job_id: str) -> None:
-    """So that nothing is cancelled where one of several is none; ``cancel_job`` has the last word.
-
-    Raises:
-        UsageError: no queued, running or cancelled job has this id.
-    """
-    from pipeline import storage
-    from pipeline.jobs import cancel, log
-    from pipeline.jobs.record import is_job_id
-
-    if is_job_id(job_id):
-        states = (spool.queued, spool.running, spool.queued)  # twice, as it may be put back meanwhile
-        if any(storage.is_folder(state / job_id) for state in states) or cancel.is_marked(spool.failed / job_id):
-            return
-        if (published := log.read(outbox, job_id)) and published.is_cancelled:
-            return
-    raise UsageError(f"{job_id}: no queued or running job of this id.", "`stylistic status` lists them.")

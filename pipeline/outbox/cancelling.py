@@ -50,10 +50,27 @@ def cancel_job(spool: Spool, outbox: Path, job_id: str, by: str) -> str:
             return "cancelled"
         if not storage.is_folder(queued) and not storage.is_folder(running):
             break
-    published = log.read(outbox, job_id)
-    if published and published.is_cancelled:  # just now by its runner, or long ago
-        return "cancelled"
-    raise UsageError(f"{job_id}: no queued or running job of this id.", "`stylistic status` lists them.")
+    _require_cancelled(outbox, job_id)  # just now by its runner, or long ago
+    return "cancelled"
+
+
+def require_cancellable(spool: Spool, outbox: Path, job_id: str) -> None:
+    """So that nothing is cancelled where one of several ids is none; ``cancel_job`` has the last word.
+
+    Raises:
+        UsageError: no queued, running or cancelled job has this id.
+    """
+    states = (spool.queued, spool.running, spool.queued)  # twice, as it may be put back meanwhile
+    if is_job_id(job_id) and any(storage.is_folder(state / job_id) for state in states):
+        return
+    if not (is_job_id(job_id) and cancel.is_marked(spool.failed / job_id)):
+        _require_cancelled(outbox, job_id)
+
+
+def _require_cancelled(outbox: Path, job_id: str) -> None:
+    published = log.read(outbox, job_id) if is_job_id(job_id) else None
+    if not (published and published.is_cancelled):
+        raise UsageError(f"{job_id}: no queued or running job of this id.", "`stylistic status` lists them.")
 
 
 def _is_through(folder: Path) -> bool:
