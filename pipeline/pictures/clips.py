@@ -94,8 +94,10 @@ def verify(file: BinaryIO, name: str, max_pixels: int) -> Film:
         stream = _video(container, name, max_pixels)
         unit = stream.time_base or Fraction(1)
         stamps, last, there, taken = array("q"), 0.0, 0, 0  # of the shown frames, in that unit; seconds; packets; bytes
-        for packet in _whole_packets(container, stream, size, name):
+        for packet in _whole_packets(container, stream, name):
             taken += packet.size
+            if taken > MOST_TAKEN * size:
+                raise ImageError(f"{name}: its frames lie over one another.", "Save it again as MP4.")
             if packet.pts is not None:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream is stream:
@@ -218,13 +220,10 @@ def opened(file: BinaryIO, name: str) -> Iterator[InputContainer]:
         yield container
 
 
-def _whole_packets(container: InputContainer, stream: VideoStream, size: int, name: str) -> Iterator[Packet[Any]]:
-    """The packets of a file of so many bytes, of which a stream is shown; errors as ``verify``."""
-    taken, may_be_zeros = 0, stream.codec_context.codec.canonical_name in UNCOMPRESSED
+def _whole_packets(container: InputContainer, stream: VideoStream, name: str) -> Iterator[Packet[Any]]:
+    """The packets of a file of which a stream is shown; errors as ``verify``."""
+    may_be_zeros = stream.codec_context.codec.canonical_name in UNCOMPRESSED
     for packet in container.demux():
-        taken += packet.size
-        if taken > MOST_TAKEN * size:
-            raise ImageError(f"{name}: its frames lie over one another.", "Save it again as MP4.")
         if packet.stream is stream and not may_be_zeros and _is_zeros(packet):
             raise IncompleteImageError(f"{name}: a part of it is zeros.", "Copy the file again.")
         if packet.size:
