@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from pipeline import storage
@@ -12,6 +13,8 @@ from pipeline.jobs.spool import Spool, UntouchableError
 from pipeline.outbox import cancelling, publish
 from pipeline.runner.dispatch import Dispatch
 from pipeline.runner.publisher import Publisher
+
+log = logging.getLogger(__name__)
 
 
 class Recovery:
@@ -61,9 +64,18 @@ class Recovery:
             return
         folder = self._spool.running / job_id
         own = attempt.place(folder, job.attempts)
-        ended = result.read(own)
-        is_through = (ended and result.is_whole(own, ended)) or cancel.is_marked(folder)
-        if self._publisher.published(job) or is_through:
+        if self._publisher.published(job) or cancel.is_marked(folder) or _is_through(own):
             self._publisher.add(job, None)
         else:
             self._spool.put_back(job)
+
+
+def _is_through(own: Path) -> bool:
+    """Whether an attempt has left its result; one without its picture is made again from the checkpoint."""
+    ended = result.read(own)
+    if ended is None:
+        return False
+    is_whole = result.is_whole(own, ended)
+    if not is_whole:
+        log.warning("%s: its picture is not as it was painted; it is painted again", own.parent.name)
+    return is_whole

@@ -40,6 +40,14 @@ def reached(folder: Path) -> int | None:
     return found.step if found else None
 
 
+def test_a_loss_log_counts_up_to_where_a_step_is_twice_or_missing(tmp_path: Path) -> None:
+    make_steps(tmp_path, 6)
+    lines = (tmp_path / losses.FILE).read_bytes().splitlines(keepends=True)
+    for odd in ([*lines[:3], lines[2], *lines[3:]], [*lines[:3], *lines[4:]]):
+        (tmp_path / losses.FILE).write_bytes(b"".join(odd))
+        assert [loss.step for loss in losses.read(tmp_path)] == [1, 2, 3]
+
+
 def test_an_attempt_is_begun_once(tmp_path: Path) -> None:
     attempt.begin(tmp_path, 1, Worker(address="tcp://one"))
     with pytest.raises(FileExistsError):
@@ -142,3 +150,17 @@ class TestTheFence:
             lease.renew()
             clock(190)
             assert not fence.holds(), "once lost, it stays lost"
+
+
+@pytest.mark.parametrize(
+    "harm", [Path.unlink, lambda path: path.write_bytes(b"a pictur"), lambda path: path.write_bytes(b"")]
+)
+def test_a_variant_whose_picture_is_not_whole_is_painted_again(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    first = attempt.begin(tmp_path, 1, Worker())
+    for number in ("001", "002"):
+        (first / "variants" / number).mkdir(parents=True)
+        result.leave(first / "variants" / number, DONE, {DONE.output.file: b"a picture"})
+    harm(first / "variants" / "001" / result.RESULT / DONE.output.file)
+    second = attempt.begin(tmp_path, 2, Worker())
+    assert result.read(second / "variants" / "001") is None
+    assert result.read(second / "variants" / "002") == DONE

@@ -65,6 +65,15 @@ class TestSoundThatIsCodedAnew:
         data = with_sound(video(count=30), (tone("pcm_s16le"), 0.0), (tone("pcm_s16le"), 2.0))
         assert loud(written(data))[:29] == [True] * 10 + [False] * 10 + [True] * 9
 
+    def test_gaps_that_are_too_long_in_all_end_it(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A film of a few bytes may say that they are hours."""
+        monkeypatch.setattr(mp4, "MOST_SILENCE", 1.5)
+        data = with_sound(video(count=50), *((tone("pcm_s16le"), since) for since in (0.0, 2.0, 4.0)))
+        assert loud(written(data))[:29] == [True] * 10 + [False] * 10 + [True] * 9
+        assert "from 4.0 s on its sound is left out" in caplog.text
+
     def test_of_a_part_it_is_where_it_was(self) -> None:
         data = with_sound(video(count=30), (tone("pcm_s16le"), 1.0))
         assert loud(written(data, start=0.5))[:14] == [False] * 5 + [True] * 9

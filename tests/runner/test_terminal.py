@@ -34,6 +34,7 @@ def test_lines_above_the_bars_tear_nothing(place: Place, columns: int) -> None:
     for name in "abc":
         place.manifest(f"job-{name}.yaml", parameters={"steps_per_epoch": 12})
     environment = {**place.environment, "PYTHONPATH": str(INJECTED), "ENGINE": "stand-in", "LC_ALL": "C.UTF-8"}
+    environment["LOAD_SECONDS"] = "1"  # so that loading is seen
     tmux = ["tmux", "-u", "-f", "/dev/null", "-S", str(place.root / "tmux")]
     size = ["-x", str(columns), "-y", "40"]
     begin = ["new-session", "-d", *size, f"cd {place.root} && {COMMAND} run; touch {place.root}/over; sleep 100"]

@@ -5,6 +5,7 @@ runner and on what the worker writes, not on what is painted: here a step moves 
 painting's mean colour. All else is real: weights are read, images decoded, losses, checkpoints and results written.
 """
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-STEP_SECONDS = 0.05
+STEP_SECONDS = 0.05  # and LOAD_SECONDS of the environment before the first
 
 
 class Tensor:
@@ -59,6 +60,7 @@ class Style:
 
 class Extractor:
     def __init__(self, kernels: Any, precision: str, bytes_for_strips: int) -> None:
+        time.sleep(float(os.environ.get("LOAD_SECONDS", "0")))
         self.precision = precision
 
 
