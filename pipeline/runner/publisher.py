@@ -98,8 +98,7 @@ class Publisher:
                 self.blocked.pop(job_id, None)
                 self._paused_until.pop(job_id, None)
             except OSError as error:
-                is_refusal = storage.is_refusal(error, *self.places(job_id), *self._spool.places(job_id))
-                if not is_refusal or not storage.is_folder(self._outbox):
+                if not storage.is_refusal(error, *self.places(job_id), *self._spool.places(job_id)):
                     raise
                 self._paused_until[job_id] = time.monotonic() + PAUSE_SECONDS
                 if job_id not in self.blocked:

@@ -100,7 +100,9 @@ def naming(path: Path) -> Iterator[None]:
     except OddError:
         raise
     except OSError as error:
-        if os.sep in str(error.filename or ""):
+        name = str(error.filename or "")
+        is_above = name not in ("", path.name) and Path(name) in path.parents  # such as a relative `outbox`
+        if os.sep in name or is_above:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
 

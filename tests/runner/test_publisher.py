@@ -123,9 +123,12 @@ def test_a_failure_that_was_published_before_a_crash_is_final(spool: Spool, tmp_
     assert (spool.failed / job.id).is_dir()
 
 
-def test_an_outbox_that_is_a_file_is_the_places_fault_and_no_jobs(spool: Spool, tmp_path: Path) -> None:
+def test_an_outbox_that_is_a_file_is_the_places_fault_and_no_jobs(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     job = spool.start(admit(spool, "a"))
-    publisher = Publisher(spool, tmp_path / "outbox", print)
+    publisher = Publisher(spool, Path("outbox"), print)
     publisher.add(job, Failed(reason="a reason"))
     (tmp_path / "outbox").rmdir()
     (tmp_path / "outbox").touch()
